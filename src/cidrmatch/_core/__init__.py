@@ -1,0 +1,1 @@
+"""The compiled core: addresses, prefixes, the trie, the table.  Use it through `cidrmatch`."""

@@ -1,0 +1,74 @@
+# cython: language_level=3
+"""What other rooms of the core may use of the address room; the essay is in address.pyx."""
+
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+
+cdef enum Status:
+    # In the order of `REASONS` in refusal.py.
+    OK = 0
+    EMPTY
+    NOT_ASCII
+    UNEXPECTED_CHARACTER
+    LEADING_ZERO
+    OCTET_TOO_LARGE
+    OCTET_COUNT
+    GROUP_TOO_LONG
+    GROUP_COUNT
+    DOUBLE_COMPRESSION
+    ZONE_ID
+    LENGTH_MISSING
+    LENGTH_NOT_A_NUMBER
+    LENGTH_LEADING_ZERO
+    LENGTH_TOO_LARGE
+    NETMASK
+    HOST_BITS
+    PACKED_SIZE
+    WRONG_TYPE
+
+
+cdef struct Key:
+    uint64_t upper      # bits 0 to 63, bit 0 is the most significant
+    uint64_t lower      # bits 64 to 127
+    uint32_t index      # position in the list it came from; no part of its value
+    uint8_t family      # 4 or 6
+    uint8_t length      # how many bits count: 0 to 32, or 0 to 128
+
+
+cdef struct Text:
+    const uint8_t *start
+    Py_ssize_t length
+
+
+cdef inline uint8_t width(uint8_t family) noexcept nogil:
+    """How many bits an address of the family has."""
+    return 32 if family == 4 else 128
+
+
+cdef inline bint is_mapped(const Key *key) noexcept nogil:
+    """Is this IPv6 address inside ::ffff:0:0/96, and so an IPv4 one in disguise?"""
+    return key.family == 6 and key.upper == 0 and key.lower >> 32 == 0xFFFF
+
+
+cdef inline void set_ipv4(Key *key, uint32_t value) noexcept nogil:
+    key.upper = <uint64_t>value << 32
+    key.lower = 0
+    key.family = 4
+    key.length = 32
+
+
+cdef inline void fold_mapped(Key *key) noexcept nogil:
+    """Take ::ffff:a.b.c.d for what it is, the IPv4 address a.b.c.d (C16)."""
+    if is_mapped(key):
+        set_ipv4(key, <uint32_t>key.lower)
+
+
+cdef bint find_text(object value, Text *text) noexcept
+cdef object base_text(object value)
+cdef Status parse_unfolded(const uint8_t *text, Py_ssize_t length, Key *key, Py_ssize_t *position) noexcept nogil
+cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept nogil
+cdef Status take_address(object value, Key *key, Py_ssize_t *position) noexcept
+cdef Status take_object(object value, Key *key, Py_ssize_t *position) noexcept
+cdef int read_address(object value, Key *key, Py_ssize_t index=*) except -1
+cdef int write_address(const Key *key, char *out) noexcept nogil
+cdef bytes pack(const Key *key)

@@ -1,0 +1,513 @@
+# cython: language_level=3
+"""Addresses: text, packed bytes and `ipaddress` objects in, a `Key` out, and back.
+
+A `Key` holds the bits of an address or a prefix, left-aligned, so that one
+piece of code serves both families.  Bit 0 is the first bit on the wire and
+the most significant bit of `upper`:
+
+     bit    0              31 32             63 64                      127
+            [ upper                           ] [ lower                   ]
+    IPv4    [ 203.0.113.5    | 0              ] [ 0                       ]
+    IPv6    [ 2001:0db8      | 0000:0000      ] [ 0000:0000:0000:0001     ]
+
+An address is a prefix of full length: 32 bits, or 128.
+
+The parsers are strict (RFC 4291 section 2.2, RFC 6943 section 3.1.1): four
+decimal octets without leading zeros, or eight hexadecimal groups with at most
+one `::` and perhaps a dotted tail.  They accept exactly the texts that
+`inet_pton` accepts.  On refusal they return a status and the position where
+the trouble starts; `read_address` is the one place that turns both into an
+exception.  They read no byte outside the text, allocate nothing and know
+nothing of Python.
+
+Cost: about 10 ns for IPv4 text, 30 ns for IPv6.
+Threads: nothing here keeps state.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_FromObject
+
+from ipaddress import IPv4Address, IPv6Address
+
+from ..errors import InvalidAddress
+from .refusal import refusal, wrong_type
+
+__all__ = ["AddressLike", "format_address", "parse_address"]
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+cdef extern from "bits.h" nogil:
+    int leading_zeros(uint64_t word)
+    int trailing_zeros(uint64_t word)
+
+AddressLike = str | bytes | IPv4Address | IPv6Address
+
+cdef enum:
+    NOT_HEX = 16
+    LONGEST_TEXT = 45       # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
+
+cdef uint8_t HEX[256]
+
+
+cdef void fill_hex() noexcept:
+    cdef int code
+    for code in range(256):
+        if c'0' <= code <= c'9':
+            HEX[code] = <uint8_t>(code - c'0')
+        elif c'a' <= (code | 0x20) <= c'f':
+            HEX[code] = <uint8_t>((code | 0x20) - c'a' + 10)
+        else:
+            HEX[code] = NOT_HEX
+
+fill_hex()
+
+cdef uint32_t[4] LEAST = [0, 0, 10, 100]    # the least octet that has so many digits
+
+
+
+# -- Text to bits -------------------------------------------------------------
+
+cdef inline uint64_t load(const uint8_t *text) noexcept nogil:
+    """Eight characters as one word, the first in the lowest byte; compilers make it one instruction."""
+    return (
+        <uint64_t>text[0] | <uint64_t>text[1] << 8 | <uint64_t>text[2] << 16 | <uint64_t>text[3] << 24
+        | <uint64_t>text[4] << 32 | <uint64_t>text[5] << 40 | <uint64_t>text[6] << 48 | <uint64_t>text[7] << 56
+    )
+
+
+cdef inline uint64_t not_digits(uint64_t word) noexcept nogil:
+    """The top bit of each byte of `word ^ "00000000"` that is no digit."""
+    return (((word & <uint64_t>0x7F7F7F7F7F7F7F7F) + <uint64_t>0x7676767676767676) | word) & ~<uint64_t>0x7F7F7F7F7F7F7F7F
+
+
+cdef inline uint64_t dots(uint64_t word) noexcept nogil:
+    """The top bit of each byte of `word ^ "00000000"` that is a dot."""
+    cdef uint64_t zero_at_dot = word ^ <uint64_t>0x1E1E1E1E1E1E1E1E
+    return ~(((zero_at_dot & <uint64_t>0x7F7F7F7F7F7F7F7F) + <uint64_t>0x7F7F7F7F7F7F7F7F) | zero_at_dot) & ~<uint64_t>0x7F7F7F7F7F7F7F7F
+
+
+cdef inline uint32_t octet_at_top(uint64_t word) noexcept nogil:
+    """The number whose digits are the three highest bytes, ones on top, zeros where there is no digit."""
+    return <uint32_t>(word >> 56) + 10 * <uint32_t>(word >> 48 & 0xFF) + 100 * <uint32_t>(word >> 40 & 0xFF)
+
+
+cdef inline bint parse_common_ipv4(const uint8_t *text, Py_ssize_t length, uint32_t *value) noexcept nogil:
+    """Parse 8 to 15 characters without a branch on any of them, or give up.
+
+    Octets have one to three digits in no order that a processor could guess, so
+    a loop over characters loses most of its time to wrong guesses.  Here two
+    words are loaded, the first eight characters and the last eight.  Two octets
+    and their dots fit into eight characters, so the first two octets lie in the
+    front word and the last two in the back word, however they overlap:
+
+        203.0.113.5     front "203.0.11"    octets 203 and 0, from the left
+                        back  ".0.113.5"    octets 5 and 113, from the right
+
+    The dots give each octet's size; the four sizes and three dots must add up
+    to the length, which leaves no character unexamined.  On any doubt this
+    gives up, and the careful parser finds the reason.
+    """
+    cdef uint64_t front, back, front_dots, back_dots
+    cdef uint32_t a, b, c, d
+    cdef int a_size, b_size, c_size, d_size     # bits, 8 a digit
+    if not 8 <= length <= 15:
+        return False
+    # 1. every character is a digit or a dot, and each word has two dots at least
+    front = load(text) ^ <uint64_t>0x3030303030303030
+    back = load(text + length - 8) ^ <uint64_t>0x3030303030303030
+    front_dots = dots(front)
+    back_dots = dots(back)
+    if not_digits(front) != front_dots or not_digits(back) != back_dots:
+        return False
+    if front_dots & (front_dots - 1) == 0 or back_dots & (back_dots - 1) == 0:
+        return False
+    # 2. the sizes: from one dot to the next
+    a_size = trailing_zeros(front_dots) & ~7
+    b_size = (trailing_zeros(front_dots & (front_dots - 1)) & ~7) - a_size - 8
+    d_size = leading_zeros(back_dots) & ~7
+    c_size = (leading_zeros(back_dots << d_size << 8) & ~7)
+    if not (8 <= a_size <= 24 and 8 <= b_size <= 24 and 8 <= c_size <= 24 and 8 <= d_size <= 24):
+        return False
+    if a_size + b_size + c_size + d_size + 24 != 8 * length:
+        return False
+    # 3. the octets: shift each one's last digit to the top, and what is not its own out
+    a = octet_at_top(front << (64 - a_size))
+    b = octet_at_top(front >> (a_size + 8) << (64 - b_size))
+    c = octet_at_top(back << (d_size + 8) >> (64 - c_size) << (64 - c_size))
+    d = octet_at_top(back >> (64 - d_size) << (64 - d_size))
+    # 4. no larger than 255, and no leading zero: two digits say at least 10, three at least 100
+    if (a | b | c | d) > 255 or a < LEAST[a_size >> 3] or b < LEAST[b_size >> 3] or c < LEAST[c_size >> 3] \
+            or d < LEAST[d_size >> 3]:
+        return False
+    value[0] = a << 24 | b << 16 | c << 8 | d
+    return True
+
+
+cdef Status parse_ipv4(const uint8_t *text, Py_ssize_t length, uint32_t *value, Py_ssize_t *position) noexcept nogil:
+    """Parse four decimal octets that fill the text."""
+    cdef Py_ssize_t i = 0, start
+    cdef uint32_t result = 0, octet
+    cdef int count
+    for count in range(4):
+        # 1. the dot between two octets
+        if count > 0:
+            position[0] = i
+            if i == length:
+                return OCTET_COUNT
+            if text[i] != c'.':
+                return UNEXPECTED_CHARACTER
+            i += 1
+        # 2. the octet
+        start = i
+        octet = 0
+        while i < length and c'0' <= text[i] <= c'9':
+            octet = octet * 10 + (text[i] - c'0')
+            i += 1
+            if octet > 255:
+                position[0] = start
+                return OCTET_TOO_LARGE
+        # 3. it has a digit, and a zero stands alone
+        position[0] = i
+        if i == start:
+            return OCTET_COUNT if i == length else UNEXPECTED_CHARACTER
+        if text[start] == c'0' and i - start > 1:
+            position[0] = start
+            return LEADING_ZERO
+        result = result << 8 | octet
+    if i < length:
+        return OCTET_COUNT if text[i] == c'.' else UNEXPECTED_CHARACTER
+    value[0] = result
+    return OK
+
+
+cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Key *key, Py_ssize_t *position) noexcept nogil:
+    """Parse hexadecimal groups that fill the text; it has at least one character."""
+    cdef uint32_t groups[8]
+    cdef Py_ssize_t i = 0, start
+    cdef int count = 0      # groups read
+    cdef int gap = -1       # groups before the "::", or -1
+    cdef uint32_t value
+    cdef Status status
+    # 1. a colon at the start is half of a "::"
+    if text[0] == c':':
+        if length < 2 or text[1] != c':':
+            position[0] = 0
+            return UNEXPECTED_CHARACTER
+        gap = 0
+        i = 2
+    while i < length:
+        # 2. one group; never a ninth
+        start = i
+        value = 0
+        while i < length and HEX[text[i]] != NOT_HEX:
+            if i - start == 4:
+                position[0] = start
+                return GROUP_TOO_LONG
+            value = value << 4 | HEX[text[i]]
+            i += 1
+        position[0] = i
+        if i == start:
+            return ZONE_ID if text[i] == c'%' else UNEXPECTED_CHARACTER
+        if count == 8:
+            position[0] = start
+            return GROUP_COUNT
+        # 3. or, as the last two groups, a dotted tail
+        if i < length and text[i] == c'.':
+            if count > 6:
+                position[0] = start
+                return GROUP_COUNT
+            status = parse_ipv4(text + start, length - start, &value, position)
+            if status != OK:
+                position[0] += start
+                return status
+            groups[count] = value >> 16
+            groups[count + 1] = value & 0xFFFF
+            count += 2
+            break
+        groups[count] = value
+        count += 1
+        # 4. the colon after it, and perhaps a second one
+        if i == length:
+            break
+        if text[i] != c':':
+            return ZONE_ID if text[i] == c'%' else UNEXPECTED_CHARACTER
+        i += 1
+        if i == length:
+            return UNEXPECTED_CHARACTER
+        if text[i] == c':':
+            if gap >= 0:
+                return DOUBLE_COMPRESSION
+            gap = count
+            i += 1
+    # 5. a "::" stands for at least one group
+    if (count < 8) != (gap >= 0):
+        position[0] = length
+        return GROUP_COUNT
+    join_groups(groups, count, gap, key)
+    return OK
+
+
+cdef void join_groups(const uint32_t *groups, int count, int gap, Key *key) noexcept nogil:
+    """Put the groups into place: those before the gap left, those after it right."""
+    cdef uint64_t words[2]
+    cdef int i, place
+    words[0] = words[1] = 0
+    for i in range(count):
+        place = i if gap < 0 or i < gap else i + 8 - count
+        words[place >> 2] |= <uint64_t>groups[i] << (48 - 16 * (place & 3))
+    key.upper = words[0]
+    key.lower = words[1]
+    key.family = 6
+    key.length = 128
+
+
+cdef bint looks_like_ipv6(const uint8_t *text, Py_ssize_t length) noexcept nogil:
+    """A colon comes before any dot; in a good text the first five characters tell."""
+    cdef Py_ssize_t i
+    for i in range(length):
+        if text[i] == c':':
+            return True
+        if text[i] == c'.':
+            return False
+    return False
+
+
+cdef Status parse_unfolded(const uint8_t *text, Py_ssize_t length, Key *key, Py_ssize_t *position) noexcept nogil:
+    """Parse an address of either family and leave a mapped one as it is written."""
+    cdef uint32_t value
+    cdef Status status
+    if parse_common_ipv4(text, length, &value):
+        set_ipv4(key, value)
+        return OK
+    if length == 0:
+        position[0] = 0
+        return EMPTY
+    if looks_like_ipv6(text, length):
+        return parse_ipv6(text, length, key, position)
+    status = parse_ipv4(text, length, &value, position)
+    if status == OK:
+        set_ipv4(key, value)
+    return status
+
+
+cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept nogil:
+    """Read 4 or 16 bytes in network order; a mapped address is folded."""
+    cdef uint64_t words[2]
+    cdef int i
+    words[0] = words[1] = 0
+    for i in range(width(family) >> 3):
+        words[i >> 3] |= <uint64_t>packed[i] << (56 - 8 * (i & 7))
+    key.upper = words[0]
+    key.lower = words[1]
+    key.family = family
+    key.length = width(family)
+    fold_mapped(key)
+
+
+# -- Python objects to bits ---------------------------------------------------
+
+cdef bint find_text(object value, Text *text) noexcept:
+    """Point at the characters of an exact, ASCII `str`; they live as long as it does."""
+    if not (PyUnicode_CheckExact(value) and PyUnicode_IS_COMPACT_ASCII(value)):
+        return False
+    text.start = <const uint8_t *>PyUnicode_DATA(value)
+    text.length = PyUnicode_GET_LENGTH(value)
+    return True
+
+
+cdef object base_text(object value):
+    """The characters of a `str` or of a subclass, whatever its methods claim."""
+    return PyUnicode_FromObject(value)
+
+
+cdef Py_ssize_t first_not_ascii(str text):
+    cdef Py_ssize_t i
+    for i in range(len(text)):
+        if ord(text[i]) > 127:
+            return i
+    return 0
+
+
+cdef Status take_address(object value, Key *key, Py_ssize_t *position) noexcept:
+    """Take any accepted object as an address; never raises, a refusal is a status."""
+    cdef Text text
+    cdef Status status
+    if find_text(value, &text):
+        status = parse_unfolded(text.start, text.length, key, position)
+    else:
+        status = take_object(value, key, position)
+    if status == OK:
+        fold_mapped(key)
+    return status
+
+
+cdef Status take_object(object value, Key *key, Py_ssize_t *position) noexcept:
+    """Take what is not plain ASCII text: the slow half of `take_address`, unfolded for text."""
+    cdef Text text
+    position[0] = 0
+    try:
+        if PyUnicode_Check(value):
+            plain = base_text(value)
+            if find_text(plain, &text):
+                return parse_unfolded(text.start, text.length, key, position)
+            position[0] = first_not_ascii(plain)
+            return NOT_ASCII
+        if type(value) is IPv4Address or type(value) is IPv6Address:
+            if type(value) is IPv6Address and value.scope_id is not None:
+                return ZONE_ID
+            value = value.packed
+            if not PyBytes_CheckExact(value):
+                return WRONG_TYPE
+        if not PyBytes_Check(value):
+            return WRONG_TYPE
+        if PyBytes_GET_SIZE(value) != 4 and PyBytes_GET_SIZE(value) != 16:
+            return PACKED_SIZE
+        load_packed(<const uint8_t *>PyBytes_AS_STRING(value), 4 if PyBytes_GET_SIZE(value) == 4 else 6, key)
+        return OK
+    except Exception:   # an ipaddress object that somebody broke
+        return WRONG_TYPE
+
+
+cdef int read_address(object value, Key *key, Py_ssize_t index=-1) except -1:
+    """Take an address or raise: InvalidAddress for a bad text, TypeError for another type."""
+    cdef Py_ssize_t position = 0
+    cdef Status status = take_address(value, key, &position)
+    if status == OK:
+        return 0
+    if status == WRONG_TYPE:
+        raise wrong_type("an address", value)
+    if PyUnicode_Check(value):
+        value = base_text(value)
+    elif not PyBytes_Check(value):
+        value = str(value)
+    raise refusal(InvalidAddress, status, value, position, is_address, None if index < 0 else index)
+
+
+def is_address(str text):
+    cdef Key key
+    cdef Py_ssize_t position
+    return take_address(text, &key, &position) == OK
+
+
+# -- Bits to text and bytes ---------------------------------------------------
+
+cdef int write_ipv4(uint32_t value, char *out) noexcept nogil:
+    cdef int size = 0, shift
+    cdef uint32_t octet
+    for shift in range(24, -1, -8):
+        octet = value >> shift & 0xFF
+        if octet >= 100:
+            out[size] = <char>(c'0' + octet // 100)
+            size += 1
+        if octet >= 10:
+            out[size] = <char>(c'0' + octet // 10 % 10)
+            size += 1
+        out[size] = <char>(c'0' + octet % 10)
+        out[size + 1] = c'.'
+        size += 2
+    return size - 1     # without the last dot
+
+
+cdef int write_group(uint32_t group, char *out) noexcept nogil:
+    """Write a group in lower case without leading zeros."""
+    cdef const char *digits = b"0123456789abcdef"
+    cdef int size = 0, shift
+    for shift in range(12, -1, -4):
+        if size > 0 or shift == 0 or group >> shift:
+            out[size] = digits[group >> shift & 15]
+            size += 1
+    return size
+
+
+cdef int write_ipv6(uint64_t upper, uint64_t lower, char *out) noexcept nogil:
+    """Write by RFC 5952: the longest run of two or more zero groups, the first of equals, is "::"."""
+    cdef uint32_t groups[8]
+    cdef int i, size = 0, run = 0, best = 1, gap = -1
+    for i in range(8):
+        groups[i] = <uint32_t>((upper if i < 4 else lower) >> (48 - 16 * (i & 3)) & 0xFFFF)
+        run = 0 if groups[i] else run + 1
+        if run > best:
+            best = run
+            gap = i - run + 1
+    i = 0
+    while i < 8:
+        if i == gap:
+            out[size] = out[size + 1] = c':'
+            size += 2
+            i += best
+            continue
+        if i > 0 and i != gap + best:
+            out[size] = c':'
+            size += 1
+        size += write_group(groups[i], out + size)
+        i += 1
+    return size
+
+
+cdef int write_address(const Key *key, char *out) noexcept nogil:
+    """Write the canonical text, at most LONGEST_TEXT characters, and return how many."""
+    if key.family == 4:
+        return write_ipv4(<uint32_t>(key.upper >> 32), out)
+    return write_ipv6(key.upper, key.lower, out)
+
+
+cdef bytes pack(const Key *key):
+    """Pack into 4 or 16 bytes, network order."""
+    cdef uint8_t packed[16]
+    cdef int i
+    for i in range(16):
+        packed[i] = <uint8_t>((key.upper if i < 8 else key.lower) >> (56 - 8 * (i & 7)))
+    return PyBytes_FromStringAndSize(<char *>packed, width(key.family) >> 3)
+
+
+def parse_address(address, /):
+    """Turn an address into its packed form.
+
+    An IPv4-mapped IPv6 address comes out as the IPv4 address that it is.
+
+    Args:
+        address: text; `bytes` of length 4 or 16, network order; or an `IPv4Address`
+            or `IPv6Address` of exactly that class.
+    Returns:
+        `bytes`, 4 or 16 long, network order.
+    Raises:
+        InvalidAddress: the text is no address, the bytes have another length, or
+            there is a zone id.
+        TypeError: the value is of another type (`None`, an integer, a network).
+    Cost: about 40 ns for IPv4 text, 60 ns for IPv6.
+    Threads: safe, keeps no state.
+    Source: RFC 4291 section 2.2, RFC 6943 section 3.1.1; C16.
+
+    >>> parse_address("203.0.113.5")
+    b'\\xcb\\x00q\\x05'
+    >>> parse_address("::ffff:203.0.113.5") == parse_address("203.0.113.5")
+    True
+    """
+    cdef Key key
+    read_address(address, &key)
+    return pack(&key)
+
+
+def format_address(address, /):
+    """Write an address in its canonical text.
+
+    Args:
+        address: as for `parse_address`.
+    Returns:
+        `str`: dotted decimal, or the text that RFC 5952 prescribes.
+    Raises:
+        InvalidAddress, TypeError: as for `parse_address`.
+    Cost: about 100 ns.
+    Threads: safe, keeps no state.
+    Source: RFC 5952 section 4; C16.
+
+    >>> format_address("2001:DB8:0:0:0:0:0:1")
+    '2001:db8::1'
+    """
+    cdef Key key
+    cdef char text[LONGEST_TEXT]
+    read_address(address, &key)
+    return text[:write_address(&key, text)].decode("ascii")

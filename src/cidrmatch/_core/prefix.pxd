@@ -1,0 +1,90 @@
+# cython: language_level=3
+"""What other rooms of the core may use of the prefix room; the essay is in prefix.pyx."""
+
+from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
+
+from cidrmatch._core.address cimport Key
+
+cdef struct Range:
+    uint64_t first_upper
+    uint64_t first_lower
+    uint64_t last_upper
+    uint64_t last_lower
+    uint8_t family
+
+
+cdef inline uint64_t upper_mask(uint8_t length) noexcept nogil:
+    """The network bits of a prefix that lie in the upper word."""
+    if length == 0:
+        return 0
+    return UINT64_MAX if length >= 64 else UINT64_MAX << (64 - length)
+
+
+cdef inline uint64_t lower_mask(uint8_t length) noexcept nogil:
+    """The network bits of a prefix that lie in the lower word."""
+    return 0 if length <= 64 else UINT64_MAX << (128 - length)
+
+
+cdef inline bint covers(const Key *prefix, const Key *other) noexcept nogil:
+    """Is every address of `other` one of `prefix`?  Families never meet."""
+    return (
+        prefix.family == other.family
+        and prefix.length <= other.length
+        and (prefix.upper ^ other.upper) & upper_mask(prefix.length) == 0
+        and (prefix.lower ^ other.lower) & lower_mask(prefix.length) == 0
+    )
+
+
+cdef inline bint is_before(uint64_t upper, uint64_t lower, uint64_t other_upper, uint64_t other_lower) noexcept nogil:
+    """Compare two addresses of one family: upper.lower < other_upper.other_lower.
+
+    Bitwise on purpose: the outcome is a coin toss in a search, and a branch on it would be missed.
+    """
+    return (upper < other_upper) | ((upper == other_upper) & (lower < other_lower))
+
+
+cdef inline int compare_keys(const Key *a, const Key *b) noexcept nogil:
+    """Canonical order: family, first address, broader before narrower.  Negative, 0 or positive."""
+    if a.family != b.family:
+        return -1 if a.family < b.family else 1
+    if a.upper != b.upper:
+        return -1 if a.upper < b.upper else 1
+    if a.lower != b.lower:
+        return -1 if a.lower < b.lower else 1
+    return <int>a.length - <int>b.length
+
+
+cdef class Prefix:
+    cdef Key key
+
+
+cdef class Entry:
+    cdef readonly Prefix prefix
+    cdef readonly str label
+
+
+cdef class KeyArray:
+    cdef Key *keys
+    cdef Py_ssize_t size
+    cdef Py_ssize_t capacity
+
+    cdef int reserve(self, Py_ssize_t capacity) except -1
+    cdef int push(self, const Key *key) except -1
+    cdef void sort(self) noexcept nogil
+
+
+cdef class RangeArray:
+    cdef Range *ranges
+    cdef Py_ssize_t size
+
+
+cdef Prefix new_prefix(const Key *key)
+cdef Entry new_entry(Prefix prefix, object label)
+cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t index=*) except -1
+cdef int read_entry(object value, bint mask_host_bits, Key *key, Py_ssize_t index=*) except -1
+cdef object label_of(object value)
+cdef int check_is_list(object entries) except -1
+cdef list prefixes_of(RangeArray merged)
+cdef RangeArray merge(KeyArray array)
+cdef int split(const Range *range, list prefixes) except -1
+cdef Range range_of(const Key *key) noexcept nogil

@@ -1,0 +1,482 @@
+"""The command `cidrmatch`.
+
+    cidrmatch validate  LIST --preset bitbybit    does this product take the list, and if not, why not?
+    cidrmatch check     LIST ADDRESS...           may these addresses pass?
+    cidrmatch explain   LIST ADDRESS              which entry says so, or what is nearest
+    cidrmatch aggregate LIST                      the fewest prefixes that mean the same addresses
+    cidrmatch diff      OLD NEW                   who would get in, who would be shut out
+
+LIST is a file that `list_files` reads, or "-".  Only `validate` asks a policy;
+the others apply the rules of text, and refuse a list with one bad entry whole.
+
+    exit status   0  allowed, accepted, no difference
+                  1  denied, refused, different
+                  2  a wrong call, a file that cannot be read, an argument that is no address
+    stdout        the answer: lines for people, or with --json one document and nothing else
+    stderr        everything else: why the call failed, why a list is refused, progress
+
+Lists and labels come from strangers, so one wall stands before the terminal:
+whatever people read goes through `_say`, which escapes control characters and
+knows no markup.  JSON is ASCII.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.text import Text
+from typer.core import TyperGroup
+
+from ._core.address import format_address
+from ._core.patricia import PatriciaTrie
+from ._core.prefix import Entry, Prefix, parse_entry, parse_prefix
+from ._core.table import AllowList
+from .errors import InvalidAddress, InvalidPrefix, quote
+from .list_files import STDIN, Format, ListFile, ListFileError, read_list
+from .policy import Policy, Problem, Severity
+from .presets import PRESETS
+from .version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["app"]
+
+T = TypeVar("T")
+
+_LONG_INPUT = 50_000
+"""From how many entries on a progress bar is worth the eye's trouble."""
+
+_COLOURS = {
+    "green": ("allowed", "accepted", "+"),
+    "red": ("denied", "refused", "error", "-"),
+    "yellow": ("warning", "~"),
+}
+_STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
+"""The colour of a line's first word, where that is a verdict."""
+
+
+class _Commands(TyperGroup):
+    """Typer's group, with the arguments escaped that its messages repeat."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        with _escaped_message():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        with _escaped_message():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _escaped_message() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = _printable(message)  # type: ignore[attr-defined]
+        raise
+
+
+app = typer.Typer(
+    cls=_Commands,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,  # plain help and plain usage errors; they say the same, and they pipe
+    pretty_exceptions_enable=False,  # they would print the lists that the functions hold
+)
+
+ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="A .txt, .csv, .json or .toml file; - is stdin.")]
+FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"cidrmatch {__version__}\n")
+        _finish(True)
+
+
+@app.callback(epilog="Exit status: 0 allowed or clean, 1 denied or refused, 2 wrong usage.")
+def _describe(
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
+) -> None:
+    """May this client address use this API key?"""
+
+
+# -- The commands -------------------------------------------------------------
+
+
+@app.command()
+def validate(
+    source: ListArgument,
+    preset: Annotated[str | None, typer.Option(help=f"Whose rules: {', '.join(PRESETS)}. Without: no limits.")] = None,
+    file_format: FormatOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a product takes the list, or why not."""
+    policy = _find_policy(preset)
+    listed = _read(source, file_format)
+    report = policy.validate(_with_progress(listed.entries))
+    if as_json:
+        facts = report.to_dict()
+        facts["errors"] = [_problem_facts(listed, problem) for problem in report.errors]
+        facts["warnings"] = [_problem_facts(listed, problem) for problem in report.warnings]
+        _print_json(list=listed.name, **facts)
+    else:
+        out = _console(sys.stdout)
+        _say_problems(out, listed, report.problems)
+        counts = [_count(len(report.errors), "error"), _count(len(report.warnings), "warning")]
+        if report.ok:
+            counts[0] = _count(len(report.accepted), "entry", "entries")
+        _say(out, "accepted" if report.ok else "refused", f" under the policy {policy.name}: {', '.join(counts)}")
+    _finish(report.ok)
+
+
+@app.command()
+def check(
+    source: ListArgument,
+    addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS", help="Client addresses.")],
+    file_format: FormatOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say for each address whether it may pass."""
+    canonical = [_parse_address(address) for address in addresses]
+    loaded = _load(source, file_format, as_json)
+    answers = [(address, loaded.allow.match(address)) for address in canonical]
+    allowed = all(entry is not None for _, entry in answers)
+    if as_json:
+        _print_json(
+            list=loaded.name,
+            allowed=allowed,
+            answers=[
+                {"given": given, "address": address, "allowed": entry is not None, "entry": loaded.facts(entry)}
+                for given, (address, entry) in zip(addresses, answers, strict=True)
+            ],
+        )
+    else:
+        out = _console(sys.stdout)
+        for address, entry in answers:
+            loaded.say_answer(out, address, entry, width=max(map(len, canonical)))
+    _finish(allowed)
+
+
+@app.command()
+def explain(
+    source: ListArgument,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A client address.")],
+    file_format: FormatOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which entries let an address pass, or what is near."""
+    canonical = _parse_address(address)
+    loaded = _load(source, file_format, as_json)
+    matches = loaded.allow.matches(canonical)
+    entry = matches[0] if matches else None
+    below, above = (None, None) if entry else _neighbours(loaded.allow, canonical)
+    if as_json:
+        _print_json(
+            list=loaded.name,
+            given=address,
+            address=canonical,
+            allowed=entry is not None,
+            entry=loaded.facts(entry),
+            broader=[loaded.facts(broader) for broader in matches[1:]],
+            nearest={"below": loaded.facts(below), "above": loaded.facts(above)},
+        )
+    else:
+        out = _console(sys.stdout)
+        loaded.say_answer(out, canonical, entry)
+        for broader in matches[1:]:
+            _say(out, f"  also by {loaded.describe(broader)}")
+        for side, neighbour in (("below", below), ("above", above)):
+            if neighbour is not None:
+                _say(out, f"  nearest {side}: {loaded.describe(neighbour)}")
+    _finish(entry is not None)
+
+
+@app.command()
+def aggregate(source: ListArgument, file_format: FormatOption = None, as_json: JsonOption = False) -> None:
+    """Print the fewest prefixes with the same addresses."""
+    loaded = _load(source, file_format, as_json)
+    prefixes = [str(prefix) for prefix in loaded.allow.aggregate()]
+    if as_json:
+        _print_json(list=loaded.name, prefixes=prefixes)
+    else:
+        sys.stdout.write("".join(f"{prefix}\n" for prefix in prefixes))
+    _finish(True)
+
+
+@app.command()
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The list as it was.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The list as it would be.")],
+    file_format: Annotated[Format | None, typer.Option("--format", help="Read both lists as this.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a change of the list lets in or shuts out."""
+    if old == new == STDIN:
+        raise typer.BadParameter("standard input can be read only once")
+    before, after = (_load(source, file_format, as_json) for source in (old, new))
+    equal = before.allow == after.allow
+    gained, lost = _subtract(after.allow, before.allow), _subtract(before.allow, after.allow)
+    added, removed, relabelled = _changes(before.allow, after.allow)
+    if as_json:
+        _print_json(
+            old=before.name,
+            new=after.name,
+            equal=equal,
+            gained=[str(prefix) for prefix in gained],
+            lost=[str(prefix) for prefix in lost],
+            added=[after.facts(entry) for entry in added],
+            removed=[before.facts(entry) for entry in removed],
+            relabelled=[{"from": before.facts(was), "to": after.facts(now)} for was, now in relabelled],
+        )
+    else:
+        out = _console(sys.stdout)
+        addresses = [("+", str(prefix)) for prefix in gained] + [("-", str(prefix)) for prefix in lost]
+        _say_changes(out, "addresses", addresses)
+        entries = [("+", after.describe(entry)) for entry in added]
+        entries += [("-", before.describe(entry)) for entry in removed]
+        entries += [("~", f"{after.describe(now)}, was {_quoted_label(was)}") for was, now in relabelled]
+        _say_changes(out, "entries", entries)
+    _finish(equal)
+
+
+# -- What the commands ask ----------------------------------------------------
+
+
+def _neighbours(allow: AllowList, address: str) -> tuple[Entry | None, Entry | None]:
+    """Find the entries that end last before an address that is not in, and begin first after it."""
+    wanted = parse_prefix(address)
+    family = [entry for entry in allow if entry.prefix.family == wanted.family]
+    below = max((entry for entry in family if entry.prefix < wanted), key=_last_address, default=None)
+    return below, next((entry for entry in family if entry.prefix > wanted), None)
+
+
+def _last_address(entry: Entry) -> int:
+    packed = entry.prefix.packed
+    return int.from_bytes(packed, "big") | ((1 << (8 * len(packed) - entry.prefix.length)) - 1)
+
+
+def _subtract(allow: AllowList, holes: AllowList) -> list[Prefix]:
+    """Find the fewest prefixes with the addresses of one list that are not in another."""
+    trie = PatriciaTrie((prefix, None) for prefix in holes.aggregate())
+    return [left for prefix in allow.aggregate() for left in _left_of(prefix, trie)]
+
+
+def _left_of(prefix: Prefix, holes: PatriciaTrie[None]) -> Iterator[Prefix]:
+    """Halve a prefix until each piece lies wholly inside or outside the holes; yield those outside.
+
+    The pieces are the fewest: a half is cut only where a hole begins in it.
+    """
+    if holes.longest_match(prefix) is not None:
+        return
+    if not holes.covered(prefix):
+        yield prefix
+        return
+    for network in ip_network(str(prefix)).subnets():
+        half = parse_prefix(network)
+        if half.family == prefix.family:  # ::ffff:0:0/96 would come back as all of IPv4; no IPv6 client is ever in it
+            yield from _left_of(half, holes)
+
+
+def _changes(before: AllowList, after: AllowList) -> tuple[list[Entry], list[Entry], list[tuple[Entry, Entry]]]:
+    """Compare entries: added, removed, and those whose label changed."""
+    old = {entry.prefix: entry for entry in before}
+    new = {entry.prefix: entry for entry in after}
+    added = [entry for prefix, entry in new.items() if prefix not in old]
+    removed = [entry for prefix, entry in old.items() if prefix not in new]
+    relabelled = [(old[prefix], entry) for prefix, entry in new.items() if prefix in old and old[prefix] != entry]
+    return added, removed, relabelled
+
+
+# -- Reading ------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A list that the rules of text accept, and where each prefix of it stands."""
+
+    name: str
+    allow: AllowList
+    places: dict[Prefix, str]
+
+    def facts(self, entry: Entry | None) -> dict[str, str | None] | None:
+        """Give an entry's facts for JSON."""
+        if entry is None:
+            return None
+        return {"prefix": str(entry.prefix), "label": entry.label, "at": self.places[entry.prefix]}
+
+    def describe(self, entry: Entry) -> str:
+        """Give the same for people."""
+        label = f" {_quoted_label(entry)}" if entry.label is not None else ""
+        return f"{entry.prefix}{label} ({self.places[entry.prefix]})"
+
+    def say_answer(self, console: Console, address: str, entry: Entry | None, width: int = 0) -> None:
+        """Print the verdict on an address, and why."""
+        reason = f"by {self.describe(entry)}" if entry else self.why_not(address)
+        _say(console, "allowed" if entry else "denied", f"{'  ' if entry else '   '}{address:{width}}  {reason}")
+
+    def why_not(self, address: str) -> str:
+        """Say why an address is denied."""
+        if len(self.allow) == 0:
+            return "the list is empty, and an empty list allows nobody"
+        family = parse_prefix(address).family
+        if all(prefix.family != family for prefix in self.places):
+            return f"the list has no IPv{family} entry"
+        return "no entry covers it"
+
+
+def _find_policy(preset: str | None) -> Policy:
+    if preset is None:
+        return Policy()
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"{quote(preset)} is no preset; there are {', '.join(PRESETS)}")
+    return PRESETS[preset]()
+
+
+def _parse_address(address: str) -> str:
+    """Take an address argument in its canonical text; a wrong one is a wrong call (exit 2)."""
+    try:
+        return format_address(address)
+    except InvalidAddress as error:
+        _fail(str(error))
+
+
+def _read(source: str, file_format: Format | None) -> ListFile:
+    try:
+        return read_list(source, file_format)
+    except ListFileError as error:
+        _fail(str(error))
+
+
+def _load(source: str, file_format: Format | None, as_json: bool) -> _Loaded:
+    """Read a list under the rules of text alone, or refuse it with all that is wrong (exit 1)."""
+    listed = _read(source, file_format)
+    entries: list[Entry] = []
+    places: dict[Prefix, str] = {}
+    problems: list[Problem] = []
+    for index, written in enumerate(_with_progress(listed.entries)):
+        try:
+            entry = parse_entry(written)
+        except InvalidPrefix as error:
+            problems.append(_problem(index, written[0], error))
+        else:
+            entries.append(entry)
+            places.setdefault(entry.prefix, listed.place(index))
+    if problems:
+        _refuse(listed, problems, as_json)
+    return _Loaded(listed.name, AllowList(entries), places)
+
+
+def _problem(index: int, text: str, error: InvalidPrefix) -> Problem:
+    hint = error.suggestion and f"did you mean {error.suggestion}?"
+    return Problem(index, text, error.code, Severity.ERROR, f"{error.reason} (at position {error.position})", hint)
+
+
+def _with_progress(entries: Sequence[T]) -> Iterable[T]:
+    """Show a bar on the terminal while a long list is gone through."""
+    console = _console(sys.stderr)
+    if len(entries) <= _LONG_INPUT or not console.is_terminal:
+        return entries
+    return track(entries, "Reading the list", console=console, transient=True)
+
+
+# -- Writing ------------------------------------------------------------------
+
+
+def _fail(reason: str) -> NoReturn:
+    """Say why a call cannot be answered."""
+    _say(_console(sys.stderr), "error", f": {reason}")
+    raise typer.Exit(2)
+
+
+def _refuse(listed: ListFile, problems: list[Problem], as_json: bool) -> NoReturn:
+    """Say why a list cannot be used."""
+    if as_json:
+        _print_json(list=listed.name, ok=False, errors=[_problem_facts(listed, problem) for problem in problems])
+    else:
+        console = _console(sys.stderr)
+        _say_problems(console, listed, problems)
+        _say(console, "refused", f": {_count(len(problems), 'error')} in {listed.name}; nothing of the list is used")
+    _finish(False)
+
+
+def _say_problems(console: Console, listed: ListFile, problems: Iterable[Problem]) -> None:
+    for problem in problems:
+        text = "" if problem.index is None else f"{quote(problem.text)}: "
+        hint = f"; {problem.hint}" if problem.hint else ""
+        _say(console, problem.severity, f": {text}{problem.message}{hint}", place=f"{_place(listed, problem)}: ")
+
+
+def _say_changes(console: Console, noun: str, changes: list[tuple[str, str]]) -> None:
+    _say(console, noun, "" if changes else ": the same")
+    for sign, change in changes:
+        _say(console, sign, f" {change}", place="  ")
+
+
+def _say(console: Console, first: str, rest: str = "", *, place: str = "") -> None:
+    """Print one line for people: nothing in it is markup, and no control character gets through.
+
+    The first word has its colour; a place may stand before it.
+    """
+    before, word, after = (_printable(text, console.encoding) for text in (place, first, rest))
+    if console.color_system is None:  # rich would take 50 times as long, and a diff may have a million lines
+        console.file.write(f"{before}{word}{after}\n")
+    else:
+        console.print(Text.assemble(before, (word, _STYLES.get(first, "")), after), soft_wrap=True)
+
+
+def _printable(text: str, encoding: str = "ascii") -> str:
+    r"""Escape what is no visible character (ESC, a newline, a right-to-left mark) or not in the encoding.
+
+    >>> _printable("[red]B\u00fcro\x1b[2J", "utf-8")
+    '[red]Büro\\x1b[2J'
+    """
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+    return text if text.isascii() else text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _quoted_label(entry: Entry) -> str:
+    return "no label" if entry.label is None else f'"{entry.label}"'
+
+
+def _count(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def _place(listed: ListFile, problem: Problem) -> str:
+    return listed.name if problem.index is None else listed.place(problem.index)
+
+
+def _problem_facts(listed: ListFile, problem: Problem) -> dict[str, Any]:
+    return problem.to_dict() | {"at": _place(listed, problem)}
+
+
+def _console(stream: TextIO) -> Console:
+    """A console that colours a terminal and nothing else, and not even that under NO_COLOR (no-color.org)."""
+    is_terminal = stream.isatty()
+    coloured = is_terminal and not os.environ.get("NO_COLOR")
+    return Console(file=stream, force_terminal=is_terminal, color_system="auto" if coloured else None, highlight=False)
+
+
+def _print_json(**document: object) -> None:
+    # JSON escapes all control characters but DEL, which can stand only inside a text.
+    sys.stdout.write(json.dumps(document).replace("\x7f", "\\u007f") + "\n")
+
+
+def _finish(clean: bool) -> NoReturn:
+    """End the call with its answer, after all of it went out: a reader that went away is noticed here."""
+    sys.stdout.flush()
+    raise typer.Exit(0 if clean else 1)

@@ -1,0 +1,108 @@
+"""The exception family, on one screen.
+
+    CidrmatchError
+    ├── InvalidText (ValueError)      a text, or packed bytes, that cannot be taken
+    │   ├── InvalidAddress                an address was expected
+    │   └── InvalidPrefix                 a prefix or an entry of a list was expected
+    └── PolicyError (ValueError)      a list that a policy refuses, with its whole report
+
+Every error about one text carries the same facts: the text, where in it the
+trouble starts, a code for programs, a reason for people and, where one was
+found, a text that would have been taken.  A value of a type that is never an
+address (``None``, ``5``, ``True``) is a ``TypeError``, as everywhere in Python.
+
+This module imports nothing: the compiled core stands on it (ADR 0001).
+"""
+
+from __future__ import annotations
+
+__all__ = ["CidrmatchError", "InvalidAddress", "InvalidPrefix", "InvalidText", "PolicyError", "quote"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .policy import Report
+
+_SHOWN_CHARACTERS = 80
+"""How much of a refused text a message repeats."""
+
+
+def quote(text: object) -> str:
+    """Show ``text`` escaped and cut, fit for a log line.
+
+    >>> quote("10.0.0.1\\n")
+    "'10.0.0.1\\\\n'"
+    """
+    if type(text) not in (str, bytes):
+        return f"a value of type {type(text).__name__}"
+    cut = text[:_SHOWN_CHARACTERS]  # type: ignore[index]
+    return ascii(cut) + ("..." if len(cut) < len(text) else "")  # type: ignore[arg-type]
+
+
+class CidrmatchError(Exception):
+    """The base of every error that cidrmatch raises on purpose."""
+
+
+class InvalidText(CidrmatchError, ValueError):
+    """Say that a text is not what was asked for, and what would be.
+
+    Attributes:
+        text: what was given, whole (``str``, or ``bytes`` for a packed address).
+        position: index of the character where the trouble starts.
+        code: a stable name of the reason, for programs (``"host_bits"``).
+        reason: the same in words.
+        suggestion: a text that would be taken, or ``None``.
+        index: position of the entry in the list it came from, or ``None``.
+    """
+
+    noun = "valid"
+
+    def __init__(
+        self,
+        text: str | bytes,
+        position: int,
+        code: str,
+        reason: str,
+        suggestion: str | None = None,
+        index: int | None = None,
+    ) -> None:
+        super().__init__(text, position, code, reason, suggestion, index)
+        self.text = text
+        self.position = position
+        self.code = code
+        self.reason = reason
+        self.suggestion = suggestion
+        self.index = index
+
+    def __str__(self) -> str:
+        where = "" if self.index is None else f"entry {self.index}: "
+        hint = "" if self.suggestion is None else f"; did you mean {self.suggestion}?"
+        return f"{where}{quote(self.text)} is not {self.noun}: {self.reason} (at position {self.position}){hint}"
+
+
+class InvalidAddress(InvalidText):
+    """An address was expected: IPv4 or IPv6 text, or 4 or 16 packed bytes."""
+
+    noun = "an address"
+
+
+class InvalidPrefix(InvalidText):
+    """A prefix was expected: an address, or an address, a slash and a length."""
+
+    noun = "a prefix"
+
+
+class PolicyError(CidrmatchError, ValueError):
+    """A policy refused a list; ``report`` holds every reason, entry by entry.
+
+    Nothing of the list was applied.
+    """
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        errors = self.report.errors
+        lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list; nothing was applied"]
+        lines += [f"  {problem}" for problem in errors]
+        return "\n".join(lines)

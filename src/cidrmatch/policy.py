@@ -1,0 +1,465 @@
+"""What a product accepts as an entry, and every problem of a list at once.
+
+A `Policy` is a value: some limits and choices, no behaviour of its own beyond
+judging a list.  `validate` looks at every entry and answers with a `Report`;
+it never stops at the first error and it never applies half a list:
+
+    entries --> [ each alone ]  --> [ against the others ] --> [ the list as a whole ] --> Report
+                 is it a prefix?     duplicate?                 too many, too few?          accepted: all or none
+                 family, kind,       covered by a broader?      every address allowed?      problems: each with index,
+                 breadth, label,                                                            text, code, message, hint
+                 private, never
+
+Errors refuse the list, warnings do not.  The order of the problems is that of
+the entries; those of the list as a whole come last, with no index.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Literal
+
+from ._core.patricia import PatriciaTrie
+from ._core.prefix import Entry, Prefix, aggregate, parse_entry
+from .errors import InvalidPrefix, PolicyError, quote
+
+if TYPE_CHECKING:
+    from ._core.prefix import EntryLike
+
+__all__ = ["Policy", "Problem", "Report", "Severity"]
+
+Kind = Literal["address", "cidr"]
+Family = Literal[4, 6]
+
+PRIVATE: Final = PatriciaTrie(
+    {
+        "10.0.0.0/8": "private, RFC 1918",
+        "172.16.0.0/12": "private, RFC 1918",
+        "192.168.0.0/16": "private, RFC 1918",
+        "100.64.0.0/10": "shared by carriers, RFC 6598",
+        "127.0.0.0/8": "loopback, RFC 1122",
+        "169.254.0.0/16": "link-local, RFC 3927",
+        "::1": "loopback, RFC 4291",
+        "fc00::/7": "unique local, RFC 4193",
+        "fe80::/10": "link-local, RFC 4291",
+    }
+)
+"""Addresses that a service on the public Internet never sees as a client (C5)."""
+
+NEVER: Final = PatriciaTrie(
+    {
+        "0.0.0.0": "the unspecified address",
+        "255.255.255.255": "the broadcast address",
+        "224.0.0.0/4": "multicast",
+        "::": "the unspecified address",
+        "ff00::/8": "multicast",
+    }
+)
+"""Addresses that are never the source of a connection (C25)."""
+
+EVERYONE: Final = {4: Prefix("0.0.0.0/0"), 6: Prefix("::/0")}
+
+
+class Severity(StrEnum):
+    """Whether a problem refuses the list."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Name one thing that is wrong, or worth a look, about one entry or the list.
+
+    Attributes:
+        index: position of the entry in the list, or None for the list as a whole.
+        text: the entry as it was given.
+        code: a stable name, for programs.
+        severity: `Severity.ERROR` or `Severity.WARNING`.
+        message: what is wrong, in words.
+        hint: what to do about it, or None.
+    """
+
+    index: int | None
+    text: str
+    code: str
+    severity: Severity
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        where = "the list" if self.index is None else f"entry {self.index} {quote(self.text)}"
+        return f"{where}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the fields as plain values, for JSON."""
+        return {
+            "index": self.index,
+            "text": self.text,
+            "code": self.code,
+            "severity": str(self.severity),
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Say what a policy makes of a list.
+
+    Attributes:
+        policy: the policy that judged.
+        accepted: the entries to store, in the order given, duplicates collapsed; empty if there is any error.
+        problems: every error and warning, in the order of the entries.
+    """
+
+    policy: Policy
+    accepted: tuple[Entry, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that refuse the list."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.ERROR)
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The problems that do not."""
+        return tuple(problem for problem in self.problems if problem.severity is Severity.WARNING)
+
+    @property
+    def ok(self) -> bool:
+        """Whether the list is accepted, with or without warnings."""
+        return not self.errors
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Give the accepted entries, or raise PolicyError with this report."""
+        if not self.ok:
+            raise PolicyError(self)
+        return self.accepted
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the report as plain values, for JSON."""
+        return {
+            "policy": self.policy.name,
+            "ok": self.ok,
+            "entries": [
+                {"prefix": self.policy.canonical(entry.prefix), "label": entry.label} for entry in self.accepted
+            ],
+            "errors": [problem.to_dict() for problem in self.errors],
+            "warnings": [problem.to_dict() for problem in self.warnings],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Describe what a product accepts in an allow list.
+
+    The defaults accept every valid prefix.  A policy is immutable; derive one
+    from another with `dataclasses.replace`.
+
+    Attributes:
+        name: shown in reports.
+        families: 4, 6 or both.
+        kinds: "address", "cidr" or both; text with a slash is "cidr", by the letter (N11).
+        min_entries, max_entries: how many entries a list may hold after duplicates collapsed (C17).
+        min_prefix_v4, min_prefix_v6: the shortest prefix length, that is, the broadest range (B18, B19).
+        duplicates: "collapse" keeps the first and its label and warns, "reject" refuses (C6).
+        labels: "optional", or "refuse" where the product has none.
+        max_label_length: in characters (C18).
+        private: "accept", "warn" or "reject" entries that a public service never sees (C5).
+        host_bits: "reject", or "mask" with a warning (C15).
+        allow_any: whether a list may allow every address of a family (C24).
+        bare_addresses: whether a single address is shown without its length (C4).
+    Threads: safe, never changes.
+
+    >>> report = Policy(max_entries=20, min_prefix_v4=9).validate(["203.0.113.7", "10.0.0.0/8"])
+    >>> [(problem.index, problem.code) for problem in report.errors]
+    [(1, 'prefix_too_broad')]
+    """
+
+    name: str = "custom"
+    families: frozenset[Family] = frozenset((4, 6))
+    kinds: frozenset[Kind] = frozenset(("address", "cidr"))
+    min_entries: int = 0
+    max_entries: int | None = None
+    min_prefix_v4: int | None = None
+    min_prefix_v6: int | None = None
+    duplicates: Literal["collapse", "reject"] = "collapse"
+    labels: Literal["optional", "refuse"] = "optional"
+    max_label_length: int = 255
+    private: Literal["accept", "warn", "reject"] = "accept"
+    host_bits: Literal["reject", "mask"] = "reject"
+    allow_any: bool = True
+    bare_addresses: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that contradicts itself, or whose misspelt choice would be passed over."""
+        _check_subset("families", self.families, {4, 6})
+        _check_subset("kinds", self.kinds, {"address", "cidr"})
+        _check_choice("duplicates", self.duplicates, "collapse", "reject")
+        _check_choice("labels", self.labels, "optional", "refuse")
+        _check_choice("private", self.private, "accept", "warn", "reject")
+        _check_choice("host_bits", self.host_bits, "reject", "mask")
+        _check_number("min_entries", self.min_entries, 0, None)
+        _check_number("max_label_length", self.max_label_length, 1, None)
+        for name, value, most in (
+            ("max_entries", self.max_entries, None),
+            ("min_prefix_v4", self.min_prefix_v4, 32),
+            ("min_prefix_v6", self.min_prefix_v6, 128),
+        ):
+            if value is not None:
+                _check_number(name, value, 0, most)
+
+    def canonical(self, prefix: Prefix) -> str:
+        """Write a prefix as the product shows it: `203.0.113.5` or `203.0.113.5/32` (C4)."""
+        return prefix.address if self.bare_addresses and prefix.is_address else str(prefix)
+
+    def validate(self, entries: Iterable[EntryLike]) -> Report:
+        """Judge a list and say everything that is wrong with it.
+
+        Args:
+            entries: an iterable of what `parse_entry` takes.
+        Returns:
+            `Report`.  Bad entries are problems in it, never exceptions.
+        Raises:
+            TypeError: one text or a mapping was given instead of a list.
+        Cost: some microseconds an entry.
+        """
+        if isinstance(entries, (str, bytes, bytearray, memoryview, Mapping)):
+            raise TypeError(f"a list of entries was expected, not one {type(entries).__name__}")
+        judge = _Judge(self)
+        for index, given in enumerate(entries):
+            judge.hear(index, given)
+        return judge.report()
+
+    def accept(self, entries: Iterable[EntryLike]) -> tuple[Entry, ...]:
+        """Give the entries to store, or raise PolicyError with the whole report."""
+        return self.validate(entries).entries()
+
+
+def _check_choice(name: str, value: object, *choices: str) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}")
+
+
+def _check_subset(name: str, value: object, choices: set[object]) -> None:
+    if not isinstance(value, frozenset) or not value or not value <= choices:
+        raise ValueError(f"{name} is a frozenset of {', '.join(map(repr, sorted(choices, key=str)))}, not {value!r}")
+
+
+def _check_number(name: str, value: object, least: int, most: int | None) -> None:
+    if type(value) is not int or value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is a whole number {bounds}, not {value!r}")
+
+
+# -- Judging ------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Item:
+    """An entry under judgement: as it was given, and as it was understood."""
+
+    index: int
+    text: str
+    entry: Entry
+
+
+@dataclass(slots=True)
+class _Judge:
+    """Hears the entries one by one, then looks at them together."""
+
+    policy: Policy
+    items: list[_Item] = field(default_factory=list)
+    first: dict[Prefix, _Item] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def hear(self, index: int, given: object) -> None:
+        """Judge one entry alone, and keep it if it is a prefix at all and the first of its kind."""
+        item = self._understand(index, given)
+        if item is None:
+            return
+        self._judge_kind(item, given)
+        self._judge_breadth(item)
+        self._judge_meaning(item)
+        self._judge_label(item)
+        earlier = self.first.setdefault(item.entry.prefix, item)
+        if earlier is item:
+            self.items.append(item)
+        else:
+            self._judge_duplicate(item, earlier)
+
+    def report(self) -> Report:
+        """Judge the list as a whole and close the case."""
+        self._judge_overlaps()
+        self.problems.sort(key=lambda problem: problem.index or 0)
+        self._judge_count()
+        self._judge_everyone()
+        refused = any(problem.severity is Severity.ERROR for problem in self.problems)
+        accepted = () if refused else tuple(item.entry for item in self.items)
+        return Report(self.policy, accepted, tuple(self.problems))
+
+    # 1. Each entry alone.
+
+    def _understand(self, index: int, given: object) -> _Item | None:
+        text = _text_of(given)
+        try:
+            try:
+                entry = parse_entry(given)  # type: ignore[arg-type]
+            except InvalidPrefix as error:
+                if error.code != "host_bits" or self.policy.host_bits == "reject":
+                    raise
+                entry = parse_entry(given, host_bits="mask")  # type: ignore[arg-type]
+                self._warn(index, text, "host_bits_masked", f"host bits were cleared, it is kept as {entry.prefix}")
+        except InvalidPrefix as error:
+            hint = None if error.suggestion is None else f"did you mean {error.suggestion}?"
+            self._error(index, text, error.code, f"{error.reason} (at position {error.position})", hint)
+            return None
+        except TypeError as error:
+            self._error(index, text, "wrong_type", str(error))
+            return None
+        return _Item(index, text, entry)
+
+    def _judge_kind(self, item: _Item, given: object) -> None:
+        prefix, policy = item.entry.prefix, self.policy
+        if prefix.family not in policy.families:
+            only = " and ".join(f"IPv{family}" for family in sorted(policy.families))
+            self._error(item.index, item.text, "family", f"an IPv{prefix.family} entry, but only {only} is accepted")
+        elif _is_mapped(given, prefix):
+            shown = policy.canonical(prefix)
+            self._warn(item.index, item.text, "mapped", f"an IPv4-mapped entry, it is kept as the IPv4 entry {shown}")
+        kind: Kind = "cidr" if _is_cidr(given, prefix) else "address"
+        if kind not in policy.kinds:
+            hint = f"did you mean {prefix.address}?" if prefix.is_address else "list each address on its own"
+            if kind == "cidr":
+                self._error(item.index, item.text, "kind", "CIDR notation is not accepted, only addresses", hint)
+            else:
+                self._error(item.index, item.text, "kind", "a single address is not accepted", f"write {prefix}")
+
+    def _judge_breadth(self, item: _Item) -> None:
+        prefix = item.entry.prefix
+        least = self.policy.min_prefix_v4 if prefix.family == 4 else self.policy.min_prefix_v6
+        if least is not None and prefix.length < least:
+            self._error(
+                item.index,
+                item.text,
+                "prefix_too_broad",
+                f"an IPv{prefix.family} range broader than /{least}",
+                f"use /{least} or a longer prefix",
+            )
+
+    def _judge_meaning(self, item: _Item) -> None:
+        never = NEVER.longest_match(item.entry.prefix)
+        if never is not None:
+            self._error(item.index, item.text, "never_matches", f"no client ever has this address: {never[1]}")
+            return
+        private = PRIVATE.longest_match(item.entry.prefix)
+        if private is None or self.policy.private == "accept":
+            return
+        hint = "list the public address that your requests come from"
+        message = f"it won't match, because a public service sees your public address ({private[1]})"
+        if self.policy.private == "warn":
+            self._warn(item.index, item.text, "private", message, hint)
+        else:
+            self._error(item.index, item.text, "private", message, hint)
+
+    def _judge_label(self, item: _Item) -> None:
+        label = item.entry.label
+        if label is None:
+            return
+        if self.policy.labels == "refuse":
+            self._error(item.index, item.text, "label_refused", "entries have no label here", "leave the label out")
+        elif not 1 <= len(label) <= self.policy.max_label_length:
+            most = self.policy.max_label_length
+            self._error(
+                item.index, item.text, "label_invalid", f"a label has 1 to {most} characters, not {len(label)}"
+            )
+        elif any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
+            self._error(item.index, item.text, "label_invalid", f"a control character in the label {quote(label)}")
+
+    # 2. Each against the others.
+
+    def _judge_duplicate(self, item: _Item, earlier: _Item) -> None:
+        message = f"the same as entry {earlier.index} {quote(earlier.text)}"
+        if self.policy.duplicates == "reject":
+            self._error(item.index, item.text, "duplicate", message, "remove one of them")
+        else:
+            self._warn(item.index, item.text, "duplicate", f"{message}, which is kept")
+
+    def _judge_overlaps(self) -> None:
+        trie = PatriciaTrie({prefix: item for prefix, item in self.first.items()})
+        for item in self.items:
+            for _, broader in trie.covering(item.entry.prefix)[1:2]:
+                message = f"covered by the broader entry {broader.index} {quote(broader.text)}"
+                self._warn(item.index, item.text, "covered", message, "one of the two is enough")
+
+    # 3. The list as a whole.
+
+    def _judge_count(self) -> None:
+        count, policy = len(self.items), self.policy
+        if policy.max_entries is not None and count > policy.max_entries:
+            first_too_many = self.items[policy.max_entries]
+            self._error(
+                None,
+                first_too_many.text,
+                "too_many_entries",
+                f"{count} entries, at most {policy.max_entries} are accepted",
+                f"entry {first_too_many.index} {quote(first_too_many.text)} is the first too many",
+            )
+        if count < policy.min_entries:
+            self._error(None, "", "too_few_entries", f"{count} valid entries, at least {policy.min_entries} needed")
+
+    def _judge_everyone(self) -> None:
+        """Find lists that restrict nothing, by one entry or by several that add up (C24)."""
+        whole = set(aggregate(item.entry.prefix for item in self.items))
+        for family, everyone in EVERYONE.items():
+            if everyone not in whole:
+                continue
+            message = f"the list allows every IPv{family} address: it equals no restriction"
+            if self.policy.allow_any:
+                self._warn(None, "", "no_restriction", message)
+            else:
+                self._error(None, "", "no_restriction", message, "name the addresses that you mean")
+
+    def _error(self, index: int | None, text: str, code: str, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(index, text, code, Severity.ERROR, message, hint))
+
+    def _warn(self, index: int | None, text: str, code: str, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(index, text, code, Severity.WARNING, message, hint))
+
+
+def _prefix_part(given: object) -> object:
+    """The part of a given entry that names the prefix, before it is judged."""
+    if isinstance(given, Entry):
+        return given.prefix
+    if isinstance(given, tuple) and given:
+        return given[0]
+    if isinstance(given, Mapping):
+        return given.get("prefix")
+    return given
+
+
+def _text_of(given: object) -> str:
+    """Show a given entry as text, whatever it is; never by asking a stranger's `__str__`."""
+    part = _prefix_part(given)
+    if isinstance(part, str):
+        return str.__str__(part)
+    if type(part) in (Prefix, bytes) or type(part).__module__ == "ipaddress":
+        return str(part)
+    return f"<{type(part).__name__}>"
+
+
+def _is_cidr(given: object, prefix: Prefix) -> bool:
+    """Whether an entry was given as a range: text by the letter, an object by its length."""
+    part = _prefix_part(given)
+    return "/" in str.__str__(part) if isinstance(part, str) else not prefix.is_address
+
+
+def _is_mapped(given: object, prefix: Prefix) -> bool:
+    """Whether an IPv4 prefix was given in IPv6 form."""
+    part = _prefix_part(given)
+    return prefix.family == 4 and (len(part) == 16 if isinstance(part, bytes) else ":" in _text_of(part))

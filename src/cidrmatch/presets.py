@@ -1,0 +1,55 @@
+"""The four products as values of `Policy`, and nothing else.
+
+    preset     families  kinds          entries  broadest  duplicates  labels    private  shown as
+    nomsa      4         address        1 - 20   -         reject      -         accept   203.0.113.5
+    bitbybit   4 and 6   address, cidr  0 - 20   /9, /33   collapse    optional  warn     203.0.113.5/32
+    unkey      4 and 6   address, cidr  any      -         collapse    -         accept   203.0.113.5/32
+    pigment    4         address, cidr  1 -      -         collapse    -         accept   203.0.113.5/32
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from .policy import Policy
+
+__all__ = ["PRESETS", "bitbybit", "nomsa", "pigment", "unkey"]
+
+
+def nomsa() -> Policy:
+    """Nomsa: up to 20 IPv4 addresses, no ranges, no duplicates (N3, N8 to N12; C4, C6, C8)."""
+    return Policy(
+        name="nomsa",
+        families=frozenset((4,)),
+        kinds=frozenset(("address",)),
+        min_entries=1,
+        max_entries=20,
+        duplicates="reject",
+        labels="refuse",
+        bare_addresses=True,
+    )
+
+
+def bitbybit() -> Policy:
+    """bitbybit: up to 20 labelled addresses or ranges, none broader than /9 or /33 (B13 to B24)."""
+    return Policy(name="bitbybit", max_entries=20, min_prefix_v4=9, min_prefix_v6=33, private="warn")
+
+
+def unkey() -> Policy:
+    """Unkey: any number of addresses and ranges of both families (U3 to U5, U13)."""
+    return Policy(name="unkey", labels="refuse")
+
+
+def pigment() -> Policy:
+    """Pigment: lists of IPv4 addresses and ranges; the list has the name, not the entry (P3 to P5)."""
+    return Policy(name="pigment", families=frozenset((4,)), min_entries=1, labels="refuse")
+
+
+PRESETS: Final[dict[str, Callable[[], Policy]]] = {
+    "nomsa": nomsa,
+    "bitbybit": bitbybit,
+    "unkey": unkey,
+    "pigment": pigment,
+}
+"""The presets by name, for command lines and configuration files."""
