@@ -36,11 +36,12 @@ setup(
                 [f"src/cidrmatch/_core/{room}.pyx"],
                 extra_compile_args=COMPILE if os.name == "posix" else [],
                 extra_link_args=SANITIZERS if DEBUG else [],
-                define_macros=[("CYTHON_TRACE_NOGIL", "1")] if TRACED else [("CYTHON_WITHOUT_ASSERTIONS", "1")] * (not DEBUG),
+                define_macros=[("CYTHON_TRACE_NOGIL", "1")] if TRACED else [],
+                depends=["src/cidrmatch/_core/bits.h"],
             )
             for room in ROOMS
         ],
-        build_dir=f"build/c/{BUILD}",
+        build_dir=None if TRACED else f"build/c/{BUILD}",  # coverage looks for the C file beside the .pyx
         compiler_directives={
             "language_level": 3,
             "boundscheck": True,
@@ -48,7 +49,6 @@ setup(
             "initializedcheck": False,
             "auto_pickle": False,
             "linetrace": TRACED,
-            "profile": TRACED,
         },
     )
 )

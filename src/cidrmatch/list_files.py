@@ -167,7 +167,9 @@ def _parse_csv(name: str, text: str) -> Iterator[_Item]:
     _check_header(f"{name}:{line}", header)
     for line, row in rows:
         if len(row) != len(header):
-            raise ListFileError(f"{name}:{line}", f"the row has {len(row)} cells, the header has {len(header)}")
+            raise ListFileError(
+                f"{name}:{line}", f"the number of cells differs from the header's: {len(row)}, not {len(header)}"
+            )
         cells = dict(zip(header, row, strict=True))
         yield line, cells["prefix"], cells.get("label") or None
 

@@ -17,22 +17,23 @@ the entries; those of the list as a whole come last, with no index.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ._core.patricia import PatriciaTrie
-from ._core.prefix import Entry, Prefix, aggregate, parse_entry
+from ._core.prefix import Entry, Prefix, aggregate, check_is_list, parse_prefix, take_apart
+from ._core.refusal import shown
 from .errors import InvalidPrefix, PolicyError, quote
 
 if TYPE_CHECKING:
-    from ._core.prefix import EntryLike
+    from ._core.prefix import EntryLike, PrefixLike
 
 __all__ = ["Policy", "Problem", "Report", "Severity"]
 
-Kind = Literal["address", "cidr"]
-Family = Literal[4, 6]
+Kind: TypeAlias = Literal["address", "cidr"]
+Family: TypeAlias = Literal[4, 6]
 
 PRIVATE: Final = PatriciaTrie(
     {
@@ -229,11 +230,10 @@ class Policy:
             TypeError: one text or a mapping was given instead of a list.
         Cost: some microseconds an entry.
         """
-        if isinstance(entries, (str, bytes, bytearray, memoryview, Mapping)):
-            raise TypeError(f"a list of entries was expected, not one {type(entries).__name__}")
+        check_is_list(entries)
         judge = _Judge(self)
-        for index, given in enumerate(entries):
-            judge.hear(index, given)
+        for index, entry in enumerate(entries):
+            judge.hear(index, entry)
         return judge.report()
 
     def accept(self, entries: Iterable[EntryLike]) -> tuple[Entry, ...]:
@@ -278,11 +278,12 @@ class _Judge:
     first: dict[Prefix, _Item] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def hear(self, index: int, given: object) -> None:
+    def hear(self, index: int, entry: object) -> None:
         """Judge one entry alone, and keep it if it is a prefix at all and the first of its kind."""
-        item = self._understand(index, given)
-        if item is None:
+        understood = self._understand(index, entry)
+        if understood is None:
             return
+        item, given = understood
         self._judge_kind(item, given)
         self._judge_breadth(item)
         self._judge_meaning(item)
@@ -305,24 +306,30 @@ class _Judge:
 
     # 1. Each entry alone.
 
-    def _understand(self, index: int, given: object) -> _Item | None:
-        text = _text_of(given)
+    def _understand(self, index: int, entry: object) -> tuple[_Item, object] | None:
+        """Take an entry apart and parse it; give it with what named its prefix, or note why not."""
+        text = str(shown(entry))
         try:
-            try:
-                entry = parse_entry(given)  # type: ignore[arg-type]
-            except InvalidPrefix as error:
-                if error.code != "host_bits" or self.policy.host_bits == "reject":
-                    raise
-                entry = parse_entry(given, host_bits="mask")  # type: ignore[arg-type]
-                self._warn(index, text, "host_bits_masked", f"host bits were cleared, it is kept as {entry.prefix}")
+            given, label = take_apart(entry)
+            text = str(shown(given))
+            return _Item(index, text, Entry(self._parse(index, text, given), label)), given
         except InvalidPrefix as error:
             hint = None if error.suggestion is None else f"did you mean {error.suggestion}?"
             self._error(index, text, error.code, f"{error.reason} (at position {error.position})", hint)
-            return None
         except TypeError as error:
             self._error(index, text, "wrong_type", str(error))
-            return None
-        return _Item(index, text, entry)
+        return None
+
+    def _parse(self, index: int, text: str, given: PrefixLike) -> Prefix:
+        try:
+            return parse_prefix(given)
+        except InvalidPrefix as error:
+            if error.code != "host_bits" or self.policy.host_bits == "reject":
+                raise
+        prefix = parse_prefix(given, host_bits="mask")
+        shown_prefix = self.policy.canonical(prefix)
+        self._warn(index, text, "host_bits_masked", f"host bits were cleared, it is kept as {shown_prefix}")
+        return prefix
 
     def _judge_kind(self, item: _Item, given: object) -> None:
         prefix, policy = item.entry.prefix, self.policy
@@ -375,9 +382,7 @@ class _Judge:
             self._error(item.index, item.text, "label_refused", "entries have no label here", "leave the label out")
         elif not 1 <= len(label) <= self.policy.max_label_length:
             most = self.policy.max_label_length
-            self._error(
-                item.index, item.text, "label_invalid", f"a label has 1 to {most} characters, not {len(label)}"
-            )
+            self._error(item.index, item.text, "label_invalid", f"a label has 1 to {most} characters, not {len(label)}")
         elif any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
             self._error(item.index, item.text, "label_invalid", f"a control character in the label {quote(label)}")
 
@@ -391,7 +396,7 @@ class _Judge:
             self._warn(item.index, item.text, "duplicate", f"{message}, which is kept")
 
     def _judge_overlaps(self) -> None:
-        trie = PatriciaTrie({prefix: item for prefix, item in self.first.items()})
+        trie = PatriciaTrie(self.first)
         for item in self.items:
             for _, broader in trie.covering(item.entry.prefix)[1:2]:
                 message = f"covered by the broader entry {broader.index} {quote(broader.text)}"
@@ -432,34 +437,13 @@ class _Judge:
         self.problems.append(Problem(index, text, code, Severity.WARNING, message, hint))
 
 
-def _prefix_part(given: object) -> object:
-    """The part of a given entry that names the prefix, before it is judged."""
-    if isinstance(given, Entry):
-        return given.prefix
-    if isinstance(given, tuple) and given:
-        return given[0]
-    if isinstance(given, Mapping):
-        return given.get("prefix")
-    return given
-
-
-def _text_of(given: object) -> str:
-    """Show a given entry as text, whatever it is; never by asking a stranger's `__str__`."""
-    part = _prefix_part(given)
-    if isinstance(part, str):
-        return str.__str__(part)
-    if type(part) in (Prefix, bytes) or type(part).__module__ == "ipaddress":
-        return str(part)
-    return f"<{type(part).__name__}>"
-
-
 def _is_cidr(given: object, prefix: Prefix) -> bool:
     """Whether an entry was given as a range: text by the letter, an object by its length."""
-    part = _prefix_part(given)
-    return "/" in str.__str__(part) if isinstance(part, str) else not prefix.is_address
+    return "/" in given if isinstance(given, str) else not prefix.is_address
 
 
 def _is_mapped(given: object, prefix: Prefix) -> bool:
     """Whether an IPv4 prefix was given in IPv6 form."""
-    part = _prefix_part(given)
-    return prefix.family == 4 and (len(part) == 16 if isinstance(part, bytes) else ":" in _text_of(part))
+    if isinstance(given, bytes):
+        return len(given) == 16 and prefix.family == 4
+    return prefix.family == 4 and ":" in str(shown(given))

@@ -1,10 +1,10 @@
 """The four products as values of `Policy`, and nothing else.
 
-    preset     families  kinds          entries  broadest  duplicates  labels    private  shown as
-    nomsa      4         address        1 - 20   -         reject      -         accept   203.0.113.5
-    bitbybit   4 and 6   address, cidr  0 - 20   /9, /33   collapse    optional  warn     203.0.113.5/32
-    unkey      4 and 6   address, cidr  any      -         collapse    -         accept   203.0.113.5/32
-    pigment    4         address, cidr  1 -      -         collapse    -         accept   203.0.113.5/32
+preset     families  kinds          entries  broadest  duplicates  labels    private  shown as
+nomsa      4         address        1 - 20   -         reject      -         accept   203.0.113.5
+bitbybit   4 and 6   address, cidr  0 - 20   /9, /33   collapse    optional  warn     203.0.113.5/32
+unkey      4 and 6   address, cidr  any      -         collapse    -         accept   203.0.113.5/32
+pigment    4         address, cidr  1 -      -         collapse    -         accept   203.0.113.5/32
 """
 
 from __future__ import annotations

@@ -24,13 +24,15 @@ Cost: about 10 ns for IPv4 text, 30 ns for IPv6.
 Threads: nothing here keeps state.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_Check, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport (
+    PyBytes_AS_STRING, PyBytes_Check, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
+)
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_FromObject
 
 from ipaddress import IPv4Address, IPv6Address
 
 from ..errors import InvalidAddress
-from .refusal import refusal, wrong_type
+from .refusal import refusal, shown, wrong_type
 
 __all__ = ["AddressLike", "format_address", "parse_address"]
 
@@ -67,7 +69,6 @@ fill_hex()
 cdef uint32_t[4] LEAST = [0, 0, 10, 100]    # the least octet that has so many digits
 
 
-
 # -- Text to bits -------------------------------------------------------------
 
 cdef inline uint64_t load(const uint8_t *text) noexcept nogil:
@@ -78,15 +79,23 @@ cdef inline uint64_t load(const uint8_t *text) noexcept nogil:
     )
 
 
+cdef inline uint64_t top_bits(uint64_t word) noexcept nogil:
+    return word & ~<uint64_t>0x7F7F7F7F7F7F7F7F
+
+
+cdef inline uint64_t low_bits(uint64_t word) noexcept nogil:
+    return word & <uint64_t>0x7F7F7F7F7F7F7F7F
+
+
 cdef inline uint64_t not_digits(uint64_t word) noexcept nogil:
     """The top bit of each byte of `word ^ "00000000"` that is no digit."""
-    return (((word & <uint64_t>0x7F7F7F7F7F7F7F7F) + <uint64_t>0x7676767676767676) | word) & ~<uint64_t>0x7F7F7F7F7F7F7F7F
+    return top_bits((low_bits(word) + <uint64_t>0x7676767676767676) | word)
 
 
 cdef inline uint64_t dots(uint64_t word) noexcept nogil:
     """The top bit of each byte of `word ^ "00000000"` that is a dot."""
     cdef uint64_t zero_at_dot = word ^ <uint64_t>0x1E1E1E1E1E1E1E1E
-    return ~(((zero_at_dot & <uint64_t>0x7F7F7F7F7F7F7F7F) + <uint64_t>0x7F7F7F7F7F7F7F7F) | zero_at_dot) & ~<uint64_t>0x7F7F7F7F7F7F7F7F
+    return top_bits(~((low_bits(zero_at_dot) + <uint64_t>0x7F7F7F7F7F7F7F7F) | zero_at_dot))
 
 
 cdef inline uint32_t octet_at_top(uint64_t word) noexcept nogil:
@@ -128,7 +137,7 @@ cdef inline bint parse_common_ipv4(const uint8_t *text, Py_ssize_t length, uint3
     a_size = trailing_zeros(front_dots) & ~7
     b_size = (trailing_zeros(front_dots & (front_dots - 1)) & ~7) - a_size - 8
     d_size = leading_zeros(back_dots) & ~7
-    c_size = (leading_zeros(back_dots << d_size << 8) & ~7)
+    c_size = leading_zeros(back_dots << d_size << 8) & ~7
     if not (8 <= a_size <= 24 and 8 <= b_size <= 24 and 8 <= c_size <= 24 and 8 <= d_size <= 24):
         return False
     if a_size + b_size + c_size + d_size + 24 != 8 * length:
@@ -379,11 +388,7 @@ cdef int read_address(object value, Key *key, Py_ssize_t index=-1) except -1:
         return 0
     if status == WRONG_TYPE:
         raise wrong_type("an address", value)
-    if PyUnicode_Check(value):
-        value = base_text(value)
-    elif not PyBytes_Check(value):
-        value = str(value)
-    raise refusal(InvalidAddress, status, value, position, is_address, None if index < 0 else index)
+    raise refusal(InvalidAddress, status, shown(value), position, is_address, None if index < 0 else index)
 
 
 def is_address(str text):

@@ -37,7 +37,7 @@ Packet Routing Table for Berkeley Unix (USENIX 1991).
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.stdint cimport SIZE_MAX, UINT32_MAX, uint8_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Key, width
+from cidrmatch._core.address cimport Key
 from cidrmatch._core.prefix cimport (
     KeyArray, Range, RangeArray, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of, read_prefix, split,
     upper_mask,
@@ -221,8 +221,7 @@ cdef class Trie:
             self.nodes[at].is_entry = True
             self.count += 1
             self.version += 1
-        old = self.values[at]
-        self.values[at] = value     # `old` dies when all is in order: its __del__ may call us
+        self.values[at] = value     # the old value dies when all is in order: its __del__ may call us
         return 0
 
     cdef uint32_t place(self, const Key *key) noexcept nogil:

@@ -32,22 +32,22 @@ from libc.stdlib cimport qsort
 from libc.string cimport memchr
 
 from cidrmatch._core.address cimport (
-    EMPTY, HOST_BITS, LENGTH_LEADING_ZERO, LENGTH_MISSING, LENGTH_NOT_A_NUMBER, LENGTH_TOO_LARGE, NETMASK, OK,
-    WRONG_TYPE, ZONE_ID, Key, Status, Text, base_text, find_text, fold_mapped, is_mapped, pack, parse_unfolded, set_ipv4,
-    take_object, width, write_address,
+    HOST_BITS, LENGTH_LEADING_ZERO, LENGTH_MISSING, LENGTH_NOT_A_NUMBER, LENGTH_TOO_LARGE, NETMASK, OK, WRONG_TYPE,
+    ZONE_ID, Key, Status, Text, base_text, find_text, is_mapped, pack, parse_unfolded, set_ipv4, take_object, width,
+    write_address,
 )
 
 from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from ..errors import InvalidPrefix
+from ..errors import InvalidPrefix, quote
 from .address import AddressLike
-from .refusal import refusal, wrong_type
+from .refusal import refusal, shown, wrong_type
 
 cdef enum:
     LONGEST_ADDRESS = 45    # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
 
-__all__ = ["Entry", "EntryLike", "HostBits", "Prefix", "PrefixLike", "aggregate", "parse_entry", "parse_prefix"]
+__all__ = ["Entry", "EntryLike", "Prefix", "PrefixLike", "aggregate", "parse_entry", "parse_prefix"]
 
 
 # -- Text and objects to a key ------------------------------------------------
@@ -174,10 +174,7 @@ cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t ind
         return 0
     if status == WRONG_TYPE:
         raise wrong_type("a prefix", value)
-    if PyUnicode_Check(value):
-        value = base_text(value)
-    elif not PyBytes_Check(value):
-        value = str(value)
+    value = shown(value)
     if status == HOST_BITS:
         position = value.find("/")
     raise refusal(InvalidPrefix, status, value, position, is_prefix, None if index < 0 else index)
@@ -199,19 +196,6 @@ cdef bint is_masking(object host_bits) except -1:
 
 # -- Entries ------------------------------------------------------------------
 
-cdef object label_of(object value):
-    """The label of an entry in any accepted form, or None."""
-    if type(value) is str:
-        return None
-    if type(value) is Entry:
-        return (<Entry>value).label
-    if type(value) is tuple:
-        return checked_label(value[1])
-    if isinstance(value, Mapping):
-        return checked_label(value.get("label"))
-    return None
-
-
 cdef object checked_label(object label):
     if label is None:
         return None
@@ -220,35 +204,44 @@ cdef object checked_label(object label):
     return base_text(label)
 
 
-cdef int check_is_list(object entries) except -1:
+cpdef int check_is_list(object entries) except -1:
     """Refuse one text or a mapping where a list of entries is meant; their items are no entries."""
-    if isinstance(entries, (str, bytes, bytearray, memoryview, Mapping)):
+    if isinstance(entries, (str, bytes, bytearray, memoryview, Mapping, IPv4Network, IPv6Network)):
         raise TypeError(f"a list of entries was expected, not one {type(entries).__name__}")
     return 0
 
 
-cdef object prefix_of(object value):
-    """The prefix part of an entry in any accepted form."""
-    if type(value) is str:      # by far the most frequent, and asking for a Mapping is slow
-        return value
-    if type(value) is Entry:
-        return (<Entry>value).prefix
-    if type(value) is tuple:
-        if len(value) != 2:
-            raise TypeError(f"an entry as a tuple is (prefix, label), not {len(value)} items")
-        return value[0]
-    if isinstance(value, Mapping):
-        unknown = [key for key in value if key not in ("prefix", "label")]
-        if unknown or "prefix" not in value:
-            raise TypeError("an entry as a mapping has the key 'prefix' and perhaps 'label'"
-                            + (f", not {unknown[0]!r}" if unknown else ""))
-        return value["prefix"]
-    return value
+def take_apart(entry, /):
+    """Split an entry in any accepted form into what names its prefix, and its label.
+
+    Each part is read once, and text is taken by its base class, so what is
+    judged here is what everyone sees afterwards.
+    """
+    if PyUnicode_Check(entry) or PyBytes_Check(entry):
+        return shown(entry), None
+    if type(entry) is Entry:
+        return (<Entry>entry).prefix, (<Entry>entry).label
+    if type(entry) is tuple:
+        if len(entry) != 2:
+            raise TypeError(f"an entry as a tuple is (prefix, label), not {len(entry)} items")
+        prefix, label = entry
+    elif isinstance(entry, Mapping):
+        try:
+            fields = dict(entry)
+        except (KeyError, ValueError):
+            raise TypeError(f"the mapping {type(entry).__name__} contradicts itself") from None
+        if not fields.keys() <= {"prefix", "label"} or "prefix" not in fields:
+            raise TypeError(f"an entry as a mapping has the key 'prefix' and perhaps 'label', not {quote_all(fields)}")
+        prefix, label = fields["prefix"], fields.get("label")
+    else:
+        return entry, None
+    if PyUnicode_Check(prefix) or PyBytes_Check(prefix):
+        prefix = shown(prefix)
+    return prefix, checked_label(label)
 
 
-cdef int read_entry(object value, bint mask_host_bits, Key *key, Py_ssize_t index=-1) except -1:
-    """Take the prefix of an entry or raise as `read_prefix` does."""
-    return read_prefix(prefix_of(value), mask_host_bits, key, index)
+cdef str quote_all(object values):
+    return ", ".join([quote(value) for value in values]) or "nothing"
 
 
 @cython.final
@@ -510,7 +503,7 @@ cdef RangeArray merge(KeyArray array):
 
 
 cdef int split(const Range *whole, list prefixes) except -1:
-    """Append the fewest prefixes that fill the range, from left to right.
+    """Append the fewest prefixes that fill the range, from left to right; what is ::ffff:0:0/96 is left out.
 
         .1        .4                .8        .11
         |---------|-----------------|---------|      192.0.2.1 to 192.0.2.11
@@ -521,7 +514,9 @@ cdef int split(const Range *whole, list prefixes) except -1:
     cdef Key key
     while True:
         key = broadest_at_start(&left)
-        prefixes.append(new_prefix(&key))
+        # No client has a mapped address, it is IPv4.  As text such a rest would even mean IPv4 addresses (C16).
+        if not is_mapped(&key):
+            prefixes.append(new_prefix(&key))
         block = range_of(&key)
         if block.last_upper == left.last_upper and block.last_lower == left.last_lower:
             return 0
@@ -576,7 +571,7 @@ def parse_prefix(prefix, /, *, host_bits="reject"):
     Prefix('203.0.113.0/24')
     >>> parse_prefix("203.0.113.7/24")
     Traceback (most recent call last):
-    cidrmatch.errors.InvalidPrefix: '203.0.113.7/24' is not a prefix: host bits are set (at position 11); did you mean 203.0.113.0/24?
+    cidrmatch.errors.InvalidPrefix: ... host bits are set (at position 11); did you mean 203.0.113.0/24?
     """
     cdef Key key
     read_prefix(prefix, is_masking(host_bits), &key)
@@ -602,10 +597,9 @@ def parse_entry(entry, /, *, host_bits="reject"):
     'Office'
     """
     cdef Key key
-    if type(entry) is Entry:
-        return entry
-    read_entry(entry, is_masking(host_bits), &key)
-    return new_entry(new_prefix(&key), label_of(entry))
+    prefix, label = take_apart(entry)
+    read_prefix(prefix, is_masking(host_bits), &key)
+    return new_entry(new_prefix(&key), label)
 
 
 def aggregate(prefixes, /):
@@ -642,7 +636,5 @@ cdef list prefixes_of(RangeArray merged):
     return prefixes
 
 
-AddressLike = AddressLike       # the names for annotations, in one import
 PrefixLike = AddressLike | IPv4Network | IPv6Network | Prefix
 EntryLike = PrefixLike | tuple[PrefixLike, str | None] | Mapping[str, object] | Entry
-HostBits = str

@@ -14,6 +14,7 @@ from __future__ import annotations
 import ipaddress
 import unicodedata
 from collections.abc import Callable, Iterator
+from typing import cast
 
 from ..errors import InvalidAddress, InvalidText
 
@@ -41,6 +42,14 @@ REASONS: dict[str, str] = {
 }
 CODES: tuple[str, ...] = tuple(REASONS)
 
+_TELLING = {
+    "-": "a dash range is not accepted",
+    "*": "a wildcard is not accepted",
+    "[": "brackets are not part of an address",
+    "/": "a prefix length is not part of an address",
+}
+"""Unexpected characters that tell what was meant."""
+
 _LONGEST_REPAIRED = 100
 """A longer text is no address with a slip in it; leave it alone."""
 
@@ -59,10 +68,25 @@ def refusal(
     suggestion = None
     if isinstance(value, str):
         if code == "unexpected_character":
-            reason = f"{reason} {ascii(value[position])}"
+            reason = _TELLING.get(value[position], f"{reason} {value[position]!a}")
         repairs = _ADDRESS_REPAIRS if issubclass(error, InvalidAddress) else _PREFIX_REPAIRS
         suggestion = next((text for text in _repaired(value, repairs) if is_valid(text)), None)
     return error(value, position, code, reason, suggestion, index)
+
+
+def shown(value: object) -> str | bytes:
+    """Give the text of a value that an error is about, whatever the value's own methods do."""
+    kind = type(value)
+    if issubclass(kind, str):
+        return str.__str__(cast("str", value))
+    if issubclass(kind, bytes):
+        return bytes.__getitem__(cast("bytes", value), slice(None))
+    if kind.__module__ in ("ipaddress", "cidrmatch._core.prefix"):
+        try:
+            return str(value)
+        except Exception:  # noqa: S110 - an ipaddress object that somebody broke may raise anything
+            pass
+    return f"<{kind.__name__}>"
 
 
 def wrong_type(noun: str, value: object) -> TypeError:
@@ -101,7 +125,7 @@ def _repaired(text: str, repairs: tuple[Repair, ...]) -> Iterator[str]:
 
 
 def _to_ascii(text: str) -> str:
-    """Turn full-width and other compatible digits into ASCII: １０ -> 10."""
+    """Turn full-width and other compatible digits into ASCII."""
     return unicodedata.normalize("NFKC", text)
 
 
@@ -159,7 +183,7 @@ def _range_to_prefix(text: str) -> str:
         last = first.rpartition(".")[0] + "." + last
     try:
         ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
-        prefixes = list(ipaddress.summarize_address_range(*ends))  # type: ignore[arg-type]
+        prefixes = list(ipaddress.summarize_address_range(*ends))
     except (ValueError, TypeError):
         return text
     return str(prefixes[0]) if len(prefixes) == 1 else text

@@ -31,6 +31,7 @@ cdef class AllowList:
     cdef dict labels            # by position in the input, see Key.index; None when there are none
     cdef Py_hash_t hash
 
+    cdef int add(self, object entry) except -1
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil
     cdef object label_at(self, Py_ssize_t i)
     cdef Entry entry_at(self, Py_ssize_t i)

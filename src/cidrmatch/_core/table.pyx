@@ -34,9 +34,11 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key, load_packed, read_address, width
 from cidrmatch._core.prefix cimport (
-    Entry, KeyArray, Range, RangeArray, check_is_list, compare_keys, covers, is_before, label_of, merge, new_entry, new_prefix,
-    prefixes_of, range_of, read_entry, read_prefix,
+    Entry, KeyArray, Range, RangeArray, check_is_list, compare_keys, covers, is_before, merge, new_entry, new_prefix,
+    prefixes_of, range_of, read_prefix,
 )
+
+from .prefix import take_apart
 
 __all__ = ["AllowList"]
 
@@ -189,8 +191,6 @@ cdef class AllowList:
     """
 
     def __cinit__(self, entries=(), *, policy=None):
-        cdef Key key
-        cdef object label
         self.entries = KeyArray()
         self.parents = NULL
         self.hash = -1
@@ -199,18 +199,29 @@ cdef class AllowList:
         if policy is not None:
             entries = policy.accept(entries)
         for entry in entries:
-            read_entry(entry, False, &key, self.entries.size)
-            label = label_of(entry)
-            if label is not None:
-                if self.labels is None:
-                    self.labels = {}
-                self.labels[self.entries.size] = label
-            self.entries.push(&key)
+            self.add(entry)
         # 2. freeze: sort, find who covers whom, merge
         self.entries.sort()
         self.parents = <int32_t *>allocate(self.entries.size, sizeof(int32_t))
         find_parents(self.entries.keys, self.entries.size, self.parents)
         build_table(&self.table, merge(self.entries))
+
+    cdef int add(self, object entry) except -1:
+        """Read one more entry, while the list is made."""
+        cdef Key key
+        label = None
+        if type(entry) is not str:      # most entries are plain text and have no label
+            try:
+                entry, label = take_apart(entry)
+            except TypeError as error:
+                raise TypeError(f"entry {self.entries.size}: {error}") from None
+        read_prefix(entry, False, &key, self.entries.size)
+        if label is not None:
+            if self.labels is None:
+                self.labels = {}
+            self.labels[self.entries.size] = label
+        self.entries.push(&key)
+        return 0
 
     def __dealloc__(self):
         free_table(&self.table)
@@ -383,9 +394,7 @@ cdef class AllowList:
         return self.entries.size
 
     def __iter__(self):
-        cdef Py_ssize_t i
-        for i in range(self.entries.size):
-            yield self.entry_at(i)
+        return EntryIterator(self)
 
     def __bool__(self):
         raise TypeError("an AllowList has no truth value: an empty list allows nobody; ask len(allow) or `is None`")
@@ -421,7 +430,7 @@ cdef class AllowList:
     def __copy__(self):
         return self
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo, /):
         return self
 
     def __repr__(self):
@@ -431,3 +440,24 @@ cdef class AllowList:
         ]
         more = self.entries.size - SHOWN_ENTRIES
         return f"AllowList([{', '.join(shown)}])" if more <= 0 else f"<AllowList [{', '.join(shown)}, and {more} more]>"
+
+
+cdef class EntryIterator:
+    """Give the entries in canonical order; threads that share it get each entry once."""
+
+    cdef AllowList allow
+    cdef Py_ssize_t next_index
+
+    def __cinit__(self, AllowList allow not None):
+        self.allow = allow
+        self.next_index = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Py_ssize_t i = self.next_index
+        if i >= self.allow.entries.size:
+            raise StopIteration
+        self.next_index = i + 1
+        return self.allow.entry_at(i)

@@ -1,0 +1,89 @@
+# The commands people type; CI types the same ones.  `make demo` or `make test` is all a new machine needs.
+#
+# Everything lives in .venv and build/; `make clean` removes both.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+RUN    := PYTHONPATH= $(BIN)/python
+CORE   := $(wildcard src/cidrmatch/_core/*.pyx src/cidrmatch/_core/*.pxd src/cidrmatch/_core/*.h)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-all long lint types bench debug coverage dist docs clean
+
+help:                 ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+# One environment; each group of tools is installed once, when first needed.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(VENV)/%.group: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --group $*
+	@touch $@
+
+# Our own build treats every compiler warning as an error; a user's build does not.
+$(VENV)/built: $(CORE) setup.py pyproject.toml $(VENV)/build.group
+	CIDRMATCH_BUILD=strict $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+setup: $(VENV)/test.group $(VENV)/lint.group $(VENV)/types.group build   ## everything a developer needs
+build: $(VENV)/built  ## compile the core in place
+
+demo: $(VENV)/demo.group build   ## the main job, on real lists
+	@$(RUN) examples/demo.py
+
+test: $(VENV)/test.group build   ## the whole suite
+	$(RUN) -m pytest
+
+test-all: $(VENV)/test.group build   ## the suite on every CPython from 3.11 up that this machine has
+	$(RUN) tools/test_all.py
+
+long: $(VENV)/test.group build   ## ten million comparisons of each kind, and long property tests
+	HYPOTHESIS_PROFILE=night $(RUN) -m pytest -s --run-long tests/differential tests/property tests/stateful
+
+lint: $(VENV)/lint.group   ## ruff, cython-lint, codespell
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/cython-lint src
+	$(BIN)/codespell
+
+types: $(VENV)/types.group $(VENV)/bench.group build   ## mypy, basedpyright, stubtest
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+	$(BIN)/python -m mypy.stubtest cidrmatch._core --concise --mypy-config-file pyproject.toml
+
+bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleaved; prints the table of ratios
+	$(RUN) -m benchmarks.paired
+
+# Other builds have a copy of the tree each, so they never mix with the one in src/.
+build/%/tree: $(CORE) $(wildcard src/cidrmatch/*.py src/cidrmatch/_core/*.py*) setup.py pyproject.toml $(VENV)/test.group
+	rm -rf $@ && mkdir -p $@
+	cp -r src setup.py pyproject.toml README.md LICENSE $@
+	find $@ -name '*.so' -delete
+	cd $@ && CIDRMATCH_BUILD=$* $(abspath $(BIN)/python) setup.py --quiet build_ext --inplace
+
+SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc
+
+debug: build/debug/tree   ## the suite on a build with bounds checks, assertions, ASan and UBSan
+	$(SANITIZED) PYTHONPATH=build/debug/tree/src $(BIN)/python -m pytest -m "not packaging" -p no:cacheprovider
+
+coverage: build/coverage/tree   ## lines and branches of the Python files, lines of the core
+	cd build/coverage/tree && rm -f .coverage && ln -sfn ../../../tests tests && ln -sfn ../../../examples examples \
+	&& PYTHONPATH=src $(abspath $(BIN)/python) -m coverage run -m pytest -q -m "not packaging" -p no:cacheprovider \
+	; $(abspath $(BIN)/python) -m coverage combine -q 2>/dev/null \
+	; $(abspath $(BIN)/python) -m coverage report
+
+dist: $(VENV)/dist.group   ## the sdist, and the wheel built from it
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+
+docs: $(VENV)/bench.group build   ## refresh the tables in README.md and docs/ from the committed results
+	$(RUN) -m benchmarks.report
+
+clean:                ## back to a fresh clone
+	rm -rf $(VENV) build dist src/*.egg-info .coverage* .hypothesis .pytest_cache .mypy_cache .ruff_cache
+	find src tests benchmarks -name '*.so' -delete -o -name __pycache__ -prune -exec rm -rf {} +

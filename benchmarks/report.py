@@ -1,0 +1,152 @@
+"""From a committed JSON to the tables in the documents: no published number is typed by hand.
+
+    python -m benchmarks.report [--json PATH] [--into FILE] [--short]
+
+What stands between `<!-- table: begin -->` and `<!-- table: end -->` in FILE is
+replaced.  Without `--into`, README.md gets the short table and
+docs/performance.md all of them.  Without `--json`, the newest whole run in
+`benchmarks/results/` is taken.
+
+One table a topic, one line a question, one column a contestant: the median,
+and in brackets its ratio to the floor of the same run.  The first of ours shows
+the 5-95 % spread of that ratio, too.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.results import Result, Row, Run, load, number_text, ratio_text
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
+
+TOPICS = {
+    "lookup": "Is this text on the list?",
+    "match": "Which prefix, the most specific one?",
+    "batch/text": "A list of texts at once, the answers kept",
+    "batch/packed": "Packed addresses: one buffer, or one by one",
+    "build": "From a list of text to a list that can be asked",
+    "trie/insert": "Prefix after prefix, into something that can be changed",
+    "parse": "From text to a packed address",
+    "memory": "Memory",
+}
+SHORT_COLUMNS = ("text in frozenset", "ip in allow", "pytricia", "ipaddress, a scan")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    run = load(options.json or newest())
+    if options.into:
+        fill(options.into, short(run) if options.short else full(run))
+        return 0
+    fill(ROOT / "README.md", short(run))
+    fill(ROOT / "docs" / "performance.md", full(run))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description="Fill the tables from a result.")
+    parser.add_argument("--json", metavar="PATH", type=Path, help="the result to show (default: the newest)")
+    parser.add_argument("--into", metavar="FILE", type=Path, help="the document to fill in")
+    parser.add_argument("--short", action="store_true", help="the one table of a README")
+    return parser
+
+
+def newest() -> Path:
+    found = sorted(path for path in RESULTS.glob("*.json") if not path.name.endswith(".tmp.json"))
+    if not found:
+        raise SystemExit(f"no whole run in {RESULTS.relative_to(ROOT)}: run `make bench` first")
+    return found[-1]
+
+
+def fill(path: Path, lines: Iterable[str]) -> None:
+    """Replace what stands between the markers, and nothing else."""
+    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{path}: no {BEGIN} ... {END} in it")
+    path.write_text("\n".join([before + BEGIN, *lines, END]) + after, encoding="utf-8")
+
+
+# --- the tables --------------------------------------------------------------
+
+
+def full(run: Run) -> Iterator[str]:
+    """Every topic that the run has."""
+    for prefix, title in TOPICS.items():
+        results = [result for result in run.results if result.name.startswith(f"{prefix}/")]
+        if results:
+            yield from ("", f"### {title}", "", f"{_units(results)}.", "")
+            yield from _table(results, _columns(results))
+    yield from ("", *_losses(run), "", *_facts(run))
+
+
+def short(run: Run) -> Iterator[str]:
+    """The lookups, ours beside the floor, pytricia and the standard library."""
+    results = [result for result in run.results if result.name.startswith("lookup/") and "hits" not in result.name]
+    yield from ("", f"{_units(results)}.", "", *_table(results, SHORT_COLUMNS), "", _origin(run))
+
+
+def _units(results: Sequence[Result]) -> str:
+    """`ns an address: the median, and its ratio to the floor`."""
+    units = " / ".join(dict.fromkeys(result.unit for result in results))
+    return f"{units}: the median, and in brackets its ratio to the floor"
+
+
+def _columns(results: Sequence[Result]) -> Sequence[str]:
+    return list(dict.fromkeys(row.name for result in results for row in result.rows))
+
+
+def _table(results: Sequence[Result], columns: Sequence[str]) -> Iterator[str]:
+    ours = next(row.name for row in results[0].rows if row.role == "ours")
+    yield _line(["", *columns])
+    yield _line(["---", *("---:" for _ in columns)])
+    for result in results:
+        rows = {row.name: row for row in result.rows}
+        cells = (_cell(rows.get(name), with_spread=name == ours) for name in columns)
+        yield _line([f"`{result.name}`", *cells])
+
+
+def _cell(row: Row | None, *, with_spread: bool) -> str:
+    if row is None:
+        return ""
+    ratio = row.to_floor
+    if ratio is None or row.role in ("floor", "empty"):
+        return number_text(row.value.median)
+    if with_spread:
+        return f"**{number_text(row.value.median)}** ({ratio_text(ratio)}, {ratio.low:.2f}-{ratio.high:.2f})"
+    return f"{number_text(row.value.median)} ({ratio_text(ratio)})"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+# --- what stands under them --------------------------------------------------
+
+
+def _losses(run: Run) -> Iterator[str]:
+    lost = [f"- `{result.name}`: {row.name}" for result in run.results for row in result.losses()]
+    yield "### Where somebody else does better"
+    yield ""
+    yield from lost or ["Nowhere in this run."]
+
+
+def _facts(run: Run) -> Iterator[str]:
+    real = any(result.source == "real" for result in run.results)
+    yield "### The run"
+    yield ""
+    yield f"- full table: {'a real one' if real else 'generated, with the lengths and the nesting of a real one'}"
+    yield from (f"- {key}: {value}" for key, value in run.facts.items())
+
+
+def _origin(run: Run) -> str:
+    facts = run.facts
+    return f"{facts['cpu']}; {facts['os']}; {facts['python']}; {facts['date'][:10]}; `{facts['command']}`."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

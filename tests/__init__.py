@@ -1,0 +1,1 @@
+"""The suite; `tests.reference` and `tests.strategies` are its shared ground."""

@@ -1,0 +1,117 @@
+"""The public names are these, each with a docstring; the stubs say what the compiled modules do."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import cidrmatch
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = [
+    "cidrmatch",
+    "cidrmatch._core.address",
+    "cidrmatch._core.prefix",
+    "cidrmatch._core.patricia",
+    "cidrmatch._core.refusal",
+    "cidrmatch._core.table",
+    "cidrmatch.errors",
+    "cidrmatch.policy",
+    "cidrmatch.presets",
+]
+
+
+def test_every_public_name_exists_and_has_a_docstring() -> None:
+    for name in cidrmatch.__all__:
+        thing = getattr(cidrmatch, name)
+        assert name == "__version__" or (thing.__doc__ or "").strip(), name
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples_run(name: str) -> None:
+    module = importlib.import_module(name)
+    names = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == name]
+    globals_ = {public: getattr(cidrmatch, public) for public in cidrmatch.__all__} | vars(module)
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    for thing in [module, *names]:
+        for test in finder.find(thing, module=False, globs=dict(globals_)):
+            runner.run(test)
+    assert runner.failures == 0
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/semantics.md"])
+def test_python_examples_of_the_pages_run(page: str) -> None:
+    """Each page is one session: what a block defines, the next ones use."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    session: dict[str, object] = {}
+    runner = doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
+    for block in blocks:
+        if ">>>" in block:
+            example = doctest.DocTestParser().get_doctest(block, session, page, page, 0)
+            runner.run(example, clear_globs=False)
+            session = example.globs
+        else:
+            exec(compile(block, page, "exec"), session)
+    assert runner.failures == 0
+
+
+@pytest.mark.packaging
+def test_stubs_agree_with_the_compiled_modules() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "cidrmatch._core", "--concise", "--mypy-config-file", "pyproject.toml"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_status_codes_stand_in_the_order_of_the_core() -> None:
+    """The core hands over a number; the words for it are found by position."""
+    from cidrmatch._core.refusal import CODES
+
+    declarations = Path(cidrmatch.__file__).parent / "_core" / "address.pxd"
+    body = declarations.read_text(encoding="utf-8").partition("cdef enum Status:")[2].partition("cdef struct")[0]
+    names = [line.split()[0].lower() for line in body.splitlines() if line.strip() and not line.strip().startswith("#")]
+    assert tuple(names) == CODES
+
+
+def test_bit_counts_agree_with_their_portable_twins(tmp_path: Path) -> None:
+    source = tmp_path / "bits.c"
+    source.write_text(
+        """
+        #undef NDEBUG
+        #include "bits.h"
+        #include <stdio.h>
+        int main(void) {
+            uint64_t word = 0x9E3779B97F4A7C15u;
+            for (int i = 0; i < 1000000; i++) {
+                word = word * 6364136223846793005u + 1442695040888963407u;
+                for (int shift = 0; shift < 64; shift += 7) {
+                    uint64_t low = word >> shift, high = word << shift;
+                    if (low && leading_zeros(low) != portable_leading_zeros(low)) return 1;
+                    if (high && trailing_zeros(high) != portable_trailing_zeros(high)) return 2;
+                }
+            }
+            for (int bit = 0; bit < 64; bit++) {
+                if (leading_zeros((uint64_t)1 << bit) != 63 - bit) return 3;
+                if (trailing_zeros((uint64_t)1 << bit) != bit) return 4;
+            }
+            puts("equal");
+            return 0;
+        }
+        """,
+        encoding="utf-8",
+    )
+    core = Path(cidrmatch.__file__).parent / "_core"
+    program = tmp_path / "bits"
+    subprocess.run(["cc", "-O2", "-Wall", "-Werror", f"-I{core}", source, "-o", program], check=True)
+    assert subprocess.run([program], capture_output=True, text=True, check=True).stdout == "equal\n"

@@ -1,0 +1,532 @@
+"""The policy room: each choice of a `Policy` by itself, and what a `Report` promises.
+
+The helper `judge` gives the problems of a list as `(index, code)`, errors and warnings apart, so that a test
+reads: this list, these errors, these warnings.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
+from typing import Any
+
+import pytest
+
+from cidrmatch import AllowList, Entry, Policy, PolicyError, Prefix, Report
+from cidrmatch.policy import Severity
+
+Found = list[tuple[int | None, str]]
+
+
+def codes(problems: Iterable[Any]) -> Found:
+    return [(problem.index, problem.code) for problem in problems]
+
+
+def judge(policy: Policy, entries: Iterable[Any]) -> tuple[Found, Found]:
+    """Errors and warnings; that the report keeps its promises is checked on the way."""
+    report = policy.validate(entries)
+    check_promises(policy, report)
+    return codes(report.errors), codes(report.warnings)
+
+
+def check_promises(policy: Policy, report: Report) -> None:
+    assert report.policy == policy
+    assert report.ok == (not report.errors)
+    assert sorted(map(id, report.problems)) == sorted(map(id, report.errors + report.warnings))
+    assert {problem.severity for problem in report.errors} <= {Severity.ERROR}
+    assert {problem.severity for problem in report.warnings} <= {Severity.WARNING}
+    if report.errors:
+        assert report.accepted == (), "nothing is half applied"
+    json.dumps(report.to_dict())
+
+
+def accepted(policy: Policy, entries: Iterable[Any]) -> list[str]:
+    return [policy.canonical(entry.prefix) for entry in policy.accept(entries)]
+
+
+PLAIN = Policy()
+TWENTY = [f"203.0.113.{low}" for low in range(1, 21)]
+
+
+# Families and kinds
+
+
+def test_default_policy_takes_both_families_and_both_kinds() -> None:
+    assert judge(PLAIN, ["203.0.113.5", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"]) == ([], [])
+    assert judge(PLAIN, []) == ([], [])
+
+
+def test_family_that_is_not_allowed_is_refused() -> None:
+    four, six = Policy(families=frozenset({4})), Policy(families=frozenset({6}))
+    assert judge(four, ["203.0.113.5", "2001:db8::1", "2001:db8::/32"])[0] == [(1, "family"), (2, "family")]
+    assert judge(six, ["203.0.113.5", "2001:db8::1", "198.51.100.0/24"])[0] == [(0, "family"), (2, "family")]
+
+
+def test_C16_mapped_entry_is_taken_as_ipv4_with_a_warning() -> None:
+    for policy in (PLAIN, Policy(families=frozenset({4}))):
+        assert judge(policy, ["::ffff:203.0.113.5"]) == ([], [(0, "mapped")])
+        assert accepted(policy, ["::ffff:203.0.113.0/120"]) == ["203.0.113.0/24"]
+
+
+def test_C16_mapped_entry_is_refused_where_ipv4_is_not_allowed() -> None:
+    assert (0, "family") in judge(Policy(families=frozenset({6})), ["::ffff:203.0.113.5"])[0]
+
+
+def test_C16_limits_apply_to_what_a_mapped_entry_becomes() -> None:
+    policy = Policy(min_prefix_v4=9, min_prefix_v6=33)
+    assert judge(policy, ["::ffff:10.0.0.0/105"])[0] == []
+    assert (0, "prefix_too_broad") in judge(policy, ["::ffff:10.0.0.0/104"])[0]
+
+
+def test_address_and_cidr_are_told_apart_by_the_letter() -> None:
+    addresses, ranges = Policy(kinds=frozenset({"address"})), Policy(kinds=frozenset({"cidr"}))
+    entries = ["203.0.113.5", "203.0.113.6/32", "2001:db8::1", "2001:db8::2/128", "198.51.100.0/24"]
+    assert judge(addresses, entries)[0] == [(1, "kind"), (3, "kind"), (4, "kind")]
+    assert judge(ranges, entries)[0] == [(0, "kind"), (2, "kind")]
+
+
+def test_address_objects_and_packed_bytes_are_addresses_and_network_objects_are_ranges() -> None:
+    entries = [IPv4Address("203.0.113.5"), IPv6Address("2001:db8::1"), b"\xc6\x33\x64\x07", IPv4Network("192.0.2.0/24")]
+    assert judge(Policy(kinds=frozenset({"address"})), entries)[0] == [(3, "kind")]
+
+
+# How many
+
+
+@pytest.mark.parametrize(("count", "errors"), [(0, []), (19, []), (20, [])])
+def test_as_many_entries_as_allowed_pass(count: int, errors: Found) -> None:
+    assert judge(Policy(max_entries=20), TWENTY[:count]) == (errors, [])
+
+
+@pytest.mark.parametrize("more", [1, 2, 30])
+def test_more_entries_than_allowed_are_refused(more: int) -> None:
+    extra = [f"198.51.100.{low}" for low in range(1, more + 1)]
+    assert {code for _, code in judge(Policy(max_entries=20), TWENTY + extra)[0]} == {"too_many_entries"}
+
+
+def test_C17_what_counts_is_what_is_left_after_collapsing_duplicates() -> None:
+    policy = Policy(max_entries=20)
+    doubled = [spelling for text in TWENTY for spelling in (text, f"{text}/32", f"::ffff:{text}")]
+    assert judge(policy, doubled)[0] == []
+    assert len(policy.accept(doubled)) == 20
+    assert "too_many_entries" in {code for _, code in judge(policy, [*doubled, "198.51.100.1"])[0]}
+
+
+def test_C17_entries_are_counted_in_whatever_state() -> None:
+    """A covered, private or labelled entry counts like any other."""
+    policy = Policy(max_entries=2, private="warn")
+    entries = [("10.0.0.0/8", "all"), "10.1.0.0/16", {"prefix": "10.1.2.0/24", "label": "some"}]
+    assert "too_many_entries" in {code for _, code in judge(policy, entries)[0]}
+
+
+def test_fewer_entries_than_wanted_are_refused() -> None:
+    policy = Policy(min_entries=2)
+    for entries in ([], ["203.0.113.5"], ["203.0.113.5", "203.0.113.5/32"]):
+        assert (None, "too_few_entries") in judge(policy, entries)[0]
+    assert judge(policy, ["203.0.113.5", "203.0.113.6"])[0] == []
+
+
+# How broad
+
+
+@pytest.mark.parametrize(
+    ("entry", "errors"),
+    [
+        ("128.0.0.0/9", []),
+        ("203.0.113.5", []),
+        ("128.0.0.0/8", [(0, "prefix_too_broad")]),
+        ("128.0.0.0/1", [(0, "prefix_too_broad")]),
+        ("2000::/33", []),
+        ("2000::1", []),
+        ("2000::/32", [(0, "prefix_too_broad")]),
+        ("8000::/1", [(0, "prefix_too_broad")]),
+        ("2000::/9", [(0, "prefix_too_broad")]),
+    ],
+)
+def test_C1_C2_C3_minimum_prefix_is_a_field_per_family(entry: str, errors: Found) -> None:
+    assert judge(Policy(min_prefix_v4=9, min_prefix_v6=33), [entry])[0] == errors
+
+
+def test_C1_C2_C3_minimum_of_one_family_says_nothing_about_the_other() -> None:
+    assert judge(Policy(min_prefix_v4=9), ["8000::/1"])[0] == []
+    assert judge(Policy(min_prefix_v6=33), ["128.0.0.0/1"])[0] == []
+
+
+@pytest.mark.parametrize("length", range(33))
+def test_C1_every_ipv4_length_against_a_minimum_of_9(length: int) -> None:
+    entry = f"128.0.0.0/{length}" if length else "0.0.0.0/0"
+    refused = "prefix_too_broad" in {code for _, code in judge(Policy(min_prefix_v4=9), [entry])[0]}
+    assert refused == (length < 9)
+
+
+@pytest.mark.parametrize("length", range(129))
+def test_C2_every_ipv6_length_against_a_minimum_of_33(length: int) -> None:
+    entry = f"8000::/{length}" if length else "::/0"
+    refused = "prefix_too_broad" in {code for _, code in judge(Policy(min_prefix_v6=33), [entry])[0]}
+    assert refused == (length < 33)
+
+
+# Duplicates
+
+SAME = [
+    ("2001:DB8::1", "2001:db8:0::1"),
+    ("1.2.3.4", "1.2.3.4/32"),
+    ("::ffff:1.2.3.4", "1.2.3.4"),
+    ("2001:db8::/32", "2001:0DB8:0:0:0:0:0:0/32"),
+    ("1.2.3.4", b"\x01\x02\x03\x04"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), SAME)
+def test_C6_duplicates_are_found_by_canonical_value(one: Any, other: Any) -> None:
+    assert (1, "duplicate") in judge(Policy(duplicates="reject"), [one, other])[0]
+    errors, warnings = judge(Policy(duplicates="collapse"), [one, other])
+    assert errors == []
+    assert (1, "duplicate") in warnings
+
+
+def test_C6_collapsing_keeps_the_first_and_its_label_and_reports_the_rest() -> None:
+    entries: list[Any] = [("1.2.3.4", "first"), "5.6.7.8", ("1.2.3.4/32", "second"), "::ffff:1.2.3.4"]
+    report = PLAIN.validate(entries)
+    assert report.accepted == (Entry("1.2.3.4", "first"), Entry("5.6.7.8"))
+    assert [index for index, code in codes(report.warnings) if code == "duplicate"] == [2, 3]
+
+
+def test_C6_first_without_a_label_stays_without() -> None:
+    assert PLAIN.accept(["1.2.3.4", ("1.2.3.4", "late")]) == (Entry("1.2.3.4"),)
+
+
+def test_neighbours_and_relatives_are_no_duplicates() -> None:
+    policy = Policy(duplicates="reject")
+    assert judge(policy, ["1.2.3.4", "1.2.3.5", "1.2.3.4/31", "::1.2.3.4"])[0] == []
+
+
+# Labels
+
+
+@pytest.mark.parametrize("label", ["x", "Office 5, upstairs", "Büro 東京 \U0001f3e2", "a" * 255, "é" * 255, None])
+def test_C18_labels_of_1_to_255_characters_pass(label: str | None) -> None:
+    assert judge(PLAIN, [("203.0.113.5", label)]) == ([], [])
+    assert PLAIN.accept([("203.0.113.5", label)]) == (Entry("203.0.113.5", label),)
+
+
+@pytest.mark.parametrize(
+    "label", ["", "a" * 256, "é" * 256, "two\nlines", "tab\tbed", "\0", "del\x7f", "next\x85line", "\x1b[31mred", "a\r"]
+)
+def test_C18_empty_long_and_control_characters_are_refused(label: str) -> None:
+    for entry in (("203.0.113.5", label), {"prefix": "203.0.113.5", "label": label}, Entry("203.0.113.5", label)):
+        assert judge(PLAIN, [entry])[0] == [(0, "label_invalid")]
+
+
+def test_C18_longest_label_is_configurable() -> None:
+    assert judge(Policy(max_label_length=3), [("203.0.113.5", "abc")])[0] == []
+    assert judge(Policy(max_label_length=3), [("203.0.113.5", "abcd")])[0] == [(0, "label_invalid")]
+
+
+def test_labels_can_be_refused() -> None:
+    policy = Policy(labels="refuse")
+    assert judge(policy, ["203.0.113.5", ("203.0.113.6", "Office"), ("203.0.113.7", None)])[0] == [(1, "label_refused")]
+
+
+# Private addresses
+
+PRIVATE = [
+    ("10.0.0.0", "10.255.255.255", "9.255.255.255", "11.0.0.0"),
+    ("172.16.0.0", "172.31.255.255", "172.15.255.255", "172.32.0.0"),
+    ("192.168.0.0", "192.168.255.255", "192.167.255.255", "192.169.0.0"),
+    ("100.64.0.0", "100.127.255.255", "100.63.255.255", "100.128.0.0"),
+    ("127.0.0.0", "127.255.255.255", "126.255.255.255", "128.0.0.0"),
+    ("169.254.0.0", "169.254.255.255", "169.253.255.255", "169.255.0.0"),
+    ("::1", "::1", "::2", "::3"),
+    ("fc00::", "fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fbff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fe00::"),
+    ("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fe7f:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "fec0::"),
+]
+"""First and last address of each private range, and the two beside it."""
+
+
+@pytest.mark.parametrize(("first", "last", "before", "after"), PRIVATE)
+def test_C5_private_set_is_exactly_the_narrow_one(first: str, last: str, before: str, after: str) -> None:
+    for inside in (first, last):
+        assert judge(Policy(private="accept"), [inside]) == ([], [])
+        assert judge(Policy(private="warn"), [inside]) == ([], [(0, "private")])
+        assert judge(Policy(private="reject"), [inside])[0] == [(0, "private")]
+    for outside in (before, after):
+        assert judge(Policy(private="warn"), [outside]) == ([], [])
+        assert judge(Policy(private="reject"), [outside]) == ([], [])
+
+
+@pytest.mark.parametrize("entry", ["203.0.113.5", "2001:db8::1", "198.51.100.0/24", "192.0.2.1", "198.18.0.1"])
+def test_C5_documentation_addresses_are_not_private(entry: str) -> None:
+    assert judge(Policy(private="reject"), [entry]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "entry", ["10.0.0.0/8", "10.1.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10", "100.64.0.0/10"]
+)
+def test_C5_private_ranges_are_found_whole_and_in_part(entry: str) -> None:
+    assert judge(Policy(private="reject"), [entry])[0] == [(0, "private")]
+    assert judge(Policy(private="reject"), [f"{entry.split('/', maxsplit=1)[0]}/28"])[0] == [(0, "private")]
+
+
+def test_C5_mapped_private_address_is_private() -> None:
+    assert (0, "private") in judge(Policy(private="reject"), ["::ffff:10.1.2.3"])[0]
+
+
+# Host bits
+
+
+def test_C15_host_bits_are_refused_with_the_network_as_hint() -> None:
+    report = PLAIN.validate(["203.0.113.5", "203.0.113.7/24"])
+    assert codes(report.errors) == [(1, "host_bits")]
+    assert "203.0.113.0/24" in str(report.errors[0])
+    assert "203.0.113.0/24" in (report.errors[0].hint or "")
+
+
+def test_C15_mask_can_be_chosen_and_then_warns() -> None:
+    policy = Policy(host_bits="mask")
+    assert judge(policy, ["203.0.113.7/24", "198.51.100.0/24"]) == ([], [(0, "host_bits_masked")])
+    assert accepted(policy, ["203.0.113.7/24", "2001:db8::1/48"]) == ["203.0.113.0/24", "2001:db8::/48"]
+
+
+def test_C15_what_masking_makes_equal_is_a_duplicate() -> None:
+    policy = Policy(host_bits="mask", duplicates="reject")
+    assert (1, "duplicate") in judge(policy, ["203.0.113.7/24", "203.0.113.9/24"])[0]
+
+
+# Never, and everyone
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "0.0.0.0",
+        "0.0.0.0/32",
+        "::",
+        "::/128",
+        "255.255.255.255",
+        "224.0.0.0",
+        "239.255.255.255",
+        "224.0.0.0/4",
+        "232.1.0.0/16",
+        "ff00::",
+        "ff02::1",
+        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+        "ff00::/8",
+        "ff02::/16",
+    ],
+)
+def test_C25_entries_that_never_match_are_refused(entry: str) -> None:
+    assert judge(PLAIN, [entry])[0] == [(0, "never_matches")]
+    assert "never_matches" in {code for _, code in judge(Policy(allow_any=False), [entry])[0]}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["0.0.0.1", "223.255.255.255", "240.0.0.0", "255.255.255.254", "::1", "::2", "feff::", "128.0.0.0/1", "fe00::/7"],
+)
+def test_C25_entries_beside_or_around_them_are_taken(entry: str) -> None:
+    assert judge(PLAIN, [entry])[0] == []
+
+
+@pytest.mark.parametrize("entry", ["0.0.0.0/0", "::/0"])
+def test_C24_everyone_is_accepted_with_a_warning(entry: str) -> None:
+    errors, warnings = judge(PLAIN, [entry])
+    assert errors == []
+    assert "no_restriction" in {code for _, code in warnings}
+    assert accepted(PLAIN, [entry]) == [entry]
+
+
+@pytest.mark.parametrize("entry", ["0.0.0.0/0", "::/0", "::ffff:0:0/96"])
+def test_C24_everyone_can_be_refused(entry: str) -> None:
+    assert "no_restriction" in {code for _, code in judge(Policy(allow_any=False), [entry])[0]}
+
+
+@pytest.mark.parametrize(
+    "halves",
+    [
+        ["0.0.0.0/1", "128.0.0.0/1"],
+        ["::/1", "8000::/1"],
+        ["0.0.0.0/2", "64.0.0.0/2", "128.0.0.0/1"],
+        [*(f"{first}.0.0.0/8" for first in range(224)), "224.0.0.0/3"],
+    ],
+    ids=len,
+)
+def test_C24_everyone_in_pieces_is_everyone(halves: list[str]) -> None:
+    errors, warnings = judge(PLAIN, halves)
+    assert errors == []
+    assert "no_restriction" in {code for _, code in warnings}
+    assert "no_restriction" in {code for _, code in judge(Policy(allow_any=False), halves)[0]}
+
+
+def test_C24_half_of_the_addresses_is_not_everyone() -> None:
+    for entry in ["0.0.0.0/1", "128.0.0.0/1", "8000::/1", "::/1"]:
+        assert judge(Policy(allow_any=False), [entry]) == ([], [])
+
+
+# Overlaps
+
+
+def test_covered_entry_is_a_warning_wherever_it_stands() -> None:
+    for entries, index in ((["10.0.0.0/8", "10.1.2.3"], 1), (["10.1.2.3", "10.0.0.0/8"], 0)):
+        assert judge(PLAIN, entries) == ([], [(index, "covered")])
+        assert len(PLAIN.accept(entries)) == 2, "it is stored all the same: it may carry a label"
+    assert judge(PLAIN, ["10.0.0.0/9", "10.128.0.0/9", "::10.0.0.0/128"]) == ([], [])
+
+
+# Every problem at once, and nothing half applied
+
+
+def test_every_error_of_every_entry_is_reported() -> None:
+    policy = Policy(families=frozenset({4}), min_prefix_v4=9, private="reject", duplicates="reject", labels="refuse")
+    entries = ["junk", "10.0.0.0/8", "2001:db8::1", "203.0.113.7/24", ("203.0.113.5", "x"), None, "1.1.1.1", "1.1.1.1"]
+    errors, _ = judge(policy, entries)
+    assert {index for index, _ in errors} == {0, 1, 2, 3, 4, 5, 7}
+    assert {(1, "prefix_too_broad"), (1, "private"), (2, "family"), (3, "host_bits")} <= set(errors)
+    assert {(4, "label_refused"), (5, "wrong_type"), (7, "duplicate")} <= set(errors)
+
+
+def test_one_bad_entry_of_a_thousand_refuses_the_list_whole() -> None:
+    good = [bytes([203, 0, number // 250, number % 250 + 1]) for number in range(999)]
+    entries: list[Any] = [*good[:500], "10.0.0.0/abc", *good[500:]]
+    report = PLAIN.validate(entries)
+    assert (codes(report.errors), report.accepted) == ([(500, "length_not_a_number")], ())
+    with pytest.raises(PolicyError) as caught:
+        report.entries()
+    assert caught.value.report is report
+    for apply in (PLAIN.accept, lambda given: AllowList(given, policy=PLAIN)):
+        with pytest.raises(PolicyError):
+            apply(entries)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "empty"),
+        ("\uff11.2.3.4", "not_ascii"),
+        ("10.0.0.1\n", "unexpected_character"),
+        ("010.0.0.1", "leading_zero"),
+        ("256.0.0.1", "octet_too_large"),
+        ("10.0.0", "octet_count"),
+        ("fffff::", "group_too_long"),
+        ("1:2:3", "group_count"),
+        ("1::2::3", "double_compression"),
+        ("fe80::1%eth0", "zone_id"),
+        ("10.0.0.0/", "length_missing"),
+        ("10.0.0.0/abc", "length_not_a_number"),
+        ("10.0.0.0/08", "length_leading_zero"),
+        ("10.0.0.0/33", "length_too_large"),
+        ("10.0.0.0/255.0.0.0", "netmask"),
+        ("10.0.0.1/8", "host_bits"),
+        (b"12345", "packed_size"),
+    ],
+)
+def test_code_of_a_bad_text_is_that_of_the_error(text: Any, code: str) -> None:
+    for entry in (text, (text, "label"), {"prefix": text}):
+        assert judge(PLAIN, [entry])[0] == [(0, code)]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [None, 5, True, 1.5, bytearray(4), object(), [], {}, ("1.2.3.4",), {"ip": "1.2.3.4"}, IPv4Interface("1.2.3.4")],
+)
+def test_entry_of_another_type_is_a_problem_not_an_exception(entry: Any) -> None:
+    errors, _ = judge(PLAIN, ["203.0.113.5", entry])
+    assert errors == [(1, "wrong_type")]
+
+
+def test_problem_shows_the_entry_and_says_what_and_what_to_do() -> None:
+    problem = PLAIN.validate(["203.0.113.5", "203.0.113.7/24"]).errors[0]
+    assert (problem.index, problem.text, problem.severity) == (1, "203.0.113.7/24", Severity.ERROR)
+    assert str(problem).startswith("entry 1 '203.0.113.7/24': ")
+    assert problem.message in str(problem)
+    assert problem.to_dict()["code"] == "host_bits"
+    assert json.loads(json.dumps(problem.to_dict()))["severity"] == "error"
+
+
+def test_hostile_entry_is_shown_escaped_and_cut() -> None:
+    for text in ["\x1b[2J" * 1000, "10.0.0.1\nentry 7: fine", "\ud800", "\u202e10.0.0.1"]:
+        problem = PLAIN.validate([text]).errors[0]
+        assert str(problem).isascii()
+        assert str(problem).isprintable()
+        assert len(str(problem)) < 1000
+    hidden = PLAIN.validate([("10.0.0.1", "\x1b[2J\n")]).errors[0]
+    assert str(hidden).isprintable()
+
+
+# What may be given as a list
+
+
+@pytest.mark.parametrize("entries", ["10.0.0.0/8", b"\x0a\0\0\0", {"10.0.0.0/8": "x"}, None, 5, bytearray(4)], ids=repr)
+def test_one_thing_is_no_list_of_entries(entries: Any) -> None:
+    for judge_list in (PLAIN.validate, PLAIN.accept):
+        with pytest.raises(TypeError):
+            judge_list(entries)
+
+
+def test_entries_that_raise_midway_are_not_swallowed() -> None:
+    def entries() -> Iterator[str]:
+        yield "203.0.113.5"
+        raise OSError("the file ended")
+
+    with pytest.raises(OSError, match="the file ended"):
+        PLAIN.validate(entries())
+
+
+class Surprising(Mapping[str, object]):
+    """A mapping whose keys are right and whose values raise."""
+
+    def __getitem__(self, key: str) -> object:
+        raise OSError("no value today")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(["prefix"])
+
+    def __len__(self) -> int:
+        return 1
+
+
+def test_entry_that_raises_is_never_accepted() -> None:
+    try:
+        report = PLAIN.validate(["203.0.113.5", Surprising()])
+    except OSError:
+        return
+    assert not report.ok
+
+
+def test_entries_are_accepted_in_the_order_given() -> None:
+    given = ["203.0.113.9", "2001:db8::1", "203.0.113.1", "198.51.100.0/24"]
+    assert [entry.prefix for entry in PLAIN.accept(given)] == [Prefix(text) for text in given]
+    assert PLAIN.validate(iter(given)).entries() == PLAIN.accept(given)
+
+
+# The policy itself
+
+
+def test_C4_canonical_text_is_a_field_of_the_policy() -> None:
+    bare, full = Policy(bare_addresses=True), Policy(bare_addresses=False)
+    for text, shown in [("203.0.113.5", "203.0.113.5"), ("2001:DB8::1", "2001:db8::1")]:
+        assert bare.canonical(Prefix(text)) == shown
+    assert full.canonical(Prefix("203.0.113.5")) == "203.0.113.5/32"
+    assert full.canonical(Prefix("2001:db8::1")) == "2001:db8::1/128"
+    for policy in (bare, full):
+        assert policy.canonical(Prefix("198.51.100.0/24")) == "198.51.100.0/24"
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Policy)])
+def test_policy_cannot_be_changed(name: str) -> None:
+    policy = Policy()
+    with pytest.raises((AttributeError, TypeError)):
+        setattr(policy, name, None)
+    assert policy == Policy()
+
+
+def test_policies_are_values() -> None:
+    assert Policy(max_entries=3) == Policy(max_entries=3)
+    assert Policy(max_entries=3) != Policy(max_entries=4)
+    assert hash(Policy(max_entries=3)) == hash(Policy(max_entries=3))
+    assert dataclasses.replace(Policy(), max_entries=3) == Policy(max_entries=3)
+
+
+def test_policy_takes_its_fields_by_name_only() -> None:
+    with pytest.raises(TypeError):
+        Policy("nomsa")  # type: ignore[call-arg]
