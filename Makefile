@@ -71,10 +71,11 @@ debug: build/debug/tree   ## the suite on a build with bounds checks, assertions
 	$(SANITIZED) PYTHONPATH=build/debug/tree/src $(BIN)/python -m pytest -m "not packaging" -p no:cacheprovider
 
 coverage: build/coverage/tree   ## lines and branches of the Python files, lines of the core
-	cd build/coverage/tree && rm -f .coverage && ln -sfn ../../../tests tests && ln -sfn ../../../examples examples \
-	&& PYTHONPATH=src $(abspath $(BIN)/python) -m coverage run -m pytest -q -m "not packaging" -p no:cacheprovider \
-	; $(abspath $(BIN)/python) -m coverage combine -q 2>/dev/null \
-	; $(abspath $(BIN)/python) -m coverage report
+	ln -sfn $(abspath tests) $(abspath examples) $(abspath docs) build/coverage/tree/
+	cd build/coverage/tree && rm -f .coverage && HYPOTHESIS_PROFILE=dev PYTHONPATH=src \
+		$(abspath $(BIN)/python) -m coverage run -m pytest -q -m "not packaging" -p no:cacheprovider \
+		-k "not huge" tests/unit tests/property tests/packaging
+	cd build/coverage/tree && $(abspath $(BIN)/python) -m coverage report
 
 dist: $(VENV)/dist.group   ## the sdist, and the wheel built from it
 	rm -rf dist

@@ -15,7 +15,6 @@ A small share of both runs always.  The counters show that each kind was met; a 
 import gzip
 import os
 import random
-import socket
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
@@ -24,13 +23,13 @@ from pathlib import Path
 import pytest
 
 from cidrmatch import AllowList, InvalidAddress, parse_address
+from tests.judges import inet_pton
 from tests.reference import Span, bits_of, build_span, largest, length_of, merge, packed_of, parse_prefix
 
 SHARE = 100_000
 LONG = int(os.environ.get("CIDRMATCH_LONG", "10_000_000"))
 SEED = int(os.environ.get("CIDRMATCH_SEED", "20240616"))
 DATA = os.environ.get("CIDRMATCH_DATA")
-MAPPED = bytes(10) + b"\xff\xff"
 
 
 # Addresses: texts that are good, nearly good and bad
@@ -97,15 +96,6 @@ def draw_texts(count: int, rng: random.Random) -> Iterator[tuple[str, str]]:
         shape = rng.random()
         draw = draw_ipv4 if shape < 0.45 else draw_ipv6 if shape < 0.9 else draw_mapped
         yield ("damaged", damage(draw(rng), rng)) if kind < 0.55 else ("whole", draw(rng))
-
-
-def inet_pton(text: str) -> bytes | None:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            return socket.inet_pton(family, text).removeprefix(MAPPED)
-        except (OSError, ValueError):
-            continue
-    return None
 
 
 def compare_addresses(count: int, seed: int) -> Counter[str]:

@@ -4,20 +4,19 @@ the 256 Latin-1 characters and some stranger ones.  What is left is taken exactl
     "1.2.3.4" -> ".2.3.4"  "x.2.3.4"  "x1.2.3.4"  "1x2.3.4"  ...
 """
 
-import socket
 from collections.abc import Iterator
 
 import pytest
 
 from cidrmatch import InvalidAddress, InvalidPrefix, InvalidText, parse_address, parse_prefix
 from tests import reference
+from tests.judges import inet_pton
 
 STRANGE = (
     "\u0100\u0661\u06f1\u0967\u200b\u2028\u2215\u3002\ud800\udfff\ufeff"
     "\uff0e\uff0f\uff10\uff1a\uff21\U0001d7ce\U0010ffff"
 )
 CHARACTERS = [chr(code) for code in range(256)] + list(STRANGE)
-MAPPED = bytes(10) + b"\xff\xff"
 
 ADDRESSES = [
     "0.0.0.0",
@@ -62,15 +61,6 @@ def damages(text: str) -> Iterator[str]:
                 yield text[:at] + character + text[at + 1 :]
         if at < len(text):
             yield text[:at] + text[at + 1 :]
-
-
-def inet_pton(text: str) -> bytes | None:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            return socket.inet_pton(family, text).removeprefix(MAPPED)
-        except (OSError, ValueError):
-            continue
-    return None
 
 
 def check_refusal(error: InvalidText, text: str) -> None:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from cidrmatch import AllowList, Entry, PatriciaTrie, Prefix, aggregate
 from tests import reference
+from tests.judges import MAPPED
 from tests.reference import Address, Span, format_span, packed_of, spans_of
 from tests.strategies import addresses, labels, probes, span_lists, spans
 
 PROBES = 20
-MAPPED = bytes(10) + b"\xff\xff"
 
 
 def texts(found: list[Span]) -> list[str]:

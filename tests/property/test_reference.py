@@ -1,25 +1,14 @@
 """The twin itself, against two judges that are older: `inet_pton` and `ipaddress`.  A wrong twin proves nothing."""
 
 import ipaddress
-import socket
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import reference
+from tests.judges import inet_pton
 from tests.reference import Address, Span
 from tests.strategies import addresses, any_texts, span_lists, spans
-
-MAPPED = bytes(10) + b"\xff\xff"
-
-
-def inet_pton(text: str) -> bytes | None:
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            return socket.inet_pton(family, text).removeprefix(MAPPED)
-        except (OSError, ValueError):
-            continue
-    return None
 
 
 def network(span: Span) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -5,7 +5,6 @@ and the slow twin for prefixes.
 """
 
 import ipaddress
-import socket
 from collections.abc import Callable
 
 import pytest
@@ -25,20 +24,9 @@ from cidrmatch import (
     parse_prefix,
 )
 from tests import reference
+from tests.judges import MAPPED, inet_pton
 from tests.reference import Address, Span
 from tests.strategies import address_texts, addresses, any_texts, damaged, numbers, prefix_texts, spans, spellings
-
-MAPPED = bytes(10) + b"\xff\xff"
-
-
-def inet_pton(text: str) -> bytes | None:
-    """What the C library says, with a mapped address folded to IPv4; None is a refusal."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            return socket.inet_pton(family, text).removeprefix(MAPPED)
-        except (OSError, ValueError):  # ValueError: a NUL inside, or a lone surrogate
-            continue
-    return None
 
 
 def ours(text: str) -> bytes | None:

@@ -161,6 +161,12 @@ class TrieMachine(RuleBasedStateMachine):
     # After each step
 
     @invariant()
+    def keeps_its_invariants(self) -> None:
+        """A node covers its children, a fork has two of them, there are at most 2n - 1 nodes."""
+        trie: Any = self.trie
+        trie.check_invariants()
+
+    @invariant()
     def is_equal_to_the_twin(self) -> None:
         assert pairs(self.trie.items()) == self.twin.items()
         assert len(self.trie) == len(self.twin.values)

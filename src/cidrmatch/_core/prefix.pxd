@@ -61,6 +61,7 @@ cdef class Prefix:
 cdef class Entry:
     cdef readonly Prefix prefix
     cdef readonly str label
+    cdef readonly object condition
 
 
 cdef class KeyArray:
@@ -79,9 +80,8 @@ cdef class RangeArray:
 
 
 cdef Prefix new_prefix(const Key *key)
-cdef Entry new_entry(Prefix prefix, object label)
 cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t index=*) except -1
-cpdef int check_is_list(object entries) except -1
+cpdef int check_is_list(object entries, str noun=*) except -1
 cdef list prefixes_of(RangeArray merged)
 cdef RangeArray merge(KeyArray array)
 cdef int split(const Range *range, list prefixes) except -1

@@ -14,7 +14,8 @@ it covers.  So one pass over sorted prefixes merges them into the disjoint
 ranges of addresses that they mean, and each range splits back into the fewest
 prefixes that say the same (`aggregate`).
 
-An entry is a prefix with an optional label: what a person writes into a list.
+An entry is a prefix with an optional label, and perhaps a condition under
+which it counts: what a person writes into a list.
 
 Cost: parsing a prefix, one address parse and about 5 ns; merging, one step a
 prefix after the sort.
@@ -42,12 +43,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from ..errors import InvalidPrefix, quote
 from .address import AddressLike
+from .condition import FIELDS, Condition, condition_of
 from .refusal import refusal, shown, wrong_type
 
 cdef enum:
     LONGEST_ADDRESS = 45    # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
 
 __all__ = ["Entry", "EntryLike", "Prefix", "PrefixLike", "aggregate", "parse_entry", "parse_prefix"]
+
+
+cdef object ENTRY_FIELDS = frozenset(("prefix", "label", *FIELDS))
 
 
 # -- Text and objects to a key ------------------------------------------------
@@ -204,23 +209,24 @@ cdef object checked_label(object label):
     return base_text(label)
 
 
-cpdef int check_is_list(object entries) except -1:
-    """Refuse one text or a mapping where a list of entries is meant; their items are no entries."""
+cpdef int check_is_list(object entries, str noun="entries") except -1:
+    """Refuse one text, network or mapping where a list is meant; to walk over its items is never meant."""
     if isinstance(entries, (str, bytes, bytearray, memoryview, Mapping, IPv4Network, IPv6Network)):
-        raise TypeError(f"a list of entries was expected, not one {type(entries).__name__}")
+        raise TypeError(f"a list of {noun} was expected, not one {type(entries).__name__}")
     return 0
 
 
 def take_apart(entry, /):
-    """Split an entry in any accepted form into what names its prefix, and its label.
+    """Split an entry in any accepted form into what names its prefix, its label and its condition.
 
     Each part is read once, and text is taken by its base class, so what is
     judged here is what everyone sees afterwards.
     """
+    condition = None
     if PyUnicode_Check(entry) or PyBytes_Check(entry):
-        return shown(entry), None
+        return shown(entry), None, None
     if type(entry) is Entry:
-        return (<Entry>entry).prefix, (<Entry>entry).label
+        return (<Entry>entry).prefix, (<Entry>entry).label, (<Entry>entry).condition
     if type(entry) is tuple:
         if len(entry) != 2:
             raise TypeError(f"an entry as a tuple is (prefix, label), not {len(entry)} items")
@@ -230,14 +236,16 @@ def take_apart(entry, /):
             fields = dict(entry)
         except (KeyError, ValueError):
             raise TypeError(f"the mapping {type(entry).__name__} contradicts itself") from None
-        if not fields.keys() <= {"prefix", "label"} or "prefix" not in fields:
-            raise TypeError(f"an entry as a mapping has the key 'prefix' and perhaps 'label', not {quote_all(fields)}")
+        if not fields.keys() <= ENTRY_FIELDS or "prefix" not in fields:
+            raise TypeError(f"an entry as a mapping has the key 'prefix' and perhaps 'label' or a condition, "
+                            f"not {quote_all(fields)}")
         prefix, label = fields["prefix"], fields.get("label")
+        condition = condition_of(fields)
     else:
-        return entry, None
+        return entry, None, None
     if PyUnicode_Check(prefix) or PyBytes_Check(prefix):
         prefix = shown(prefix)
-    return prefix, checked_label(label)
+    return prefix, checked_label(label), condition
 
 
 cdef str quote_all(object values):
@@ -349,13 +357,15 @@ cdef Prefix new_prefix(const Key *key):
 
 @cython.final
 cdef class Entry:
-    """Hold one entry of a list: a prefix and an optional label.  Immutable and hashable.
+    """Hold one entry of a list: a prefix, an optional label, perhaps a condition.  Immutable and hashable.
 
     Args:
         prefix: what `parse_prefix` takes.
         label: text or None.
+        condition: a `Condition`, or None for an entry that allows, always.  Only an `Engine`
+            judges conditions; an `AllowList` refuses entries that have one.
     Raises:
-        InvalidPrefix, TypeError: as `parse_prefix`; TypeError for a label of another type.
+        InvalidPrefix, TypeError: as `parse_prefix`; TypeError for a label or condition of another type.
     Threads: safe, never changes.
     Source: B20; the limits on a label (C18) are a policy's business.
 
@@ -363,30 +373,35 @@ cdef class Entry:
     Entry('198.51.100.0/24', 'Office')
     """
 
-    def __cinit__(self, prefix, label=None):
+    def __cinit__(self, prefix, label=None, condition=None):
+        if condition is not None and type(condition) is not Condition:
+            raise TypeError(f"a condition is a Condition or None, not {type(condition).__name__}")
         self.prefix = prefix if type(prefix) is Prefix else Prefix(prefix)
         self.label = checked_label(label)
+        self.condition = condition
 
     def __str__(self):
         return str(self.prefix)
 
     def __repr__(self):
+        if self.condition is not None:
+            return f"Entry('{self.prefix}', {self.label!r}, {self.condition!r})"
         return f"Entry('{self.prefix}')" if self.label is None else f"Entry('{self.prefix}', {self.label!r})"
 
     def __hash__(self):
-        return hash((self.prefix, self.label))
+        return hash((self.prefix, self.label, self.condition))
 
     def __eq__(self, other):
         if type(other) is not Entry:
             return NotImplemented
-        return self.prefix == (<Entry>other).prefix and self.label == (<Entry>other).label
+        return (
+            self.prefix == (<Entry>other).prefix
+            and self.label == (<Entry>other).label
+            and self.condition == (<Entry>other).condition
+        )
 
     def __reduce__(self):
-        return Entry, (self.prefix, self.label)
-
-
-cdef Entry new_entry(Prefix prefix, object label):
-    return Entry(prefix, label)
+        return Entry, (self.prefix, self.label, self.condition)
 
 
 # -- Arrays of prefixes and of ranges -----------------------------------------
@@ -583,7 +598,8 @@ def parse_entry(entry, /, *, host_bits="reject"):
 
     Args:
         entry: what `parse_prefix` takes; an `Entry`; a tuple `(prefix, label)`; or a mapping
-            with the key "prefix" and perhaps "label", and no other.
+            with the key "prefix", perhaps "label", perhaps those of a `Condition` (times as `datetime`
+            or ISO 8601 text), and no other.
         host_bits: as for `parse_prefix`.
     Returns:
         `Entry`.
@@ -597,9 +613,9 @@ def parse_entry(entry, /, *, host_bits="reject"):
     'Office'
     """
     cdef Key key
-    prefix, label = take_apart(entry)
+    prefix, label, condition = take_apart(entry)
     read_prefix(prefix, is_masking(host_bits), &key)
-    return new_entry(new_prefix(&key), label)
+    return Entry(new_prefix(&key), label, condition)
 
 
 def aggregate(prefixes, /):
@@ -620,7 +636,7 @@ def aggregate(prefixes, /):
     """
     cdef KeyArray array = KeyArray()
     cdef Key key
-    check_is_list(prefixes)
+    check_is_list(prefixes, "prefixes")
     for prefix in prefixes:
         read_prefix(prefix, False, &key, array.size)
         array.push(&key)

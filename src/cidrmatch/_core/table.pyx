@@ -34,7 +34,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key, load_packed, read_address, width
 from cidrmatch._core.prefix cimport (
-    Entry, KeyArray, Range, RangeArray, check_is_list, compare_keys, covers, is_before, merge, new_entry, new_prefix,
+    Entry, KeyArray, Range, RangeArray, check_is_list, compare_keys, covers, is_before, merge, new_prefix,
     prefixes_of, range_of, read_prefix,
 )
 
@@ -181,6 +181,7 @@ cdef class AllowList:
         InvalidPrefix: with `index`, the position of the first bad entry.
         PolicyError: the policy refused the list; its `report` names every reason.
         TypeError: an entry is of another type, or one text was given instead of a list.
+        ValueError: an entry has a condition, which only an `Engine` judges.
     Cost: 28 bytes an entry, 8 (IPv4) or 32 (IPv6) a range, and the labels.  Building sorts: n log n.
     Threads: safe without a lock, never changes.
     Source: B6, B13 to B16, B20, B24; C6, C16, C18.
@@ -212,9 +213,12 @@ cdef class AllowList:
         label = None
         if type(entry) is not str:      # most entries are plain text and have no label
             try:
-                entry, label = take_apart(entry)
+                entry, label, condition = take_apart(entry)
             except TypeError as error:
                 raise TypeError(f"entry {self.entries.size}: {error}") from None
+            if condition is not None:
+                raise ValueError(f"entry {self.entries.size}: only an Engine judges conditions, "
+                                 "an AllowList would let a denied or expired entry pass")
         read_prefix(entry, False, &key, self.entries.size)
         if label is not None:
             if self.labels is None:
@@ -253,13 +257,14 @@ cdef class AllowList:
 
         Args:
             addresses: an iterable of what `parse_address` takes; or, with `family`, a contiguous buffer
-                of packed addresses, 4 * n or 16 * n bytes in network order.
+                of bytes: packed addresses, 4 * n or 16 * n bytes in network order.
             family: 4 or 6, the family of a packed buffer.
         Returns:
             `bytes`, n long: 1 where the address is in, 0 where it is not.
         Raises:
             InvalidAddress: with `index`, the position of the bad one.
-            ValueError: the buffer holds no whole number of addresses, or the family is neither 4 nor 6.
+            ValueError: the buffer holds no whole number of addresses, its items are wider than a byte (they
+                would have a byte order of their own), or the family is neither 4 nor 6.
             TypeError: as `parse_address`, or one text was given instead of many.
         Cost: the parse and the search alone; a buffer is read without the interpreter lock.
 
@@ -267,11 +272,11 @@ cdef class AllowList:
         b'\\x01\\x00'
         """
         if family is None:
-            check_is_list(addresses)
+            check_is_list(addresses, "addresses")
             return self.contains_each(addresses if type(addresses) is tuple else list(addresses))
         if family not in (4, 6):
             raise ValueError(f"family is 4 or 6, not {family!r}")
-        return self.contains_packed(memoryview(addresses).cast("B"), family)
+        return self.contains_packed(octets_of(addresses), family)
 
     cdef bytes contains_each(self, object addresses):
         cdef Py_ssize_t i = 0
@@ -341,7 +346,7 @@ cdef class AllowList:
 
     cdef Entry entry_at(self, Py_ssize_t i):
         cdef const Key *key = &self.entries.keys[i]
-        return new_entry(new_prefix(key), self.label_at(i))
+        return Entry(new_prefix(key), self.label_at(i))
 
     def match(self, address, /):
         """Find the most specific entry that covers an address.
@@ -440,6 +445,15 @@ cdef class AllowList:
         ]
         more = self.entries.size - SHOWN_ENTRIES
         return f"AllowList([{', '.join(shown)}])" if more <= 0 else f"<AllowList [{', '.join(shown)}, and {more} more]>"
+
+
+cdef object octets_of(object buffer):
+    """View a buffer as the bytes that it holds, or refuse one whose bytes could be in another order."""
+    view = memoryview(buffer)
+    if view.itemsize != 1 or not view.c_contiguous:
+        raise ValueError("packed addresses are a contiguous buffer of bytes in network order, "
+                         f"not items of format {view.format!r} and {view.itemsize} bytes")
+    return view.cast("B")
 
 
 cdef class EntryIterator:

@@ -1,0 +1,84 @@
+"""When an entry counts, and whether it allows or denies.
+
+A plain entry allows, always; it has no condition at all (`None`), so the
+common case costs nothing.  Everything else is said by a `Condition`:
+
+              not_before           expires
+    ----------|--------------------|----------> time
+     waits      counts               is over        and never while it is disabled
+
+The first moment belongs to the entry, the last does not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+__all__ = ["FIELDS", "Condition", "condition_of"]
+
+FIELDS: Final = ("effect", "enabled", "not_before", "expires")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """Say under which condition an entry counts.
+
+    Attributes:
+        effect: "allow", or "deny" to carve addresses out of a broader entry that allows.
+        enabled: a disabled entry is stored and never counts.
+        not_before: timezone-aware; the entry waits until then.
+        expires: timezone-aware; from then on the entry is over.
+    Raises:
+        ValueError: another effect, a time without a zone, or an end that is not after the start.
+        TypeError: a value of another type.
+    """
+
+    effect: Literal["allow", "deny"] = "allow"
+    enabled: bool = True
+    not_before: datetime | None = None
+    expires: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could be misread."""
+        if self.effect not in ("allow", "deny"):
+            raise ValueError(f"effect is 'allow' or 'deny', not {self.effect!r}")
+        if type(self.enabled) is not bool:
+            raise TypeError(f"enabled is True or False, not {self.enabled!r}")
+        for name in ("not_before", "expires"):
+            moment = getattr(self, name)
+            if moment is None:
+                continue
+            if not isinstance(moment, datetime):
+                raise TypeError(f"{name} is a datetime, not {type(moment).__name__}")
+            if moment.utcoffset() is None:
+                raise ValueError(f"{name} needs a time zone: {moment.isoformat()} means another moment elsewhere")
+        if self.start >= self.end:
+            raise ValueError("expires must come after not_before")
+
+    @property
+    def start(self) -> float:
+        """The first moment, in POSIX seconds."""
+        return -math.inf if self.not_before is None else self.not_before.timestamp()
+
+    @property
+    def end(self) -> float:
+        """The moment from which the entry is over, in POSIX seconds."""
+        return math.inf if self.expires is None else self.expires.timestamp()
+
+
+def condition_of(fields: Mapping[str, object]) -> Condition | None:
+    """Build the condition from the fields of an entry; None when they say nothing special.
+
+    A time may be a `datetime` or text in ISO 8601.
+    """
+    values = {name: fields[name] for name in FIELDS if fields.get(name) is not None}
+    for name in ("not_before", "expires"):
+        moment = values.get(name)
+        if isinstance(moment, str):
+            values[name] = datetime.fromisoformat(moment)
+    condition = Condition(**values)  # type: ignore[arg-type]
+    return None if condition == Condition() else condition
