@@ -12,26 +12,62 @@ from __future__ import annotations
 
 from . import presets
 from ._core.address import format_address, parse_address
+from ._core.check import Decision
+from ._core.condition import Condition
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, aggregate, parse_entry, parse_prefix
+from ._core.reasons import Reason, State
 from ._core.table import AllowList
-from .errors import CidrmatchError, InvalidAddress, InvalidPrefix, InvalidText, PolicyError
-from .policy import Policy, Problem, Report
+from .engine import Engine, KeyRecord, Transaction
+from .errors import (
+    CidrmatchError,
+    Conflict,
+    EngineError,
+    FeatureOff,
+    InUse,
+    InvalidAddress,
+    InvalidPrefix,
+    InvalidText,
+    LockOut,
+    NotPermitted,
+    PolicyError,
+    UnknownName,
+)
+from .pipeline import Outcome, run_pipeline
+from .policy import KeyRules, Policy, Problem, Report
+from .responses import Response
 from .version import __version__
 
 __all__ = [
     "AllowList",
     "CidrmatchError",
+    "Condition",
+    "Conflict",
+    "Decision",
+    "Engine",
+    "EngineError",
     "Entry",
+    "FeatureOff",
+    "InUse",
     "InvalidAddress",
     "InvalidPrefix",
     "InvalidText",
+    "KeyRecord",
+    "KeyRules",
+    "LockOut",
+    "NotPermitted",
+    "Outcome",
     "PatriciaTrie",
     "Policy",
     "PolicyError",
     "Prefix",
     "Problem",
+    "Reason",
     "Report",
+    "Response",
+    "State",
+    "Transaction",
+    "UnknownName",
     "__version__",
     "aggregate",
     "format_address",
@@ -39,4 +75,5 @@ __all__ = [
     "parse_entry",
     "parse_prefix",
     "presets",
+    "run_pipeline",
 ]

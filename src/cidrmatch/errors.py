@@ -4,7 +4,14 @@
     ├── InvalidText (ValueError)      a text, or packed bytes, that cannot be taken
     │   ├── InvalidAddress                an address was expected
     │   └── InvalidPrefix                 a prefix or an entry of a list was expected
-    └── PolicyError (ValueError)      a list that a policy refuses, with its whole report
+    ├── PolicyError (ValueError)      a list that a policy refuses, with its whole report
+    └── EngineError                   a change that an engine refuses; nothing was changed
+        ├── UnknownName (LookupError)     no such key, or no such list
+        ├── Conflict                      somebody else changed the data first
+        ├── InUse                         the list is linked, or the default
+        ├── LockOut                       the change would lock its own author out
+        ├── NotPermitted                  the host's own role check said no
+        └── FeatureOff                    allow lists are switched off
 
 Every error about one text carries the same facts: the text, where in it the
 trouble starts, a code for programs, a reason for people and, where one was
@@ -16,7 +23,21 @@ This module imports nothing: the compiled core stands on it (ADR 0001).
 
 from __future__ import annotations
 
-__all__ = ["CidrmatchError", "InvalidAddress", "InvalidPrefix", "InvalidText", "PolicyError", "quote"]
+__all__ = [
+    "CidrmatchError",
+    "Conflict",
+    "EngineError",
+    "FeatureOff",
+    "InUse",
+    "InvalidAddress",
+    "InvalidPrefix",
+    "InvalidText",
+    "LockOut",
+    "NotPermitted",
+    "PolicyError",
+    "UnknownName",
+    "quote",
+]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,3 +127,31 @@ class PolicyError(CidrmatchError, ValueError):
         lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list; nothing was applied"]
         lines += [f"  {problem}" for problem in errors]
         return "\n".join(lines)
+
+
+class EngineError(CidrmatchError):
+    """An engine refused a change, and nothing was changed."""
+
+
+class UnknownName(EngineError, LookupError):
+    """There is no key, or no list, of this name."""
+
+
+class Conflict(EngineError):
+    """The data is no longer at the version that the change was made for."""
+
+
+class InUse(EngineError):
+    """The list is linked to keys, or is the default (C21)."""
+
+
+class LockOut(EngineError):
+    """The change would deny the very address it came from."""
+
+
+class NotPermitted(EngineError):
+    """The host's own role check refused the change (P1)."""
+
+
+class FeatureOff(EngineError):
+    """Allow lists are switched off, so they cannot be edited (U2)."""

@@ -19,9 +19,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from ._core.condition import FIELDS, Condition
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, aggregate, check_is_list, parse_prefix, take_apart
 from ._core.refusal import shown
@@ -30,7 +32,7 @@ from .errors import InvalidPrefix, PolicyError, quote
 if TYPE_CHECKING:
     from ._core.prefix import EntryLike, PrefixLike
 
-__all__ = ["Policy", "Problem", "Report", "Severity"]
+__all__ = ["KeyRules", "Policy", "Problem", "Report", "Severity"]
 
 Kind: TypeAlias = Literal["address", "cidr"]
 Family: TypeAlias = Literal[4, 6]
@@ -147,12 +149,57 @@ class Report:
         return {
             "policy": self.policy.name,
             "ok": self.ok,
-            "entries": [
-                {"prefix": self.policy.canonical(entry.prefix), "label": entry.label} for entry in self.accepted
-            ],
+            "entries": [{"label": None} | self.policy.entry_to_dict(entry) for entry in self.accepted],
             "errors": [problem.to_dict() for problem in self.errors],
             "warnings": [problem.to_dict() for problem in self.warnings],
         }
+
+
+def _check_choice(name: str, value: object, *choices: str) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}")
+
+
+def _check_subset(name: str, value: object, choices: set[object]) -> None:
+    if not isinstance(value, frozenset) or not value or not value <= choices:
+        raise ValueError(f"{name} is a frozenset of {', '.join(map(repr, sorted(choices, key=str)))}, not {value!r}")
+
+
+def _check_number(name: str, value: object, least: int, most: int | None) -> None:
+    if type(value) is not int or value < least or (most is not None and value > most):
+        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is a whole number {bounds}, not {value!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRules:
+    """Describe how a product ties lists to keys, and what follows from it.
+
+    Attributes:
+        binding: "key" (entries on the key, named lists too) or "lists" (named lists only, P2).
+        new_keys_need_list: a key created at the cutover or later is inactive while its list is empty (N2, N4).
+        cutover: the moment, timezone-aware, that parts legacy keys from new ones (C10).
+        default_list: whether one named list may be the default for keys without a list of their own (P9).
+        describe_lists: whether a named list needs a description (P3).
+        pipeline: the order in which a request is checked; "ip" is our step (C11).
+        response: the name of the renderer of denials in `responses` (C12, C13).
+    """
+
+    binding: Literal["key", "lists"] = "key"
+    new_keys_need_list: bool = False
+    cutover: datetime | None = None
+    default_list: bool = True
+    describe_lists: bool = False
+    pipeline: tuple[str, ...] = ("authenticate", "ip")
+    response: str = "problem"
+
+    def __post_init__(self) -> None:
+        """Refuse rules that contradict themselves."""
+        _check_choice("binding", self.binding, "key", "lists")
+        if self.cutover is not None and self.cutover.utcoffset() is None:
+            raise ValueError("cutover needs a time zone")
+        if self.pipeline.count("ip") != 1 or len(set(self.pipeline)) != len(self.pipeline):
+            raise ValueError(f"a pipeline names each step once, and 'ip' among them, not {self.pipeline!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +222,7 @@ class Policy:
         host_bits: "reject", or "mask" with a warning (C15).
         allow_any: whether a list may allow every address of a family (C24).
         bare_addresses: whether a single address is shown without its length (C4).
+        keys: how lists are tied to keys; an `Engine` goes by it, a list alone has no use for it.
     Threads: safe, never changes.
 
     >>> report = Policy(max_entries=20, min_prefix_v4=9).validate(["203.0.113.7", "10.0.0.0/8"])
@@ -196,6 +244,7 @@ class Policy:
     host_bits: Literal["reject", "mask"] = "reject"
     allow_any: bool = True
     bare_addresses: bool = False
+    keys: KeyRules = KeyRules()
 
     def __post_init__(self) -> None:
         """Refuse a policy that contradicts itself, or whose misspelt choice would be passed over."""
@@ -219,6 +268,17 @@ class Policy:
         """Write a prefix as the product shows it: `203.0.113.5` or `203.0.113.5/32` (C4)."""
         return prefix.address if self.bare_addresses and prefix.is_address else str(prefix)
 
+    def entry_to_dict(self, entry: Entry) -> dict[str, object]:
+        """Give an entry as a mapping that `parse_entry` takes, without what it does not say."""
+        fields: dict[str, object] = {"prefix": self.canonical(entry.prefix)}
+        if entry.label is not None:
+            fields["label"] = entry.label
+        for name in FIELDS if entry.condition is not None else ():
+            value = getattr(entry.condition, name)
+            if value != getattr(Condition(), name):
+                fields[name] = value.isoformat() if isinstance(value, datetime) else value
+        return fields
+
     def validate(self, entries: Iterable[EntryLike]) -> Report:
         """Judge a list and say everything that is wrong with it.
 
@@ -241,22 +301,6 @@ class Policy:
         return self.validate(entries).entries()
 
 
-def _check_choice(name: str, value: object, *choices: str) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}")
-
-
-def _check_subset(name: str, value: object, choices: set[object]) -> None:
-    if not isinstance(value, frozenset) or not value or not value <= choices:
-        raise ValueError(f"{name} is a frozenset of {', '.join(map(repr, sorted(choices, key=str)))}, not {value!r}")
-
-
-def _check_number(name: str, value: object, least: int, most: int | None) -> None:
-    if type(value) is not int or value < least or (most is not None and value > most):
-        bounds = f"at least {least}" if most is None else f"from {least} to {most}"
-        raise ValueError(f"{name} is a whole number {bounds}, not {value!r}")
-
-
 # -- Judging ------------------------------------------------------------------
 
 
@@ -275,7 +319,7 @@ class _Judge:
 
     policy: Policy
     items: list[_Item] = field(default_factory=list)
-    first: dict[Prefix, _Item] = field(default_factory=dict)
+    first: dict[tuple[Prefix, Condition | None], _Item] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def hear(self, index: int, entry: object) -> None:
@@ -285,10 +329,12 @@ class _Judge:
             return
         item, given = understood
         self._judge_kind(item, given)
-        self._judge_breadth(item)
-        self._judge_meaning(item)
+        if allows(item.entry):
+            self._judge_breadth(item)
+            self._judge_private(item)
+        self._judge_never(item)
         self._judge_label(item)
-        earlier = self.first.setdefault(item.entry.prefix, item)
+        earlier = self.first.setdefault((item.entry.prefix, item.entry.condition), item)
         if earlier is item:
             self.items.append(item)
         else:
@@ -310,14 +356,16 @@ class _Judge:
         """Take an entry apart and parse it; give it with what named its prefix, or note why not."""
         text = str(shown(entry))
         try:
-            given, label = take_apart(entry)
+            given, label, condition = take_apart(entry)
             text = str(shown(given))
-            return _Item(index, text, Entry(self._parse(index, text, given), label)), given
+            return _Item(index, text, Entry(self._parse(index, text, given), label, condition)), given
         except InvalidPrefix as error:
             hint = None if error.suggestion is None else f"did you mean {error.suggestion}?"
             self._error(index, text, error.code, f"{error.reason} (at position {error.position})", hint)
         except TypeError as error:
             self._error(index, text, "wrong_type", str(error))
+        except ValueError as error:
+            self._error(index, text, "condition", str(error))
         return None
 
     def _parse(self, index: int, text: str, given: PrefixLike) -> Prefix:
@@ -359,11 +407,12 @@ class _Judge:
                 f"use /{least} or a longer prefix",
             )
 
-    def _judge_meaning(self, item: _Item) -> None:
+    def _judge_never(self, item: _Item) -> None:
         never = NEVER.longest_match(item.entry.prefix)
         if never is not None:
             self._error(item.index, item.text, "never_matches", f"no client ever has this address: {never[1]}")
-            return
+
+    def _judge_private(self, item: _Item) -> None:
         private = PRIVATE.longest_match(item.entry.prefix)
         if private is None or self.policy.private == "accept":
             return
@@ -396,8 +445,12 @@ class _Judge:
             self._warn(item.index, item.text, "duplicate", f"{message}, which is kept")
 
     def _judge_overlaps(self) -> None:
-        trie = PatriciaTrie(self.first)
-        for item in self.items:
+        plain = [item for item in self.items if item.entry.condition is None]
+        trie = PatriciaTrie((item.entry.prefix, item) for item in plain)
+        denied = PatriciaTrie((item.entry.prefix, item) for item in self.items if not allows(item.entry))
+        for item in plain:
+            if denied.longest_match(item.entry.prefix):
+                continue  # it may let back in what a deny entry took out of the broader one
             for _, broader in trie.covering(item.entry.prefix)[1:2]:
                 message = f"covered by the broader entry {broader.index} {quote(broader.text)}"
                 self._warn(item.index, item.text, "covered", message, "one of the two is enough")
@@ -420,7 +473,7 @@ class _Judge:
 
     def _judge_everyone(self) -> None:
         """Find lists that restrict nothing, by one entry or by several that add up (C24)."""
-        whole = set(aggregate(item.entry.prefix for item in self.items))
+        whole = set(aggregate(item.entry.prefix for item in self.items if allows(item.entry)))
         for family, everyone in EVERYONE.items():
             if everyone not in whole:
                 continue
@@ -435,6 +488,11 @@ class _Judge:
 
     def _warn(self, index: int | None, text: str, code: str, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(index, text, code, Severity.WARNING, message, hint))
+
+
+def allows(entry: Entry) -> bool:
+    """Whether an entry is meant to let addresses in, whenever it counts."""
+    return entry.condition is None or entry.condition.effect == "allow"
 
 
 def _is_cidr(given: object, prefix: Prefix) -> bool:

@@ -534,7 +534,7 @@ cdef class Walk:
     cdef uint8_t family
     cdef uint32_t at            # the entry reached last
 
-    def __cinit__(self, Trie trie):
+    def __cinit__(self, Trie trie not None):
         self.trie = trie
         self.version = trie.version
         self.start(trie.root[0], trie.root[1])

@@ -1,0 +1,546 @@
+# cython: language_level=3, nonecheck=True
+"""One key, one address, one answer: the half of the engine that runs in every request.
+
+An engine publishes its data as a `View`: one version, never changed again.  A
+check takes the current view once and asks only it, so its answer is that of
+one version, and no reader ever locks:
+
+    engine.view --> View 17                  a commit builds View 18 beside it
+                    |- base      { key: Rule }        and moves the one reference
+                    |- overlay   { key: Rule or None }
+                    |- lists     { name: FrozenList }
+                    '- default   name or None
+
+A `Rule` is what was said about one key.  It names its lists instead of
+holding them, so a changed list is one new entry in `lists`, whatever the
+number of keys linked to it.  The overlay holds what changed since the base
+was built (None: removed), so a commit copies little.
+
+    lists of a key   own entries and linked lists, united;    none: the default list
+    and also         every list it lies `within` must pass;   each is a level of its own
+
+Within a level the most specific entry decides, and denies on a tie.  Entries
+that come and go are judged by the engine's clock, read at most once a check.
+
+Whatever goes wrong raises or denies: there is no path from an exception to an
+allowance.
+Cost: a dictionary look-up, an address parse, a table search; a `Decision` more for `check`.
+Threads: views, rules and lists never change; a list with times swaps one
+reference to what is in force, and two threads that do so write the same.
+"""
+
+cimport cython
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.ref cimport PyObject
+from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact
+from libc.math cimport INFINITY, NAN, isfinite
+
+from cidrmatch._core.address cimport Key, OK, Status, base_text, take_address, write_address
+from cidrmatch._core.table cimport AllowList, contains
+
+from .reasons import Reason, State
+
+__all__ = ["Checker", "Decision", "FrozenList", "Rule", "Shadow", "View"]
+
+cdef enum Verdict:
+    # In the order of REASONS.
+    UNRESTRICTED
+    MATCHED
+    NOT_ENFORCED
+    NOT_LISTED
+    DENIED_BY_ENTRY
+    CLIENT_IP_UNKNOWN
+    EMPTY_LIST
+    INACTIVE
+    UNKNOWN_KEY
+    LAST_ALLOWED = NOT_ENFORCED
+
+cdef tuple REASONS = tuple(Reason)
+
+cdef enum:
+    MOST_REMEMBERED = 1000      # denied addresses that a shadow keeps
+
+
+cdef struct Client:
+    Key address
+    bint is_known
+    double now          # POSIX seconds, or NAN while nobody has asked
+
+
+# -- Lists --------------------------------------------------------------------
+
+cdef class Span:
+    """What a list amounts to from one moment to another."""
+
+    cdef double since
+    cdef double until
+    cdef AllowList allow
+    cdef AllowList deny         # None: nothing is denied
+
+
+cdef Span new_span(tuple entries, double now):
+    """Freeze the entries that count at `now`, up to the next moment when others do."""
+    cdef Span span = Span()
+    allow, deny = [], []
+    span.since, span.until = -INFINITY, INFINITY
+    for entry in entries:
+        condition = entry.condition
+        if condition is None:
+            allow.append(entry)
+            continue
+        if not condition.enabled:
+            continue
+        for moment in (condition.start, condition.end):
+            if moment <= now:
+                span.since = max(span.since, moment)
+            else:
+                span.until = min(span.until, moment)
+        if condition.start <= now < condition.end:
+            (allow if condition.effect == "allow" else deny).append(entry)
+    span.allow = AllowList([(entry.prefix, entry.label) for entry in allow])
+    span.deny = AllowList([(entry.prefix, entry.label) for entry in deny]) if deny else None
+    return span
+
+
+@cython.final
+cdef class FrozenList:
+    """Hold the entries of one list, named or a key's own, ready to be asked.
+
+    Args:
+        name: the name of a named list, None for a key's own.
+        entries: `tuple[Entry, ...]`.
+        description: what the list is for, in words.
+    """
+
+    cdef readonly object name
+    cdef readonly tuple entries
+    cdef readonly str description
+    cdef bint is_timed
+    cdef Span span
+
+    def __cinit__(self, name, tuple entries not None, str description not None=""):
+        self.name = name
+        self.entries = entries
+        self.description = description
+        self.is_timed = any([
+            entry.condition is not None and (entry.condition.not_before or entry.condition.expires) is not None
+            for entry in entries
+        ])
+        # With times, this first span ends before it begins: the first check freezes the one it needs.
+        self.span = new_span(entries, -INFINITY)
+        if self.is_timed:
+            self.span.until = -INFINITY
+
+    cdef Span span_at(self, View view, Client *client):
+        cdef Span span = self.span
+        if not self.is_timed:
+            return span
+        if not isfinite(client.now):
+            client.now = view.clock()
+            if not isfinite(client.now):
+                raise ValueError("the clock gave no finite number of seconds")
+        if not span.since <= client.now < span.until:
+            span = new_span(self.entries, client.now)
+            self.span = span
+        return span
+
+
+cdef Verdict judge_level(View view, tuple level, Client *client) except *:
+    """Judge an address by lists that are united: the most specific entry decides, and denies on a tie."""
+    cdef FrozenList frozen
+    cdef Span span
+    cdef bint has_entries = False, is_listed = False, denies = False
+    cdef int allow_length = -1, deny_length = -1
+    for frozen in level:
+        span = frozen.span_at(view, client)
+        has_entries |= len(frozen.entries) > 0
+        is_listed |= contains(&span.allow.table, &client.address)
+        denies |= span.deny is not None
+    if not has_entries:
+        return EMPTY_LIST
+    if not is_listed:
+        return NOT_LISTED
+    if not denies:
+        return MATCHED
+    for frozen in level:
+        span = frozen.span_at(view, client)
+        allow_length = max(allow_length, length_of_match(span.allow, &client.address))
+        if span.deny is not None:
+            deny_length = max(deny_length, length_of_match(span.deny, &client.address))
+    return MATCHED if allow_length > deny_length else DENIED_BY_ENTRY
+
+
+cdef int length_of_match(AllowList allow, const Key *address) noexcept nogil:
+    """The length of the longest match, or -1."""
+    cdef Py_ssize_t at = allow.find_entry(address)
+    return -1 if at < 0 else allow.entries.keys[at].length
+
+
+@cython.final
+cdef class Shadow:
+    """Count what a list would have decided; it decides nothing (B31).
+
+    Attributes:
+        list: the `FrozenList` on trial.
+        would_allow, would_deny: how many checks.
+        denied: `dict[str, int]`, how often each address would have been denied, for the first 1,000 of them.
+    """
+
+    cdef readonly FrozenList list
+    cdef readonly unsigned long long would_allow
+    cdef readonly unsigned long long would_deny
+    cdef readonly dict denied
+
+    def __cinit__(self, FrozenList frozen not None):
+        self.list = frozen
+        self.denied = {}
+
+    cdef int note(self, View view, Client *client) except -1:
+        if client.is_known and judge_level(view, (self.list,), client) == MATCHED:
+            self.would_allow += 1
+            return 0
+        self.would_deny += 1
+        address = text_of(client) or "unknown"
+        if address in self.denied or len(self.denied) < MOST_REMEMBERED:
+            self.denied[address] = self.denied.get(address, 0) + 1
+        return 0
+
+
+# -- Rules and views ----------------------------------------------------------
+
+@cython.final
+cdef class Rule:
+    """Hold what was said about one key.
+
+    Args:
+        record: the engine's own record of the key.
+        own: the key's own entries as a `FrozenList`, or None.
+        names: the named lists it is linked to.
+        within: the named lists that must pass as well.
+        is_enabled: whether its lists are enforced.
+        needs_list: whether it is inactive rather than unrestricted while it has none.
+        shadow: a `Shadow`, or None.
+    """
+
+    cdef readonly object record
+    cdef readonly tuple names
+    cdef readonly tuple within
+    cdef readonly bint is_enabled
+    cdef readonly bint needs_list
+    cdef readonly Shadow shadow
+    cdef tuple own_level
+
+    def __cinit__(self, record, FrozenList own, tuple names not None, tuple within not None,
+                  bint is_enabled, bint needs_list, Shadow shadow):
+        self.record = record
+        self.own_level = () if own is None else (own,)
+        self.names = names
+        self.within = within
+        self.is_enabled = is_enabled
+        self.needs_list = needs_list
+        self.shadow = shadow
+
+
+@cython.final
+cdef class View:
+    """Hold one version of an engine's data, for readers.
+
+    Args:
+        base, overlay: `dict[str, Rule]` and `dict[str, Rule | None]`; nobody changes them any more.
+        lists: `dict[str, FrozenList]`.
+        default: the name of the default list, or None.
+        version: the number of this version.
+        settings: what does not change from version to version, see `Settings` in engine.py.
+    """
+
+    cdef readonly dict base
+    cdef readonly dict overlay
+    cdef readonly dict lists
+    cdef readonly object default
+    cdef readonly unsigned long long version
+    cdef readonly object settings
+    cdef object clock
+    cdef bint is_enforced
+    cdef bint unknown_passes
+
+    def __cinit__(self, dict base not None, dict overlay not None, dict lists not None, default, version, settings):
+        self.base = base
+        self.overlay = overlay
+        self.lists = lists
+        self.default = default
+        self.version = version
+        self.settings = settings
+        self.clock = settings.clock
+        self.is_enforced = settings.is_enforced
+        self.unknown_passes = settings.unknown_passes
+
+    cdef Rule find(self, object key):
+        """The rule of a key, or None; a key of another type is nobody's."""
+        cdef PyObject *found
+        if not PyUnicode_CheckExact(key):
+            if not PyUnicode_Check(key):
+                return None
+            key = base_text(key)
+        if self.overlay:
+            found = PyDict_GetItemWithError(self.overlay, key)
+            if found is not NULL:
+                return <object>found
+        found = PyDict_GetItemWithError(self.base, key)
+        return None if found is NULL else <object>found
+
+    def rule(self, key, /):
+        """Give the rule of a key, or None."""
+        return self.find(key)
+
+    def __iter__(self):
+        """Name the keys of this version."""
+        for key in self.base:
+            if key not in self.overlay:
+                yield key
+        for key, rule in self.overlay.items():
+            if rule is not None:
+                yield key
+
+    cdef tuple level_of(self, Rule rule):
+        """The lists of a key, united; its own, or else the default."""
+        if not rule.names:
+            if rule.own_level or self.default is None:
+                return rule.own_level
+            return (self.lists[self.default],)
+        return rule.own_level + tuple([self.lists[name] for name in rule.names])
+
+    def state(self, Rule rule not None, /):
+        """Give the `State` of a key."""
+        if self.level_of(rule) or rule.within:
+            return State.RESTRICTED if rule.is_enabled else State.UNRESTRICTED
+        return State.INACTIVE if rule.needs_list else State.UNRESTRICTED
+
+
+cdef Verdict judge(View view, Rule rule, object address, Client *client) except *:
+    """Judge one request.  Each return is a reason; the order of the questions is the order of the reasons."""
+    cdef Py_ssize_t position
+    cdef Verdict verdict
+    cdef tuple level
+    client.is_known = False
+    client.now = NAN
+    if rule is None:
+        return UNKNOWN_KEY
+    if rule.shadow is not None:
+        client.is_known = take_address(address, &client.address, &position) == OK
+        rule.shadow.note(view, client)
+    if not view.is_enforced:
+        return NOT_ENFORCED
+    # 1. the state
+    level = view.level_of(rule)
+    if not level and not rule.within:
+        return INACTIVE if rule.needs_list else UNRESTRICTED
+    if not rule.is_enabled:
+        return UNRESTRICTED
+    # 2. the address
+    client.is_known = take_address(address, &client.address, &position) == OK
+    if not client.is_known:
+        return CLIENT_IP_UNKNOWN
+    # 3. its own lists, then each list that it lies within
+    verdict = judge_level(view, level, client) if level else MATCHED
+    for name in rule.within:
+        if verdict != MATCHED:
+            break
+        verdict = judge_level(view, (view.lists[name],), client)
+    return verdict
+
+
+cdef inline bint is_allowed(View view, Verdict verdict) noexcept:
+    return verdict <= LAST_ALLOWED or (verdict == UNKNOWN_KEY and view.unknown_passes)
+
+
+cdef object text_of(const Client *client):
+    cdef char text[45]
+    if not client.is_known:
+        return None
+    return text[:write_address(&client.address, text)].decode("ascii")
+
+
+cdef class Checker:
+    """Answer checks from the current view; `Engine` adds everything that changes it."""
+
+    cdef public View view
+
+    def allows(self, key, address, /):
+        """Tell whether a client address may use a key: `check(...)` without the reasons.
+
+        Args:
+            key: the key's id, text.
+            address: what `parse_address` takes, or None when it is not known.
+        Returns:
+            `bool`.  A bad or unknown address is False for a restricted key, never an exception.
+        Raises:
+            Whatever the engine's clock raises, for a key whose entries have times.
+        Cost: about three dictionary look-ups, for a key with 20 IPv4 entries.
+        Threads: safe without a lock; the answer is that of one version.
+        Source: B2, B5, U1, U6; C23.
+        """
+        cdef View view = self.view
+        cdef Client client
+        return is_allowed(view, judge(view, view.find(key), address, &client))
+
+    def check(self, key, address, /):
+        """Decide whether a client address may use a key, and say why.
+
+        Args:
+            key: the key's id, text.
+            address: what `parse_address` takes, or None when it is not known.
+        Returns:
+            `Decision`.
+        Raises:
+            Whatever the engine's clock raises, for a key whose entries have times.
+        Cost: as `allows`, and one small object.
+        Threads: safe without a lock; the answer is that of one version.
+        Source: B2, B28, U7, U14; C23.
+        """
+        cdef Decision decision = Decision.__new__(Decision)
+        cdef View view = self.view
+        decision.view = view
+        decision.rule = view.find(key)
+        decision.verdict = judge(view, decision.rule, address, &decision.client)
+        decision.key = key
+        decision.given = address
+        return decision
+
+
+# -- The decision -------------------------------------------------------------
+
+@cython.final
+@cython.freelist(16)
+cdef class Decision:
+    """Say whether a request passes, and everything that led there.  Immutable.
+
+    Decisions come from `Engine.check`.  Entry, label and texts are worked out
+    when they are asked for, from the version that was judged.
+    """
+
+    cdef View view
+    cdef Rule rule
+    cdef Verdict verdict
+    cdef Client client
+    cdef readonly object key
+    cdef object given
+
+    @property
+    def allowed(self):
+        """Whether the request passes; False for a decision that nobody made."""
+        return self.view is not None and is_allowed(self.view, self.verdict)
+
+    @property
+    def reason(self):
+        """The `Reason`."""
+        if self.view is None:
+            raise TypeError("a Decision comes from Engine.check()")
+        return REASONS[<int>self.verdict]
+
+    @property
+    def state(self):
+        """The `State` of the key, or None for an unknown key."""
+        return None if self.rule is None else self.view.state(self.rule)
+
+    @property
+    def version(self):
+        """The version of the engine's data that was judged."""
+        return self.view.version
+
+    @property
+    def policy(self):
+        """The engine's `Policy`."""
+        return self.view.settings.policy
+
+    @property
+    def address(self):
+        """The evaluated address in canonical text (B28), or None when it was unknown or no address."""
+        cdef Client client = self.client
+        cdef Py_ssize_t position
+        if not client.is_known:
+            client.is_known = take_address(self.given, &client.address, &position) == OK
+        return text_of(&client)
+
+    cdef object deciding(self):
+        """The entry that decided, with the name of its list; or None."""
+        cdef Client client = self.client
+        cdef FrozenList frozen
+        cdef Span span
+        cdef AllowList side
+        best, best_name = None, None
+        if self.verdict != MATCHED and self.verdict != DENIED_BY_ENTRY:
+            return None, None
+        for frozen in self.deciding_level(&client):
+            span = frozen.span_at(self.view, &client)
+            side = span.allow if self.verdict == MATCHED else span.deny
+            entry = None if side is None else side.match(text_of(&client))
+            if entry is not None and (best is None or entry.prefix.length > best.prefix.length):
+                best, best_name = entry, frozen.name
+        return best, best_name
+
+    cdef tuple deciding_level(self, Client *client):
+        """The lists of the level that decided: the key's own, or the first `within` that denied."""
+        cdef tuple level = self.view.level_of(self.rule)
+        if level and (self.verdict == MATCHED or judge_level(self.view, level, client) == self.verdict):
+            return level
+        for name in self.rule.within:
+            level = (self.view.lists[name],)
+            if judge_level(self.view, level, client) == self.verdict:
+                break
+        return level
+
+    @property
+    def entry(self):
+        """The entry that decided: the most specific that covers the address, or None."""
+        return self.deciding()[0]
+
+    @property
+    def label(self):
+        """The label of that entry, or None."""
+        entry = self.deciding()[0]
+        return None if entry is None else entry.label
+
+    @property
+    def list_name(self):
+        """The named list that holds that entry, or None for the key's own entries."""
+        return self.deciding()[1]
+
+    @property
+    def would_allow(self):
+        """What the key's shadow list would have said, or None without one (B31)."""
+        cdef Client client = self.client
+        if self.rule is None or self.rule.shadow is None:
+            return None
+        return client.is_known and judge_level(self.view, (self.rule.shadow.list,), &client) == MATCHED
+
+    def response(self, *, show_address=False):
+        """Render the denial in the product's own form: `.status`, `.headers`, `.body`.
+
+        Args:
+            show_address: whether the body may tell the client which address was judged.
+        Raises:
+            ValueError: the request was allowed, so there is nothing to refuse.
+        Source: B2, B3, U7, U8; C12, C13, C26.
+        """
+        return self.view.settings.render(self, show_address=show_address)
+
+    def to_dict(self):
+        """Give the facts as plain values, for a log or JSON."""
+        entry, list_name = self.deciding()
+        return {
+            "allowed": self.allowed,
+            "reason": str(self.reason),
+            "key": self.key,
+            "address": self.address,
+            "entry": None if entry is None else self.policy.canonical(entry.prefix),
+            "label": None if entry is None else entry.label,
+            "list": list_name,
+            "state": None if self.state is None else str(self.state),
+            "version": self.version,
+        }
+
+    def __bool__(self):
+        raise TypeError("a Decision has no truth value; ask its .allowed")
+
+    def __repr__(self):
+        return f"<Decision {'allowed' if self.allowed else 'denied'}: {self.reason}, {self.key!r} from {self.address}>"

@@ -1,0 +1,56 @@
+"""Why a check ended as it did, and what a key's list amounts to: two small vocabularies."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["Reason", "State"]
+
+
+class Reason(StrEnum):
+    """Name the reason of a decision; the text is stable, for logs and programs."""
+
+    UNRESTRICTED = "unrestricted"
+    """Allowed: nothing restricts this key (U14: not the same as a match)."""
+    MATCHED = "matched"
+    """Allowed: an entry covers the address."""
+    NOT_ENFORCED = "not_enforced"
+    """Allowed: the feature is off for the whole engine (U2)."""
+    NOT_LISTED = "ip_not_listed"
+    """Denied: no entry covers the address."""
+    DENIED_BY_ENTRY = "denied_by_entry"
+    """Denied: a deny entry covers the address, and no allow entry is more specific."""
+    CLIENT_IP_UNKNOWN = "client_ip_unknown"
+    """Denied: the key is restricted and the client address is unknown or no address (C23)."""
+    EMPTY_LIST = "empty_list"
+    """Denied: the lists of this key hold no entry (C22)."""
+    INACTIVE = "inactive"
+    """Denied: the key needs a list and has none yet (N4)."""
+    UNKNOWN_KEY = "unknown_key"
+    """Denied, unless the engine was told to let unknown keys pass: nobody put this key."""
+
+    @property
+    def text(self) -> str:
+        """The reason as a sentence, for people."""
+        return _TEXTS[self]
+
+
+_TEXTS = {
+    Reason.UNRESTRICTED: "nothing restricts this key",
+    Reason.MATCHED: "the address is on the allow list",
+    Reason.NOT_ENFORCED: "allow lists are not enforced",
+    Reason.NOT_LISTED: "the address is not on the allow list",
+    Reason.DENIED_BY_ENTRY: "an entry of the list denies the address",
+    Reason.CLIENT_IP_UNKNOWN: "the address of the client is not known",
+    Reason.EMPTY_LIST: "the allow list is empty",
+    Reason.INACTIVE: "the key is not active until its allow list has an entry",
+    Reason.UNKNOWN_KEY: "the key is not known",
+}
+
+
+class State(StrEnum):
+    """Say what a key's list amounts to; never read from a length (C7)."""
+
+    UNRESTRICTED = "unrestricted"
+    RESTRICTED = "restricted"
+    INACTIVE = "inactive"

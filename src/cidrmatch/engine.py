@@ -1,0 +1,603 @@
+"""Keys, named lists, links and a default: everything that changes, and the commits that publish it.
+
+The engine keeps no data of its own beside its current `View` (see check.pyx).
+A change works on a `Draft`, a view in the making, and publishes it by moving
+one reference; whatever goes wrong before that leaves the old view standing:
+
+    put_key() --> lock --> Draft --> validate, change, guard --> View n + 1 --> engine.view
+                            ^                                                     ^
+                            '-- transaction(): several changes, one commit        '-- readers look here, once a check
+
+`Writer` has the changes, written once: an `Engine` commits each on its own, a
+`Transaction` collects them.
+
+Invariants: the version grows by one with each commit; a published view never
+changes; a record's entries were accepted by the policy, or imported as they were.
+Cost: a commit copies the overlay (at most some hundred keys), now and then the base.
+Threads: writers take turns by a lock; readers take none.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+from ._core.check import Checker, FrozenList, Rule, Shadow, View
+from ._core.reasons import State
+from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, UnknownName
+from .policy import Policy, Report
+from .responses import Response, render
+
+if TYPE_CHECKING:
+    from ._core.prefix import Entry, EntryLike
+
+__all__ = ["Engine", "KeyRecord", "Transaction"]
+
+_SMALLEST_FOLD = 256
+"""An overlay this small is not worth folding into the base."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """Hold what was said about a key.
+
+    Attributes:
+        entries: the key's own entries.
+        lists: the named lists it is linked to, united with its entries (P6, P8).
+        within: named lists that must let the address pass as well, such as an organisation's.
+        created_at: timezone-aware; decides what is a legacy key (N2, N5).
+        enabled: whether its lists are enforced; off keeps the entries.
+        owner: whose key it is, for advice about backup keys (B30).
+        shadow: entries on trial, which decide nothing (B31); None for no trial.
+    """
+
+    created_at: datetime
+    entries: tuple[Entry, ...] = ()
+    lists: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
+    enabled: bool = True
+    owner: str | None = None
+    shadow: tuple[Entry, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Hold what all views of an engine share.
+
+    Attributes:
+        policy: what the product accepts.
+        clock: the time in POSIX seconds.
+        render: turns a decision into a response.
+        is_enforced: whether allow lists are enforced at all (U2).
+        unknown_passes: whether a key that nobody put passes, for hosts that check keys themselves.
+        permits: the host's role check, called with actor, operation and the list's name (P1).
+    """
+
+    policy: Policy
+    clock: Callable[[], float] = time.time
+    render: Callable[..., Response] = render
+    is_enforced: bool = True
+    unknown_passes: bool = False
+    permits: Callable[[object, str, str], bool] | None = None
+
+
+# -- A view in the making -----------------------------------------------------
+
+
+@dataclass(slots=True)
+class Draft:
+    """Hold the changes to a view until they are published together."""
+
+    start: View
+    settings: Settings
+    lists: dict[str, FrozenList]
+    default: str | None
+    rules: dict[str, Rule | None] = field(default_factory=dict)
+
+    def rule(self, key: str) -> Rule:
+        """Find the rule of a key, changed or not."""
+        rule = self.rules[key] if key in self.rules else self.start.rule(key)
+        if rule is None:
+            raise UnknownName(f"no key {key!r}")
+        return rule
+
+    def has_key(self, key: str) -> bool:
+        """Whether the key exists in this draft."""
+        return (self.rules[key] if key in self.rules else self.start.rule(key)) is not None
+
+    def record(self, key: str) -> KeyRecord:
+        """Find the record of a key, changed or not."""
+        return cast("KeyRecord", self.rule(key).record)
+
+    def set_record(self, key: str, record: KeyRecord) -> None:
+        """Put a record as it is; whoever calls has validated it."""
+        cutover = self.settings.policy.keys.cutover
+        needs_list = (
+            self.settings.policy.keys.new_keys_need_list and cutover is not None and record.created_at >= cutover
+        )
+        own = FrozenList(None, record.entries) if record.entries else None
+        shadow = None if record.shadow is None else Shadow(FrozenList(None, record.shadow))
+        self.rules[key] = Rule(record, own, record.lists, record.within, record.enabled, needs_list, shadow)
+
+    def frozen(self, name: str) -> FrozenList:
+        """Find a named list."""
+        if name not in self.lists:
+            raise UnknownName(f"no list {name!r}")
+        return self.lists[name]
+
+    def keys(self) -> Iterator[str]:
+        """Name all keys of this draft."""
+        yield from (key for key in self.start if key not in self.rules)
+        yield from (key for key, rule in self.rules.items() if rule is not None)
+
+    def keys_of(self, name: str) -> list[str]:
+        """Name the keys that are linked to a list or lie within it."""
+        records = ((key, self.record(key)) for key in self.keys())
+        return sorted(key for key, record in records if name in record.lists or name in record.within)
+
+    def is_used(self, name: str) -> bool:
+        """Whether a list can decide anything."""
+        return name == self.default or any(name in (*r.lists, *r.within) for r in map(self.record, self.keys()))
+
+    def build(self, version: int) -> View:
+        """Build the view: the old base and a larger overlay, or a new base when that grew too large."""
+        base, overlay = self.start.base, self.start.overlay
+        if self.rules:
+            overlay = {**overlay, **self.rules}
+        if len(overlay) > max(_SMALLEST_FOLD, 2 * math.isqrt(len(base))):
+            merged = {**base, **overlay}
+            base, overlay = {key: rule for key, rule in merged.items() if rule is not None}, {}
+        return View(base, overlay, self.lists, self.default, version, self.settings)
+
+
+# -- The changes --------------------------------------------------------------
+
+
+class Writer:
+    """Offer the changes; where they go is up to the subclass."""
+
+    def _open(self, if_version: int | None) -> AbstractContextManager[Draft]:
+        raise NotImplementedError
+
+    # 1. Keys.
+
+    def put_key(
+        self,
+        key: str,
+        entries: Iterable[EntryLike] = (),
+        *,
+        lists: Iterable[str] = (),
+        within: Iterable[str] = (),
+        created_at: datetime | None = None,
+        enabled: bool = True,
+        owner: str | None = None,
+        caller: object = None,
+        force: bool = False,
+        if_version: int | None = None,
+    ) -> Report:
+        """Create a key, or replace all that was said about it.
+
+        Args:
+            key: the key's id.
+            entries: its own entries, judged by the policy.
+            lists: named lists to link it to.
+            within: named lists that must let an address pass as well.
+            created_at: timezone-aware; by default what it was, or now for a new key.
+            enabled: whether its lists are enforced.
+            owner: whose key it is.
+            caller: the address this change comes from; a change that would deny it is refused.
+            force: make the change although it denies the caller.
+            if_version: refuse the change unless the data is still at this version.
+        Returns:
+            The policy's `Report`, for its warnings.
+        Raises:
+            PolicyError: the entries were refused.  UnknownName: no such list.  Conflict, LockOut, FeatureOff.
+            EngineError: the product does not allow it.  In every case nothing was changed.
+        Source: N3, N13, B9, B10, U12; C8, C9.
+        """
+        _check_name("a key", key)
+        with self._open(if_version) as draft:
+            old = draft.record(key) if draft.has_key(key) else None
+            if created_at is None:
+                created_at = old.created_at if old else datetime.fromtimestamp(draft.settings.clock(), UTC)
+            if created_at.utcoffset() is None:
+                raise ValueError("created_at needs a time zone")
+            report, accepted = _judge_entries(draft, entries, created_at, old, linked=bool(lists))
+            record = KeyRecord(
+                created_at=created_at,
+                entries=accepted,
+                lists=_checked_links(draft, lists),
+                within=_checked_links(draft, within),
+                enabled=enabled,
+                owner=owner,
+                shadow=old.shadow if old else None,
+            )
+            _save(draft, key, record, caller, force)
+            return report
+
+    def update_key(
+        self,
+        key: str,
+        *,
+        entries: Iterable[EntryLike] | None = None,
+        lists: Iterable[str] | None = None,
+        within: Iterable[str] | None = None,
+        enabled: bool | None = None,
+        owner: str | None = None,
+        caller: object = None,
+        force: bool = False,
+        if_version: int | None = None,
+    ) -> Report:
+        """Change some of what was said about a key; what is None stays.
+
+        Args, Raises: as `put_key`.
+        Returns:
+            The policy's `Report` on the key's entries.
+        Source: N13, N15, B10; C8, C9.
+        """
+        with self._open(if_version) as draft:
+            old = draft.record(key)
+            given = old.entries if entries is None else entries
+            links = old.lists if lists is None else _checked_links(draft, lists)
+            report, accepted = _judge_entries(draft, given, old.created_at, old, linked=bool(links))
+            record = replace(
+                old,
+                entries=accepted,
+                lists=links,
+                within=old.within if within is None else _checked_links(draft, within),
+                enabled=old.enabled if enabled is None else enabled,
+                owner=old.owner if owner is None else owner,
+            )
+            _save(draft, key, record, caller, force)
+            return report
+
+    def remove_key(self, key: str, *, if_version: int | None = None) -> None:
+        """Forget a key; from then on it is unknown."""
+        with self._open(if_version) as draft:
+            draft.rule(key)
+            draft.rules[key] = None
+
+    def put_keys(self, pairs: Iterable[tuple[str, Iterable[EntryLike]]], *, if_version: int | None = None) -> None:
+        """Create or replace many keys at once: all of them, in one commit, or none.
+
+        Args:
+            pairs: key and entries.
+        """
+        with self._open(if_version) as draft:
+            inner = Transaction(draft)
+            for key, entries in pairs:
+                inner.put_key(key, entries)
+
+    # 2. Named lists.
+
+    def put_list(
+        self,
+        name: str,
+        entries: Iterable[EntryLike],
+        *,
+        description: str = "",
+        actor: object = None,
+        caller: object = None,
+        force: bool = False,
+        if_version: int | None = None,
+    ) -> Report:
+        """Create a named list, or replace it, for every key that is linked to it.
+
+        Args:
+            name: the name of the list.
+            entries: judged by the policy.
+            description: what it is for.
+            actor: who makes the change, for the host's role check.
+            caller, force, if_version: as for `put_key`.
+        Returns:
+            The policy's `Report`.
+        Raises:
+            PolicyError, EngineError: as `put_key`; a used list cannot be emptied (C22).
+        Source: P1 to P5; C22.
+        """
+        _check_name("a list", name)
+        with self._open(if_version) as draft:
+            _check_permitted(draft, actor, "put_list", name)
+            if draft.settings.policy.keys.describe_lists and not description.strip():
+                raise EngineError(f"the list {name!r} needs a description")
+            report = draft.settings.policy.validate(entries)
+            frozen = FrozenList(name, report.entries(), description)
+            if not frozen.entries and draft.is_used(name):
+                raise EngineError(f"the list {name!r} is in use and cannot be empty: it would deny everyone")
+            draft.lists[name] = frozen
+            if caller is not None and not force:
+                _check_caller(draft, caller, frozen)
+            return report
+
+    def remove_list(
+        self, name: str, *, force: bool = False, actor: object = None, if_version: int | None = None
+    ) -> None:
+        """Delete a named list; forced, it is unlinked everywhere first (C21)."""
+        with self._open(if_version) as draft:
+            _check_permitted(draft, actor, "remove_list", name)
+            draft.frozen(name)
+            linked = draft.keys_of(name)
+            if (linked or draft.default == name) and not force:
+                uses = [f"linked to {len(linked)} keys"] * bool(linked) + ["the default"] * (draft.default == name)
+                raise InUse(f"the list {name!r} is {' and '.join(uses)}; unlink it first, or force")
+            for key in linked:
+                record = draft.record(key)
+                lists = tuple(other for other in record.lists if other != name)
+                within = tuple(other for other in record.within if other != name)
+                draft.set_record(key, replace(record, lists=lists, within=within))
+            if draft.default == name:
+                draft.default = None
+            del draft.lists[name]
+
+    def link(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> None:
+        """Link a key to a named list, beside those it has (P6)."""
+        with self._open(if_version) as draft:
+            _check_permitted(draft, actor, "link", name)
+            record = draft.record(key)
+            if name not in record.lists:
+                draft.set_record(key, replace(record, lists=_checked_links(draft, (*record.lists, name))))
+
+    def unlink(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> None:
+        """Take a link away; after the last one the default list applies (C21)."""
+        with self._open(if_version) as draft:
+            _check_permitted(draft, actor, "unlink", name)
+            record = draft.record(key)
+            if name not in record.lists:
+                raise UnknownName(f"the key {key!r} is not linked to the list {name!r}")
+            draft.set_record(key, replace(record, lists=tuple(other for other in record.lists if other != name)))
+
+    def set_default(self, name: str | None, *, actor: object = None, if_version: int | None = None) -> None:
+        """Make a named list the default for keys without a list of their own, or None for no default (P9 to P11)."""
+        with self._open(if_version) as draft:
+            _check_permitted(draft, actor, "set_default", name or "")
+            if name is not None:
+                _checked_links(draft, (name,))
+            draft.default = name
+
+    # 3. Lists on trial.
+
+    def put_shadow(self, key: str, entries: Iterable[EntryLike], *, if_version: int | None = None) -> Report:
+        """Try a list on a key: it decides nothing, and what it would have decided is counted (B31)."""
+        with self._open(if_version) as draft:
+            report = draft.settings.policy.validate(entries)
+            draft.set_record(key, replace(draft.record(key), shadow=report.entries()))
+            return report
+
+    def remove_shadow(self, key: str, *, if_version: int | None = None) -> None:
+        """End the trial."""
+        with self._open(if_version) as draft:
+            draft.set_record(key, replace(draft.record(key), shadow=None))
+
+
+def _check_name(noun: str, name: object) -> None:
+    if type(name) is not str or not name:
+        raise TypeError(f"{noun} is named by a text that is not empty, not {name!r}")
+
+
+def _check_permitted(draft: Draft, actor: object, operation: str, name: str) -> None:
+    if not draft.settings.is_enforced:
+        raise FeatureOff("allow lists are switched off; they cannot be edited")
+    permits = draft.settings.permits
+    if permits is not None and permits(actor, operation, name) is not True:
+        raise NotPermitted(f"{actor!r} may not {operation} {name!r}")
+
+
+def _checked_links(draft: Draft, names: Iterable[str]) -> tuple[str, ...]:
+    """Check that each list exists and is not empty; a list linked twice is linked once."""
+    if isinstance(names, str):
+        raise TypeError("the names of lists were expected, not one text")
+    links = tuple(dict.fromkeys(names))
+    for name in links:
+        if not draft.frozen(name).entries:
+            raise EngineError(f"the list {name!r} is empty: it would deny everyone")
+    return links
+
+
+def _judge_entries(
+    draft: Draft, entries: Iterable[EntryLike], created_at: datetime, old: KeyRecord | None, *, linked: bool
+) -> tuple[Report, tuple[Entry, ...]]:
+    """Judge a key's own entries; whether they may be none depends on the product and the key."""
+    policy, given = draft.settings.policy, list(entries) if not isinstance(entries, (str, bytes)) else entries
+    rules = policy.keys
+    if given and not draft.settings.is_enforced and (old is None or tuple(given) != old.entries):
+        raise FeatureOff("allow lists are switched off; they cannot be edited")
+    if given and rules.binding == "lists":
+        raise EngineError(f"keys of {policy.name} have no entries of their own; link a named list")
+    is_new = rules.new_keys_need_list and rules.cutover is not None and created_at >= rules.cutover
+    may_be_empty = not (old is None and is_new and not linked)
+    if not given and rules.new_keys_need_list and not is_new and old is not None and old.entries:
+        raise EngineError("a legacy key's list cannot be emptied; to lift the restriction, disable it")
+    judged = replace(policy, min_entries=0) if may_be_empty and not given else policy
+    report = judged.validate(cast("Iterable[EntryLike]", given))
+    return report, report.entries()
+
+
+def _save(draft: Draft, key: str, record: KeyRecord, caller: object, force: bool) -> None:
+    draft.set_record(key, record)
+    rule = draft.rule(key)
+    if rule.needs_list and not record.enabled:
+        raise EngineError("a key created at the cutover or later cannot do without its list")
+    if caller is not None and not force:
+        probe = Checker()
+        probe.view = draft.build(draft.start.version)
+        decision = probe.check(key, caller)
+        if not decision.allowed:
+            raise LockOut(f"{decision.address or 'an unknown address'} would be denied: {decision.reason.text}")
+
+
+def _check_caller(draft: Draft, caller: object, frozen: FrozenList) -> None:
+    probe = Checker()
+    record = KeyRecord(created_at=datetime.fromtimestamp(0, UTC))
+    rule = Rule(record, frozen, (), (), True, False, None)
+    probe.view = View({"": rule}, {}, {}, None, 0, draft.settings)
+    if not probe.allows("", caller):
+        raise LockOut(f"the list {frozen.name!r} would deny the address that this change comes from")
+
+
+class Transaction(Writer):
+    """Collect changes that are published together, or not at all."""
+
+    def __init__(self, draft: Draft) -> None:
+        self._draft = draft
+
+    @contextmanager
+    def _open(self, if_version: int | None) -> Iterator[Draft]:
+        if if_version is not None and if_version != self._draft.start.version:
+            raise Conflict(f"the data is at version {self._draft.start.version}, not {if_version}")
+        draft = self._draft
+        before = dict(draft.rules), dict(draft.lists), draft.default
+        try:
+            yield draft
+        except BaseException:
+            draft.rules, draft.lists, draft.default = before
+            raise
+
+
+# -- The engine ---------------------------------------------------------------
+
+
+class Engine(Checker, Writer):
+    """Keep keys and their lists, and answer: may this client address use this key?
+
+    Args:
+        policy: what the product accepts and how its lists are tied to keys.
+        clock: gives the time in POSIX seconds, for entries that come and go.
+        enforced: False switches the whole feature off: lists are neither edited nor enforced (U2).
+        unknown_key: "deny", or "pass" for a host that has checked the key itself.
+        permits: the host's role check for named lists, called with actor, operation and name (P1).
+    Raises:
+        ValueError: the policy's keys need a cutover and it has none (C10).
+    Cost: `allows` about three dictionary look-ups, `check` a small object more.
+    Threads: checks take no lock and see one version; changes take turns.
+
+    >>> engine = Engine(presets.bitbybit())
+    >>> report = engine.put_key("key_live_1", ["203.0.113.0/24", "2001:db8::/48"])
+    >>> engine.check("key_live_1", "203.0.113.7")
+    <Decision allowed: matched, 'key_live_1' from 203.0.113.7>
+    >>> engine.check("key_live_1", "198.51.100.7").response().status
+    403
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        enforced: bool = True,
+        unknown_key: str = "deny",
+        permits: Callable[[object, str, str], bool] | None = None,
+    ) -> None:
+        policy = Policy() if policy is None else policy
+        if policy.keys.new_keys_need_list and policy.keys.cutover is None:
+            raise ValueError(f"the policy {policy.name!r} needs a cutover: presets.nomsa(cutover=...)")
+        if unknown_key not in ("deny", "pass"):
+            raise ValueError(f"unknown_key is 'deny' or 'pass', not {unknown_key!r}")
+        settings = Settings(
+            policy=policy,
+            clock=clock,
+            is_enforced=enforced,
+            unknown_passes=unknown_key == "pass",
+            permits=permits,
+        )
+        self._lock = threading.RLock()
+        self.view = View({}, {}, {}, None, 0, settings)
+
+    @contextmanager
+    def _open(self, if_version: int | None) -> Iterator[Draft]:
+        with self._lock:
+            start = self.view
+            if if_version is not None and if_version != start.version:
+                raise Conflict(f"the data is at version {start.version}, not {if_version}")
+            draft = Draft(start, cast("Settings", start.settings), dict(start.lists), start.default)
+            yield draft
+            if self.view is not start:
+                raise Conflict("another change was committed inside this transaction")
+            self.view = draft.build(start.version + 1)
+
+    @contextmanager
+    def transaction(self, *, if_version: int | None = None) -> Iterator[Transaction]:
+        """Make several changes as one: all are published together, or none.
+
+        Args:
+            if_version: refuse unless the data is still at this version.
+        Raises:
+            Conflict: it is not.  An exception inside the block discards all changes.
+
+        >>> engine = Engine(presets.pigment())
+        >>> with engine.transaction() as change:
+        ...     _ = change.put_list("office", ["198.51.100.0/24"], description="Vienna")
+        ...     _ = change.put_key("key_1", lists=["office"])
+        >>> engine.version
+        1
+        """
+        with self._open(if_version) as draft:
+            yield Transaction(draft)
+
+    @property
+    def policy(self) -> Policy:
+        """What the product accepts."""
+        return self.view.settings.policy
+
+    @property
+    def version(self) -> int:
+        """How many commits there were."""
+        return self.view.version
+
+    def set_enforced(self, enforced: bool) -> None:
+        """Switch the whole feature on or off (U2): off, lists are neither edited nor enforced."""
+        with self._open(None) as draft:
+            draft.settings = replace(draft.settings, is_enforced=enforced)
+
+    # What there is.
+
+    def keys(self) -> list[str]:
+        """Name all keys, sorted."""
+        return sorted(self.view)
+
+    def key(self, key: str) -> KeyRecord:
+        """Give the record of a key; UnknownName if there is none."""
+        return self._now().record(key)
+
+    def lists(self) -> dict[str, FrozenList]:
+        """Give the named lists by name."""
+        return dict(self.view.lists)
+
+    def keys_of(self, name: str) -> list[str]:
+        """Name the keys linked to a list, sorted (P7).
+
+        Cost: looks at every key.
+        """
+        now = self._now()
+        now.frozen(name)
+        return now.keys_of(name)
+
+    def lists_of(self, key: str) -> tuple[str, ...]:
+        """Name the lists a key is linked to."""
+        return self.key(key).lists
+
+    def default(self) -> str | None:
+        """Name the default list, or None."""
+        return self.view.default
+
+    def state(self, key: str) -> State:
+        """Say what the lists of a key amount to; UnknownName for an unknown key."""
+        view = self.view
+        rule = view.rule(key)
+        if rule is None:
+            raise UnknownName(f"no key {key!r}")
+        return view.state(rule)
+
+    def shadow(self, key: str) -> Shadow | None:
+        """Give the trial of a key, with its counts, or None."""
+        rule = self.view.rule(key)
+        return None if rule is None else rule.shadow
+
+    def _now(self) -> Draft:
+        view = self.view
+        return Draft(view, cast("Settings", view.settings), view.lists, view.default)
