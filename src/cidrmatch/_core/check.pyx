@@ -229,6 +229,7 @@ cdef class Rule:
     cdef readonly bint needs_list
     cdef readonly Shadow shadow
     cdef tuple own_level
+    cdef AllowList simple       # the whole truth about most keys: own entries without conditions, and nothing else
 
     def __cinit__(self, record, FrozenList own, tuple names not None, tuple within not None,
                   bint is_enabled, bint needs_list, Shadow shadow):
@@ -239,6 +240,9 @@ cdef class Rule:
         self.is_enabled = is_enabled
         self.needs_list = needs_list
         self.shadow = shadow
+        if own is not None and is_enabled and not names and not within and shadow is None:
+            if own.entries and not own.is_timed and own.span.deny is None:
+                self.simple = own.span.allow
 
 
 @cython.final
@@ -325,6 +329,12 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
     client.now = NAN
     if rule is None:
         return UNKNOWN_KEY
+    # 0. the common case, in as few steps through memory as can be
+    if rule.simple is not None and view.is_enforced:
+        client.is_known = take_address(address, &client.address, &position) == OK
+        if not client.is_known:
+            return CLIENT_IP_UNKNOWN
+        return MATCHED if contains(&rule.simple.table, &client.address) else NOT_LISTED
     if rule.shadow is not None:
         client.is_known = take_address(address, &client.address, &position) == OK
         rule.shadow.note(view, client)

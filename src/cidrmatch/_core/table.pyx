@@ -6,7 +6,7 @@ list is kept twice, because the two questions want different things:
 
 "Is the address in?" needs no entries, only where the addresses begin and
 end.  Overlapping and adjacent prefixes are merged into disjoint ranges, one
-pair of arrays for each family:
+pair of arrays for each family, the second right behind the first:
 
     first4   [ 10.0.0.0       | 198.51.100.0   | 203.0.113.5 ]    sorted, no two equal
     last4    [ 10.255.255.255 | 198.51.100.255 | 203.0.113.5 ]    last[i] >= first[i], last[i] + 1 < first[i + 1]
@@ -64,12 +64,12 @@ cdef int build_table(Table *table, RangeArray merged) except -1:
     cdef Py_ssize_t i, count4 = 0
     while count4 < merged.size and merged.ranges[count4].family == 4:
         count4 += 1
-    table.first4 = <uint32_t *>allocate(count4, sizeof(uint32_t))
-    table.last4 = <uint32_t *>allocate(count4, sizeof(uint32_t))
-    table.first6 = <Pair *>allocate(merged.size - count4, sizeof(Pair))
-    table.last6 = <Pair *>allocate(merged.size - count4, sizeof(Pair))
     table.count4 = count4
     table.count6 = merged.size - count4
+    table.first4 = <uint32_t *>allocate(count4, 2 * sizeof(uint32_t))
+    table.last4 = table.first4 + count4
+    table.first6 = <Pair *>allocate(table.count6, 2 * sizeof(Pair))
+    table.last6 = table.first6 + table.count6
     for i in range(count4):
         table.first4[i] = <uint32_t>(merged.ranges[i].first_upper >> 32)
         table.last4[i] = <uint32_t>(merged.ranges[i].last_upper >> 32)
@@ -82,10 +82,8 @@ cdef int build_table(Table *table, RangeArray merged) except -1:
 
 
 cdef void free_table(Table *table) noexcept:
-    PyMem_RawFree(table.first4)
-    PyMem_RawFree(table.last4)
+    PyMem_RawFree(table.first4)     # and last4, which lies behind it; the same for IPv6
     PyMem_RawFree(table.first6)
-    PyMem_RawFree(table.last6)
 
 
 cdef Py_ssize_t find_range4(const Table *table, uint32_t address) noexcept nogil:
