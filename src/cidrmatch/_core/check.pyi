@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterator
 from typing import Protocol, final, type_check_only
 
+from typing_extensions import disjoint_base
+
 from ..policy import Policy
 from ..responses import Response
 from .prefix import Entry
@@ -95,6 +97,7 @@ class View:
     def state(self, rule: Rule, /) -> State: ...
     def __iter__(self) -> Iterator[str]: ...
 
+@disjoint_base
 class Checker:
     view: View
     def allows(self, key: object, address: object, /) -> bool: ...
