@@ -43,7 +43,7 @@ with warnings.catch_warnings():
     import SubnetTree
 
 Role = Literal["ours", "floor", "empty", "rival"]
-Build = Callable[[list[str]], Any]
+Build = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, thread_time_ns
 
-from benchmarks import data, machine, memory, questions
+from benchmarks import data, keys, machine, memory, questions
 from benchmarks.questions import Question, Side
 from benchmarks.results import Result, Row, Run, Spread, table
 
@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     sizes = (20, 1_000) if options.quick else questions.SIZES
     patience = QUICK if options.quick else THOROUGH
-    chosen = [question for question in questions.everything(sizes) if options.only in question.name]
+    asked = [*questions.everything(sizes), *keys.checks()[: 1 if options.quick else None]]
+    chosen = [question for question in asked if options.only in question.name]
     results: list[Result] = []
     for result in _results(chosen, patience, [size for size in memory.SIZES if size in sizes], options.only):
         print(*table(result), "", sep="\n", flush=True)

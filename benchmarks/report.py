@@ -25,6 +25,7 @@ BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 TOPICS = {
     "lookup": "Is this text on the list?",
+    "check": "May this address use this key?",
     "match": "Which prefix, the most specific one?",
     "batch/text": "A list of texts at once, the answers kept",
     "batch/packed": "Packed addresses: one buffer, or one by one",

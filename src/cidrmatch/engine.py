@@ -22,20 +22,20 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from ._core.check import Checker, FrozenList, Rule, Shadow, View
-from ._core.reasons import State
 from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, UnknownName
 from .policy import Policy, Report
 from .responses import Response, render
 
 if TYPE_CHECKING:
     from ._core.prefix import Entry, EntryLike
+    from ._core.reasons import State
 
 __all__ = ["Engine", "KeyRecord", "Transaction"]
 
@@ -601,3 +601,27 @@ class Engine(Checker, Writer):
     def _now(self) -> Draft:
         view = self.view
         return Draft(view, cast("Settings", view.settings), view.lists, view.default)
+
+    # All of it at once.
+
+    def restore(
+        self, *, keys: Mapping[str, KeyRecord], lists: Iterable[FrozenList] = (), default: str | None = None
+    ) -> None:
+        """Replace all data by what was kept elsewhere, as it is: in one commit, or not at all.
+
+        Nothing is judged by the policy, that is up to the caller; so an empty list can
+        come in this way, and it denies (C8, C22).
+
+        Raises:
+            UnknownName: a key, or the default, names a list that is not among them.
+        """
+        with self._open(None) as draft:
+            draft.lists = {str(frozen.name): frozen for frozen in lists}
+            draft.default = default
+            draft.rules = dict.fromkeys(draft.start)
+            for key, record in keys.items():
+                draft.set_record(key, record)
+                for name in (*record.lists, *record.within):
+                    draft.frozen(name)
+            if default is not None:
+                draft.frozen(default)
