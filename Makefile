@@ -1,6 +1,6 @@
 # The commands people type; CI types the same ones.  `make demo` or `make test` is all a new machine needs.
 #
-# Everything lives in .venv and build/; `make clean` removes both.
+# Tools live in .venv, other builds in build/, the core is compiled in place; `make clean` removes it all.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -46,7 +46,7 @@ long: $(VENV)/test.group build   ## ten million comparisons of each kind, and lo
 lint: $(VENV)/lint.group   ## ruff, cython-lint, codespell
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/cython-lint src
+	PATH="$(abspath $(BIN)):$$PATH" cython-lint src
 	$(BIN)/codespell
 
 types: $(VENV)/types.group $(VENV)/bench.group build   ## mypy, basedpyright, stubtest

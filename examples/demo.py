@@ -1,4 +1,4 @@
-"""What `make demo` shows: the four products' lists, two requests, a refusal, and the cost of a check.
+"""What `make demo` shows: the four products' lists, two requests, a refusal, the cost of a check, and keys.
 
 The lists lie beside this file.  Everything here goes through the public names
 of cidrmatch; the drawing is rich's.
@@ -12,6 +12,7 @@ import random
 import statistics
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console, RenderableType
@@ -19,7 +20,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cidrmatch import AllowList, Problem, Report, __version__
+from cidrmatch import AllowList, Engine, Problem, Report, __version__
+from cidrmatch.config import load
+from cidrmatch.explain import explain
 from cidrmatch.list_files import ListFile, read_list
 from cidrmatch.presets import PRESETS
 
@@ -34,12 +37,13 @@ console = Console(highlight=False, width=min(80, Console().width))
 
 
 def main() -> None:
-    """Show all four parts."""
+    """Show all five parts."""
     console.print(Text(f"cidrmatch {__version__}: may this client address use this API key?", style="bold"))
     show_products()
     show_requests()
     show_refusal()
     show_cost()
+    show_keys()
 
 
 def title(text: str) -> None:
@@ -213,6 +217,28 @@ def draw_addresses(prefixes: list[str]) -> list[int]:
     drawn = listed + [random.getrandbits(32) for _ in range(TEXTS_A_ROUND - len(listed))]
     random.shuffle(drawn)
     return drawn
+
+
+# -- 5. Keys ------------------------------------------------------------------
+
+
+def show_keys() -> None:
+    """Ask about a key of a whole configuration, before and after one of its entries expired."""
+    name = "keys.toml"
+    title(f"5. A key of {name}: entries of its own, a shared list, a company around both")
+    june, july = (datetime(2026, month, 15, tzinfo=UTC) for month in (6, 7))
+    table = columns("", "", "", "")
+    for moment, address in ((june, "203.0.113.77"), (july, "203.0.113.77"), (july, "198.51.100.65")):
+        decision = load_at(moment, name).check("key_deploy", address)
+        table.add_row(verdict(decision.allowed, "allowed", "denied"), address, f"{moment:%B}", decision.reason.text)
+    say(table)
+    console.print("  why the last one is:")
+    say(Padding(Text(str(explain(load_at(july, name), "key_deploy", "198.51.100.65"))), (0, 0, 0, 2)))
+
+
+def load_at(moment: datetime, name: str) -> Engine:
+    """Load a configuration that lies beside this file, with a clock that stands still."""
+    return load(HERE / name, clock=moment.timestamp)
 
 
 if __name__ == "__main__":

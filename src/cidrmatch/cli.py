@@ -6,11 +6,17 @@
     cidrmatch aggregate LIST                      the fewest prefixes that mean the same addresses
     cidrmatch diff      OLD NEW                   who would get in, who would be shut out
 
+    cidrmatch check     --config FILE KEY ADDRESS...   may these addresses use the key?
+    cidrmatch explain   --config FILE KEY ADDRESS      what applies to the key, and what decided
+    cidrmatch lint      --config FILE                  what looks like a mistake?
+    cidrmatch schema                                   the JSON Schema of a configuration
+
 LIST is a file that `list_files` reads, or "-".  Only `validate` asks a policy;
 the others apply the rules of text, and refuse a list with one bad entry whole.
+FILE is a whole engine as `config` reads it, judged by the policy that it names.
 
-    exit status   0  allowed, accepted, no difference
-                  1  denied, refused, different
+    exit status   0  allowed, accepted, no difference, no warning
+                  1  denied, refused, different, a warning of lint
                   2  a wrong call, a file that cannot be read, an argument that is no address
     stdout        the answer: lines for people, or with --json one document and nothing else
     stderr        everything else: why the call failed, why a list is refused, progress
@@ -40,7 +46,10 @@ from ._core.address import format_address
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, parse_entry, parse_prefix
 from ._core.table import AllowList
+from .config import ConfigError, load, schema
 from .errors import InvalidAddress, InvalidPrefix, quote
+from .explain import explain as explain_check
+from .lint import lint as lint_engine
 from .list_files import STDIN, Format, ListFile, ListFileError, read_list
 from .policy import Policy, Problem, Severity
 from .presets import PRESETS
@@ -48,6 +57,9 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from ._core.check import Decision
+    from .engine import Engine
 
 __all__ = ["app"]
 
@@ -57,9 +69,9 @@ _LONG_INPUT = 50_000
 """From how many entries on a progress bar is worth the eye's trouble."""
 
 _COLOURS = {
-    "green": ("allowed", "accepted", "+"),
+    "green": ("allowed", "accepted", "clean", "+"),
     "red": ("denied", "refused", "error", "-"),
-    "yellow": ("warning", "~"),
+    "yellow": ("warning", "suspicious", "~"),
 }
 _STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
 """The colour of a line's first word, where that is a verdict."""
@@ -95,6 +107,12 @@ app = typer.Typer(
 )
 
 ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="A .txt, .csv, .json or .toml file; - is stdin.")]
+SubjectArgument = Annotated[
+    str, typer.Argument(metavar="LIST|KEY", help="A list, as a file or -; with --config the id of a key.")
+]
+ConfigOption = Annotated[
+    str | None, typer.Option("--config", metavar="FILE", help="Ask this configuration (.toml or .json) about a key.")
+]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -107,7 +125,7 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback(
     invoke_without_command=True,
-    epilog="Exit status: 0 allowed or clean, 1 denied or refused, 2 wrong usage.",
+    epilog="Exit status: 0 allowed or clean, 1 denied, refused or suspicious, 2 wrong usage.",
 )
 def _describe(
     context: typer.Context,
@@ -152,13 +170,16 @@ def validate(
 
 @app.command()
 def check(
-    source: ListArgument,
+    source: SubjectArgument,
     addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS", help="Client addresses.")],
+    config: ConfigOption = None,
     file_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say for each address whether it may pass."""
+    """Say whether addresses may pass, or use a key."""
     canonical = [_parse_address(address) for address in addresses]
+    if config is not None:
+        _check_key(config, source, list(zip(addresses, canonical, strict=True)), file_format, as_json)
     loaded = _load(source, file_format, as_json)
     answers = [(address, loaded.allow.match(address)) for address in canonical]
     allowed = all(entry is not None for _, entry in answers)
@@ -180,13 +201,16 @@ def check(
 
 @app.command()
 def explain(
-    source: ListArgument,
+    source: SubjectArgument,
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A client address.")],
+    config: ConfigOption = None,
     file_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say which entries let an address pass, or what is near."""
+    """Say which entries decide, or what is near."""
     canonical = _parse_address(address)
+    if config is not None:
+        _explain_key(config, source, canonical, file_format, as_json)
     loaded = _load(source, file_format, as_json)
     matches = loaded.allow.matches(canonical)
     entry = matches[0] if matches else None
@@ -258,6 +282,115 @@ def diff(
         entries += [("~", f"{after.describe(now)}, was {_quoted_label(was)}") for was, now in relabelled]
         _say_changes(out, "entries", entries)
     _finish(0 if equal else 1)
+
+
+@app.command()
+def lint(
+    config: Annotated[str, typer.Option("--config", metavar="FILE", help="A configuration, .toml or .json.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what looks like a mistake in a configuration.
+
+    Advice alone is clean, exit 0; a warning is exit 1.
+    """
+    findings = lint_engine(_load_config(config, as_json))
+    warnings = [finding for finding in findings if finding.severity == "warning"]
+    if as_json:
+        _print_json(config=config, clean=not warnings, findings=[finding.to_dict() for finding in findings])
+    else:
+        out = _console(sys.stdout)
+        for finding in findings:
+            entry = "" if finding.entry is None else f"{finding.entry}: "
+            place = f"{config}: {finding.kind} {quote(finding.name)}: "
+            _say(out, finding.severity, f": {entry}{finding.message}", place=place)
+        advice = f"{len(findings) - len(warnings):,} of advice"
+        _say(out, "clean" if not warnings else "suspicious", f": {_count(len(warnings), 'warning')}, {advice}")
+    _finish(1 if warnings else 0)
+
+
+@app.command("schema")
+def print_schema() -> None:
+    """Print the JSON Schema of a configuration."""
+    sys.stdout.write(json.dumps(schema(), indent=2) + "\n")
+    _finish(0)
+
+
+# -- A key of a configuration -------------------------------------------------
+
+
+def _check_key(
+    config: str, key: str, addresses: list[tuple[str, str]], file_format: Format | None, as_json: bool
+) -> NoReturn:
+    """Answer `check` for a key; addresses: what was given, and the same in canonical text."""
+    _refuse_format(file_format)
+    engine = _load_config(config, as_json)
+    decisions = [(given, engine.check(key, address)) for given, address in addresses]
+    allowed = all(decision.allowed for _, decision in decisions)
+    if as_json:
+        answers = [{"given": given, **decision.to_dict()} for given, decision in decisions]
+        _print_json(config=config, key=key, allowed=allowed, answers=answers)
+    else:
+        out = _console(sys.stdout)
+        width = max(len(address) for _, address in addresses)
+        for _, decision in decisions:
+            verdict, gap = ("allowed", "  ") if decision.allowed else ("denied", "   ")
+            _say(out, verdict, f"{gap}{decision.address:{width}}  {_describe_decision(decision)}")
+    _finish(0 if allowed else 1)
+
+
+def _explain_key(config: str, key: str, address: str, file_format: Format | None, as_json: bool) -> NoReturn:
+    """Answer `explain` for a key."""
+    _refuse_format(file_format)
+    explanation = explain_check(_load_config(config, as_json), key, address)
+    if as_json:
+        _print_json(config=config, **explanation.to_dict())
+    else:
+        out = _console(sys.stdout)
+        verdict, _, rest = explanation.lines[0].partition(":")
+        _say(out, verdict, f":{rest}")
+        for line in explanation.lines[1:]:
+            _say(out, line)
+    _finish(0 if explanation.decision.allowed else 1)
+
+
+def _describe_decision(decision: Decision) -> str:
+    """Give the reason of a decision, and the entry where one decided."""
+    entry = decision.entry
+    if entry is None:
+        return decision.reason.text
+    label = f" {_quoted_label(entry)}" if entry.label is not None else ""
+    where = "its own list" if decision.list_name is None else f"list {quote(decision.list_name)}"
+    return f"by {decision.policy.canonical(entry.prefix)}{label} ({where})"
+
+
+def _refuse_format(file_format: Format | None) -> None:
+    if file_format is not None:
+        raise typer.BadParameter("--format tells how LIST is written; a configuration says it by its suffix")
+
+
+def _load_config(config: str, as_json: bool) -> Engine:
+    """Load a configuration, or refuse it with all that is wrong (exit 1; 2 if it cannot be read at all)."""
+    try:
+        return load(config)
+    except ModuleNotFoundError as error:
+        _fail(str(error))
+    except ConfigError as error:
+        if error.is_unreadable:
+            _fail(str(error))
+        _refuse_config(config, error, as_json)
+
+
+def _refuse_config(config: str, error: ConfigError, as_json: bool) -> NoReturn:
+    """Say why a configuration cannot be used."""
+    if as_json:
+        errors = [{"at": problem.place, "message": problem.reason} for problem in error.problems]
+        _print_json(config=config, ok=False, errors=errors)
+    else:
+        console = _console(sys.stderr)
+        for problem in error.problems:
+            _say(console, "error", f": {problem.reason}", place=f"{problem.place}: ")
+        _say(console, "refused", f": {_count(len(error.problems), 'error')} in {config}; nothing of it is used")
+    _finish(1)
 
 
 # -- What the commands ask ----------------------------------------------------

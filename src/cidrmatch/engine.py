@@ -29,6 +29,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from ._core.check import Checker, FrozenList, Rule, Shadow, View
+from ._core.prefix import check_is_list
 from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, UnknownName
 from .policy import Policy, Report
 from .responses import Response, render
@@ -99,6 +100,7 @@ class Draft:
     lists: dict[str, FrozenList]
     default: str | None
     rules: dict[str, Rule | None] = field(default_factory=dict)
+    is_over: bool = False
 
     def rule(self, key: str) -> Rule:
         """Find the rule of a key, changed or not."""
@@ -122,8 +124,18 @@ class Draft:
             self.settings.policy.keys.new_keys_need_list and cutover is not None and record.created_at >= cutover
         )
         own = FrozenList(None, record.entries) if record.entries else None
-        shadow = None if record.shadow is None else Shadow(FrozenList(None, record.shadow))
-        self.rules[key] = Rule(record, own, record.lists, record.within, record.enabled, needs_list, shadow)
+        self.rules[key] = Rule(
+            record, own, record.lists, record.within, record.enabled, needs_list, self._shadow(key, record)
+        )
+
+    def _shadow(self, key: str, record: KeyRecord) -> Shadow | None:
+        """The trial of a key; its counts go on while its entries stay the same."""
+        old = self.rule(key) if self.has_key(key) else None
+        if record.shadow is None or (
+            old is not None and old.shadow is not None and old.shadow.list.entries == record.shadow
+        ):
+            return old.shadow if old is not None and record.shadow is not None else None
+        return Shadow(FrozenList(None, record.shadow))
 
     def frozen(self, name: str) -> FrozenList:
         """Find a named list."""
@@ -153,7 +165,7 @@ class Draft:
         if len(overlay) > max(_SMALLEST_FOLD, 2 * math.isqrt(len(base))):
             merged = {**base, **overlay}
             base, overlay = {key: rule for key, rule in merged.items() if rule is not None}, {}
-        return View(base, overlay, self.lists, self.default, version, self.settings)
+        return View(base, overlay, dict(self.lists), self.default, version, self.settings)
 
 
 # -- The changes --------------------------------------------------------------
@@ -177,6 +189,7 @@ class Writer:
         created_at: datetime | None = None,
         enabled: bool = True,
         owner: str | None = None,
+        actor: object = None,
         caller: object = None,
         force: bool = False,
         if_version: int | None = None,
@@ -188,9 +201,10 @@ class Writer:
             entries: its own entries, judged by the policy.
             lists: named lists to link it to.
             within: named lists that must let an address pass as well.
-            created_at: timezone-aware; by default what it was, or now for a new key.
+            created_at: timezone-aware; by default now.  It never changes once it is said.
             enabled: whether its lists are enforced.
             owner: whose key it is.
+            actor: who makes the change, for the host's role check on links to named lists.
             caller: the address this change comes from; a change that would deny it is refused.
             force: make the change although it denies the caller.
             if_version: refuse the change unless the data is still at this version.
@@ -208,17 +222,20 @@ class Writer:
                 created_at = old.created_at if old else datetime.fromtimestamp(draft.settings.clock(), UTC)
             if created_at.utcoffset() is None:
                 raise ValueError("created_at needs a time zone")
-            report, accepted = _judge_entries(draft, entries, created_at, old, linked=bool(lists))
+            if old is not None and created_at != old.created_at:
+                raise EngineError(f"the key {key!r} was created at {old.created_at.isoformat()}; that does not change")
+            links = _checked_links(draft, lists)
+            report, accepted = _judge_entries(draft, entries, created_at, old, linked=bool(links))
             record = KeyRecord(
                 created_at=created_at,
                 entries=accepted,
-                lists=_checked_links(draft, lists),
+                lists=links,
                 within=_checked_links(draft, within),
                 enabled=enabled,
                 owner=owner,
                 shadow=old.shadow if old else None,
             )
-            _save(draft, key, record, caller, force)
+            _save(draft, key, record, actor=actor, caller=caller, force=force)
             return report
 
     def update_key(
@@ -230,6 +247,7 @@ class Writer:
         within: Iterable[str] | None = None,
         enabled: bool | None = None,
         owner: str | None = None,
+        actor: object = None,
         caller: object = None,
         force: bool = False,
         if_version: int | None = None,
@@ -243,9 +261,11 @@ class Writer:
         """
         with self._open(if_version) as draft:
             old = draft.record(key)
-            given = old.entries if entries is None else entries
             links = old.lists if lists is None else _checked_links(draft, lists)
-            report, accepted = _judge_entries(draft, given, old.created_at, old, linked=bool(links))
+            if entries is None:  # they were judged when they came, and may have been imported
+                report, accepted = Report(draft.settings.policy, old.entries, ()), old.entries
+            else:
+                report, accepted = _judge_entries(draft, entries, old.created_at, old, linked=bool(links))
             record = replace(
                 old,
                 entries=accepted,
@@ -254,7 +274,7 @@ class Writer:
                 enabled=old.enabled if enabled is None else enabled,
                 owner=old.owner if owner is None else owner,
             )
-            _save(draft, key, record, caller, force)
+            _save(draft, key, record, actor=actor, caller=caller, force=force)
             return report
 
     def remove_key(self, key: str, *, if_version: int | None = None) -> None:
@@ -304,6 +324,8 @@ class Writer:
         _check_name("a list", name)
         with self._open(if_version) as draft:
             _check_permitted(draft, actor, "put_list", name)
+            if not isinstance(description, str):
+                raise TypeError(f"a description is text, not {type(description).__name__}")
             if draft.settings.policy.keys.describe_lists and not description.strip():
                 raise EngineError(f"the list {name!r} needs a description")
             report = draft.settings.policy.validate(entries)
@@ -338,25 +360,26 @@ class Writer:
     def link(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> None:
         """Link a key to a named list, beside those it has (P6)."""
         with self._open(if_version) as draft:
-            _check_permitted(draft, actor, "link", name)
             record = draft.record(key)
-            if name not in record.lists:
-                draft.set_record(key, replace(record, lists=_checked_links(draft, (*record.lists, name))))
+            linked = replace(record, lists=_checked_links(draft, (*record.lists, name)))
+            _save(draft, key, linked, actor=actor)
 
     def unlink(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> None:
         """Take a link away; after the last one the default list applies (C21)."""
         with self._open(if_version) as draft:
-            _check_permitted(draft, actor, "unlink", name)
             record = draft.record(key)
             if name not in record.lists:
                 raise UnknownName(f"the key {key!r} is not linked to the list {name!r}")
-            draft.set_record(key, replace(record, lists=tuple(other for other in record.lists if other != name)))
+            left = tuple(other for other in record.lists if other != name)
+            _save(draft, key, replace(record, lists=left), actor=actor)
 
     def set_default(self, name: str | None, *, actor: object = None, if_version: int | None = None) -> None:
         """Make a named list the default for keys without a list of their own, or None for no default (P9 to P11)."""
         with self._open(if_version) as draft:
             _check_permitted(draft, actor, "set_default", name or "")
             if name is not None:
+                if not draft.settings.policy.keys.default_list:
+                    raise EngineError(f"{draft.settings.policy.name} has no default list")
                 _checked_links(draft, (name,))
             draft.default = name
 
@@ -366,18 +389,20 @@ class Writer:
         """Try a list on a key: it decides nothing, and what it would have decided is counted (B31)."""
         with self._open(if_version) as draft:
             report = draft.settings.policy.validate(entries)
-            draft.set_record(key, replace(draft.record(key), shadow=report.entries()))
+            _save(draft, key, replace(draft.record(key), shadow=report.entries()))
             return report
 
     def remove_shadow(self, key: str, *, if_version: int | None = None) -> None:
         """End the trial."""
         with self._open(if_version) as draft:
-            draft.set_record(key, replace(draft.record(key), shadow=None))
+            _save(draft, key, replace(draft.record(key), shadow=None))
 
 
 def _check_name(noun: str, name: object) -> None:
-    if type(name) is not str or not name:
-        raise TypeError(f"{noun} is named by a text that is not empty, not {name!r}")
+    if type(name) is not str:
+        raise TypeError(f"{noun} is named by a text, not {type(name).__name__}")
+    if not name.strip():
+        raise ValueError(f"{noun} needs a name")
 
 
 def _check_permitted(draft: Draft, actor: object, operation: str, name: str) -> None:
@@ -403,32 +428,53 @@ def _judge_entries(
     draft: Draft, entries: Iterable[EntryLike], created_at: datetime, old: KeyRecord | None, *, linked: bool
 ) -> tuple[Report, tuple[Entry, ...]]:
     """Judge a key's own entries; whether they may be none depends on the product and the key."""
-    policy, given = draft.settings.policy, list(entries) if not isinstance(entries, (str, bytes)) else entries
+    policy = draft.settings.policy
     rules = policy.keys
-    if given and not draft.settings.is_enforced and (old is None or tuple(given) != old.entries):
-        raise FeatureOff("allow lists are switched off; they cannot be edited")
+    check_is_list(entries)
+    given = list(entries)
     if given and rules.binding == "lists":
         raise EngineError(f"keys of {policy.name} have no entries of their own; link a named list")
     is_new = rules.new_keys_need_list and rules.cutover is not None and created_at >= rules.cutover
     may_be_empty = not (old is None and is_new and not linked)
-    if not given and rules.new_keys_need_list and not is_new and old is not None and old.entries:
-        raise EngineError("a legacy key's list cannot be emptied; to lift the restriction, disable it")
     judged = replace(policy, min_entries=0) if may_be_empty and not given else policy
-    report = judged.validate(cast("Iterable[EntryLike]", given))
+    report = judged.validate(given)
     return report, report.entries()
 
 
-def _save(draft: Draft, key: str, record: KeyRecord, caller: object, force: bool) -> None:
+def _save(
+    draft: Draft, key: str, record: KeyRecord, *, actor: object = None, caller: object = None, force: bool = False
+) -> None:
+    """Put a record that has been judged, unless the change itself is not allowed."""
+    old = draft.record(key) if draft.has_key(key) else KeyRecord(created_at=record.created_at)
+    if record.owner is not None and type(record.owner) is not str:
+        raise TypeError(f"an owner is text or None, not {type(record.owner).__name__}")
+    # 1. by the feature gate (U2) and the host's role check (P1)
+    if not draft.settings.is_enforced and _restriction(record) != _restriction(old):
+        raise FeatureOff("allow lists are switched off; they cannot be edited")
+    now_linked, then_linked = {*record.lists, *record.within}, {*old.lists, *old.within}
+    for name in sorted(now_linked ^ then_linked):
+        _check_permitted(draft, actor, "link" if name in now_linked else "unlink", name)
+    # 2. by the product (C8, C9)
     draft.set_record(key, record)
-    rule = draft.rule(key)
-    if rule.needs_list and not record.enabled:
+    if draft.rule(key).needs_list and not record.enabled:
         raise EngineError("a key created at the cutover or later cannot do without its list")
+    is_legacy = draft.settings.policy.keys.new_keys_need_list and not draft.rule(key).needs_list
+    if is_legacy and record.enabled and (old.entries or old.lists) and not (record.entries or record.lists):
+        raise EngineError("a legacy key's list cannot be emptied; to lift the restriction, disable it (enabled=False)")
+    # 3. by the guard against locking oneself out
     if caller is not None and not force:
+        trial = replace(draft, rules=dict(draft.rules))
+        trial.set_record(key, replace(record, shadow=None))  # a question of ours is no request to count
         probe = Checker()
-        probe.view = draft.build(draft.start.version)
+        probe.view = trial.build(draft.start.version)
         decision = probe.check(key, caller)
         if not decision.allowed:
             raise LockOut(f"{decision.address or 'an unknown address'} would be denied: {decision.reason.text}")
+
+
+def _restriction(record: KeyRecord) -> tuple[object, ...]:
+    """What of a record makes up its allow list."""
+    return record.entries, record.lists, record.within, record.enabled, record.shadow
 
 
 def _check_caller(draft: Draft, caller: object, frozen: FrozenList) -> None:
@@ -448,6 +494,8 @@ class Transaction(Writer):
 
     @contextmanager
     def _open(self, if_version: int | None) -> Iterator[Draft]:
+        if self._draft.is_over:
+            raise EngineError("the transaction is over")
         if if_version is not None and if_version != self._draft.start.version:
             raise Conflict(f"the data is at version {self._draft.start.version}, not {if_version}")
         draft = self._draft
@@ -515,10 +563,13 @@ class Engine(Checker, Writer):
             if if_version is not None and if_version != start.version:
                 raise Conflict(f"the data is at version {start.version}, not {if_version}")
             draft = Draft(start, cast("Settings", start.settings), dict(start.lists), start.default)
-            yield draft
-            if self.view is not start:
-                raise Conflict("another change was committed inside this transaction")
-            self.view = draft.build(start.version + 1)
+            try:
+                yield draft
+                if self.view is not start:
+                    raise Conflict("another change was committed inside this transaction")
+                self.view = draft.build(start.version + 1)
+            finally:
+                draft.is_over = True
 
     @contextmanager
     def transaction(self, *, if_version: int | None = None) -> Iterator[Transaction]:

@@ -63,6 +63,9 @@ NEVER: Final = PatriciaTrie(
 )
 """Addresses that are never the source of a connection (C25)."""
 
+_TURNS: Final = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
+"""Classes of characters that turn the direction of text around, so that a label shows what it is not."""
+
 EVERYONE: Final = {4: Prefix("0.0.0.0/0"), 6: Prefix("::/0")}
 
 
@@ -196,6 +199,8 @@ class KeyRules:
     def __post_init__(self) -> None:
         """Refuse rules that contradict themselves."""
         _check_choice("binding", self.binding, "key", "lists")
+        if self.cutover is not None and not isinstance(self.cutover, datetime):
+            raise TypeError(f"cutover is a datetime, not {type(self.cutover).__name__}")
         if self.cutover is not None and self.cutover.utcoffset() is None:
             raise ValueError("cutover needs a time zone")
         if self.pipeline.count("ip") != 1 or len(set(self.pipeline)) != len(self.pipeline):
@@ -432,13 +437,13 @@ class _Judge:
         elif not 1 <= len(label) <= self.policy.max_label_length:
             most = self.policy.max_label_length
             self._error(item.index, item.text, "label_invalid", f"a label has 1 to {most} characters, not {len(label)}")
-        elif any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
+        elif any(_is_control(character) for character in label):
             self._error(item.index, item.text, "label_invalid", f"a control character in the label {quote(label)}")
 
     # 2. Each against the others.
 
     def _judge_duplicate(self, item: _Item, earlier: _Item) -> None:
-        message = f"the same as entry {earlier.index} {quote(earlier.text)}"
+        message = f"the same as {quote(earlier.text)} before it"
         if self.policy.duplicates == "reject":
             self._error(item.index, item.text, "duplicate", message, "remove one of them")
         else:
@@ -452,7 +457,7 @@ class _Judge:
             if denied.longest_match(item.entry.prefix):
                 continue  # it may let back in what a deny entry took out of the broader one
             for _, broader in trie.covering(item.entry.prefix)[1:2]:
-                message = f"covered by the broader entry {broader.index} {quote(broader.text)}"
+                message = f"covered by the broader entry {quote(broader.text)}"
                 self._warn(item.index, item.text, "covered", message, "one of the two is enough")
 
     # 3. The list as a whole.
@@ -466,7 +471,7 @@ class _Judge:
                 first_too_many.text,
                 "too_many_entries",
                 f"{count} entries, at most {policy.max_entries} are accepted",
-                f"entry {first_too_many.index} {quote(first_too_many.text)} is the first too many",
+                f"{quote(first_too_many.text)} is the first too many",
             )
         if count < policy.min_entries:
             self._error(None, "", "too_few_entries", f"{count} valid entries, at least {policy.min_entries} needed")
@@ -488,6 +493,11 @@ class _Judge:
 
     def _warn(self, index: int | None, text: str, code: str, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(index, text, code, Severity.WARNING, message, hint))
+
+
+def _is_control(character: str) -> bool:
+    """Control characters, lone surrogates, line ends, and what turns the direction of text around."""
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in _TURNS
 
 
 def allows(entry: Entry) -> bool:

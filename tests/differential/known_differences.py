@@ -118,7 +118,7 @@ DIFFERENCES = [
         example="10.0.0.0/255.0.0.0",
         theirs="10.0.0.0/8",
         ours=None,
-        reason="A mask mistyped by one character is still a mask; the length is suggested instead.",
+        reason="One mistyped character can give another mask; the length is suggested instead.",
         is_kind=has_dotted_length,
     ),
     Difference(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("address", "prefix", "patricia", "table")
+ROOMS = ("address", "prefix", "patricia", "table", "check")
 
 pytestmark = pytest.mark.packaging
 

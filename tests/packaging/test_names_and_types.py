@@ -17,11 +17,17 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = [
     "cidrmatch",
     "cidrmatch._core.address",
+    "cidrmatch._core.check",
     "cidrmatch._core.prefix",
     "cidrmatch._core.patricia",
     "cidrmatch._core.refusal",
     "cidrmatch._core.table",
+    "cidrmatch.config",
+    "cidrmatch.engine",
     "cidrmatch.errors",
+    "cidrmatch.explain",
+    "cidrmatch.lint",
+    "cidrmatch.pipeline",
     "cidrmatch.policy",
     "cidrmatch.presets",
 ]

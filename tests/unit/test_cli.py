@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from cidrmatch import AllowList, __main__, __version__, cli
+from cidrmatch import AllowList, __main__, __version__, cli, config
 from cidrmatch.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def test_validate_accepts_a_list_without_limits_by_default() -> None:
     result = run("validate", "office.csv")
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines() == [
-        "office.csv:3: warning: '198.51.100.128/25': covered by the broader entry 0 '198.51.100.0/24'; "
+        "office.csv:3: warning: '198.51.100.128/25': covered by the broader entry '198.51.100.0/24'; "
         "one of the two is enough",
         "accepted under the policy custom: 4 entries, 1 warning",
     ]
@@ -365,6 +365,175 @@ def test_what_diff_gains_and_loses_is_the_difference_of_the_addresses(
     assert gained == AllowList(map(str, gained)).aggregate()
 
 
+# -- A configuration ----------------------------------------------------------
+
+KEYS = """
+format = 1
+policy = { name = "acme", private = "warn" }
+[[lists]]
+name = "office"
+entries = [{ prefix = "198.51.100.0/24", label = "Büro" }, { prefix = "198.51.100.64/26", effect = "deny" }]
+[[keys]]
+id = "key_1"
+created_at = 2026-07-01T00:00:00Z
+entries = ["203.0.113.5", { prefix = "203.0.113.6", expires = 2026-07-02T00:00:00Z }]
+lists = ["office"]
+[end]
+"""
+
+
+@pytest.fixture
+def keys(folder: Path) -> str:
+    write("keys.toml", KEYS)
+    return "keys.toml"
+
+
+def test_check_asks_a_configuration_about_a_key(keys: str) -> None:
+    result = run("check", "--config", keys, "key_1", "203.0.113.5", "198.51.100.7")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "allowed  203.0.113.5   by 203.0.113.5/32 (its own list)",
+        "allowed  198.51.100.7  by 198.51.100.0/24 \"Büro\" (list 'office')",
+    ]
+    result = run("check", "key_1", "203.0.113.6", "198.51.100.65", "203.0.113.6", "--config", keys)
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout.splitlines() == [
+        "denied   203.0.113.6    the address is not on the allow list",
+        "denied   198.51.100.65  by 198.51.100.64/26 (list 'office')",
+        "denied   203.0.113.6    the address is not on the allow list",
+    ]
+    result = run("check", "--config", keys, "nobody", "203.0.113.5")
+    assert (result.exit_code, result.stdout) == (1, "denied   203.0.113.5  the key is not known\n")
+
+
+def test_check_of_a_key_in_json_holds_the_decisions(keys: str) -> None:
+    document = run_json("check", "--config", keys, "key_1", "::ffff:203.0.113.5", "198.51.100.65", code=1)
+    assert (document["config"], document["key"], document["allowed"]) == ("keys.toml", "key_1", False)
+    first, second = document["answers"]
+    assert (first["given"], first["address"], first["allowed"]) == ("::ffff:203.0.113.5", "203.0.113.5", True)
+    assert (second["reason"], second["list"], second["state"]) == ("denied_by_entry", "office", "restricted")
+    assert run_json("check", "--config", keys, "key_1", "203.0.113.5", code=0)["allowed"] is True
+
+
+def test_explain_of_a_key_tells_all_that_decides(keys: str) -> None:
+    result = run("explain", "--config", keys, "key_1", "198.51.100.65")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout.splitlines() == [
+        "denied: the key 'key_1' from 198.51.100.65: an entry of the list denies the address",
+        "the key is restricted: it has 2 entries of its own, is linked to 'office'",
+        "its own lists do not let the address pass: an entry of the list denies the address",
+        "  own entries: none of 2 covers it",
+        "  linked list 'office': 2 of 2 cover it",
+        "    198.51.100.64/26: denies, and decides",
+        r"    198.51.100.0/24 'B\xfcro': allows",
+    ]
+    document = run_json("explain", "--config", keys, "key_1", "203.0.113.5", code=0)
+    assert (document["config"], document["allowed"], len(document["levels"])) == ("keys.toml", True, 1)
+
+
+def test_lint_names_what_looks_like_a_mistake(keys: str) -> None:
+    result = run("lint", "--config", keys)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "keys.toml: key 'key_1': advice: 203.0.113.6/32: it is over since 2026-07-02T00:00:00+00:00",
+        "clean: 0 warnings, 1 of advice",
+    ]
+    write("keys.toml", KEYS.replace("203.0.113.5", "10.0.0.1").replace('lists = ["office"]', 'owner = "acme"'))
+    result = run("lint", "--config", keys)
+    assert result.exit_code == 1
+    assert "keys.toml: key 'key_1': warning: 10.0.0.1/32: it won't match" in result.stdout
+    assert "keys.toml: owner 'acme': advice: all keys (1) are restricted" in result.stdout
+    assert result.stdout.endswith("suspicious: 1 warning, 3 of advice\n")
+    document = run_json("lint", "--config", keys, code=1)
+    assert (document["clean"], len(document["findings"])) == (False, 4)
+    assert {finding["code"] for finding in document["findings"]} == {
+        "unused_list",
+        "private",
+        "expired",
+        "no_backup_key",
+    }
+
+
+def test_schema_prints_the_schema() -> None:
+    result = run("schema")
+    assert (result.exit_code, result.stderr, json.loads(result.stdout)) == (0, "", config.schema())
+
+
+CONFIG_CALLS = [
+    ["check", "key_1", "203.0.113.5"],
+    ["explain", "key_1", "203.0.113.5"],
+    ["lint"],
+]
+
+
+@pytest.mark.parametrize("arguments", CONFIG_CALLS)
+def test_a_configuration_with_a_mistake_is_refused_whole(arguments: list[str]) -> None:
+    write("keys.toml", KEYS.replace("203.0.113.5", "203.0.113.5/24").replace("lists = [", "list = ["))
+    result = run(*arguments, "--config", "keys.toml")
+    assert (result.exit_code, result.stdout) == (1, "")
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("keys.toml:keys[0]: error: unknown: 'list'; known: id, created_at")
+    assert lines[1].startswith("keys.toml:keys[0].entries[0]: error: '203.0.113.5/24': host bits are set")
+    assert lines[2:] == ["refused: 2 errors in keys.toml; nothing of it is used"]
+    document = run_json(*arguments, "--config", "keys.toml", code=1)
+    assert (document["config"], document["ok"]) == ("keys.toml", False)
+    assert [error["at"] for error in document["errors"]] == ["keys.toml:keys[0]", "keys.toml:keys[0].entries[0]"]
+
+
+@pytest.mark.parametrize("arguments", CONFIG_CALLS)
+def test_a_configuration_that_cannot_be_read_is_a_wrong_call(arguments: list[str], keys: str) -> None:
+    write("cut.toml", KEYS.removesuffix("[end]\n"))
+    for name, reason in (
+        ("none.toml", "cannot be read: No such file or directory"),
+        ("cut.toml", "the last line must be [end]; without it the file may have been cut short"),
+        ("office.csv", "the suffix tells no format: .toml or .json was expected"),
+    ):
+        for options in ([], ["--json"]):
+            result = run(*arguments, "--config", name, *options)
+            assert (result.exit_code, result.stdout) == (2, "")
+            assert result.stderr == f"error: {name}: {reason}\n"
+
+
+@pytest.mark.parametrize("command", ["check", "explain"])
+def test_a_wrong_call_about_a_key_is_refused_before_anything_is_read(command: str) -> None:
+    result = run(command, "--config", "none.toml", "key_1", "junk")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'junk' is not an address" in result.stderr
+    result = run(command, "--config", "none.toml", "--format", "json", "key_1", "::1")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--format tells how LIST is written" in result.stderr
+
+
+def test_lint_needs_a_configuration() -> None:
+    assert run("lint").exit_code == 2
+
+
+def test_a_missing_extra_of_configurations_is_named(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    result = run("lint", "--config", keys)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: configuration files need their extra: pip install 'cidrmatch[config]'\n"
+
+
+def test_hostile_configurations_are_shown_escaped() -> None:
+    write("keys.json", json.dumps({"format": 1, "policy": {}, HOSTILE: 1, "default": HOSTILE}))
+    result = run("lint", "--config", "keys.json")
+    assert result.exit_code == 1
+    assert "\\x1b[2J" in result.stderr
+    assert result.stderr.replace("\n", "").isprintable()
+    key = {"id": HOSTILE, "created_at": "2026-07-01T00:00:00Z", "entries": [{"prefix": "10.0.0.0/8", "label": "[red]"}]}
+    write("keys.json", json.dumps({"format": 1, "policy": {"private": "warn"}, "keys": [key]}))
+    for command in (["check", HOSTILE, "10.1.1.1"], ["explain", HOSTILE, "10.1.1.1"], ["lint"]):
+        result = run(*command, "--config", "keys.json")
+        assert result.stdout.replace("\n", "").isprintable()
+        assert ("[red]" if command[0] == "check" else "\\x1b[2J") in result.stdout
+
+
+def test_a_terminal_gets_colours_for_keys(keys: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, stdout, _ = run_on_terminal(monkeypatch, "explain", "--config", keys, "key_1", "203.0.113.5")
+    assert stdout.startswith("\x1b[32mallowed\x1b[0m: the key 'key_1' from 203.0.113.5")
+
+
 # -- Refusals and wrong calls -------------------------------------------------
 
 
@@ -469,7 +638,7 @@ def test_a_named_format_is_used_for_standard_input_by_every_command(content: str
 
 def test_help_and_version_go_to_stdout() -> None:
     assert run("--version").stdout == f"cidrmatch {__version__}\n"
-    for arguments in ([], ["validate"], ["check"], ["explain"], ["aggregate"], ["diff"]):
+    for arguments in ([], ["validate"], ["check"], ["explain"], ["aggregate"], ["diff"], ["lint"], ["schema"]):
         result = run(*arguments, "--help")
         assert (result.exit_code, result.stderr) == (0, "")
         assert "Usage: cidrmatch" in result.stdout

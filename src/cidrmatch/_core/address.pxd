@@ -67,8 +67,8 @@ cdef bint find_text(object value, Text *text) noexcept
 cdef object base_text(object value)
 cdef Status parse_unfolded(const uint8_t *text, Py_ssize_t length, Key *key, Py_ssize_t *position) noexcept nogil
 cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept nogil
-cdef Status take_address(object value, Key *key, Py_ssize_t *position) noexcept
-cdef Status take_object(object value, Key *key, Py_ssize_t *position) noexcept
+cdef int take_address(object value, Key *key, Py_ssize_t *position) except -1
+cdef int take_object(object value, Key *key, Py_ssize_t *position) except -1
 cdef int read_address(object value, Key *key, Py_ssize_t index=*) except -1
 cdef int write_address(const Key *key, char *out) noexcept nogil
 cdef bytes pack(const Key *key)

@@ -25,13 +25,14 @@ Threads: nothing here keeps state.
 """
 
 from cpython.bytes cimport (
-    PyBytes_AS_STRING, PyBytes_Check, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
+    PyBytes_AS_STRING, PyBytes_Check, PyBytes_FromStringAndSize, PyBytes_GET_SIZE,
 )
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact, PyUnicode_FromObject
 
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from ..errors import InvalidAddress
+from .foreign import parts_of
 from .refusal import refusal, shown, wrong_type
 
 __all__ = ["AddressLike", "format_address", "parse_address"]
@@ -303,7 +304,7 @@ cdef Status parse_unfolded(const uint8_t *text, Py_ssize_t length, Key *key, Py_
 
 
 cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept nogil:
-    """Read 4 or 16 bytes in network order; a mapped address is folded."""
+    """Read 4 or 16 bytes in network order; a mapped address stays as it is."""
     cdef uint64_t words[2]
     cdef int i
     words[0] = words[1] = 0
@@ -313,7 +314,6 @@ cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept 
     key.lower = words[1]
     key.family = family
     key.length = width(family)
-    fold_mapped(key)
 
 
 # -- Python objects to bits ---------------------------------------------------
@@ -340,12 +340,18 @@ cdef Py_ssize_t first_not_ascii(str text):
     return 0
 
 
-cdef Status take_address(object value, Key *key, Py_ssize_t *position) noexcept:
-    """Take any accepted object as an address; never raises, a refusal is a status."""
+cdef int take_address(object value, Key *key, Py_ssize_t *position) except -1:
+    """Take any accepted object as an address; a refusal is a status.
+
+    Raises what is nobody's refusal: an interruption while Python code of
+    `ipaddress` runs.  That must not look like an answer.
+    """
     cdef Text text
-    cdef Status status
+    cdef int status
     if find_text(value, &text):
         status = parse_unfolded(text.start, text.length, key, position)
+    elif is_network(value):
+        return WRONG_TYPE
     else:
         status = take_object(value, key, position)
     if status == OK:
@@ -353,37 +359,40 @@ cdef Status take_address(object value, Key *key, Py_ssize_t *position) noexcept:
     return status
 
 
-cdef Status take_object(object value, Key *key, Py_ssize_t *position) noexcept:
-    """Take what is not plain ASCII text: the slow half of `take_address`, unfolded for text."""
+cdef bint is_network(object value) noexcept:
+    return type(value) is IPv4Network or type(value) is IPv6Network
+
+
+cdef int take_object(object value, Key *key, Py_ssize_t *position) except -1:
+    """Take what is not plain ASCII text: the slow half of `take_address`, with a mapped address as it is."""
     cdef Text text
     position[0] = 0
-    try:
-        if PyUnicode_Check(value):
-            plain = base_text(value)
-            if find_text(plain, &text):
-                return parse_unfolded(text.start, text.length, key, position)
-            position[0] = first_not_ascii(plain)
-            return NOT_ASCII
-        if type(value) is IPv4Address or type(value) is IPv6Address:
-            if type(value) is IPv6Address and value.scope_id is not None:
-                return ZONE_ID
-            value = value.packed
-            if not PyBytes_CheckExact(value):
-                return WRONG_TYPE
-        if not PyBytes_Check(value):
+    if PyUnicode_Check(value):
+        plain = base_text(value)
+        if find_text(plain, &text):
+            return parse_unfolded(text.start, text.length, key, position)
+        position[0] = first_not_ascii(plain)
+        return NOT_ASCII
+    if not PyBytes_Check(value):
+        parts = parts_of(value)
+        if parts is None:
             return WRONG_TYPE
-        if PyBytes_GET_SIZE(value) != 4 and PyBytes_GET_SIZE(value) != 16:
-            return PACKED_SIZE
+        value, length, has_zone = parts
+        if has_zone:
+            return ZONE_ID
         load_packed(<const uint8_t *>PyBytes_AS_STRING(value), 4 if PyBytes_GET_SIZE(value) == 4 else 6, key)
+        key.length = length
         return OK
-    except Exception:   # an ipaddress object that somebody broke
-        return WRONG_TYPE
+    if PyBytes_GET_SIZE(value) != 4 and PyBytes_GET_SIZE(value) != 16:
+        return PACKED_SIZE
+    load_packed(<const uint8_t *>PyBytes_AS_STRING(value), 4 if PyBytes_GET_SIZE(value) == 4 else 6, key)
+    return OK
 
 
 cdef int read_address(object value, Key *key, Py_ssize_t index=-1) except -1:
     """Take an address or raise: InvalidAddress for a bad text, TypeError for another type."""
     cdef Py_ssize_t position = 0
-    cdef Status status = take_address(value, key, &position)
+    cdef int status = take_address(value, key, &position)
     if status == OK:
         return 0
     if status == WRONG_TYPE:

@@ -35,7 +35,7 @@ from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact
 from libc.math cimport INFINITY, NAN, isfinite
 
-from cidrmatch._core.address cimport Key, OK, Status, base_text, take_address, write_address
+from cidrmatch._core.address cimport Key, OK, base_text, take_address, write_address
 from cidrmatch._core.table cimport AllowList, Table, contains
 
 from .reasons import Reason, State
@@ -85,8 +85,9 @@ cdef Span new_span(tuple entries, double now):
     span.since, span.until = -INFINITY, INFINITY
     for entry in entries:
         condition = entry.condition
+        plain = (entry.prefix, entry.label)
         if condition is None:
-            allow.append(entry)
+            allow.append(plain)
             continue
         if not condition.enabled:
             continue
@@ -96,9 +97,9 @@ cdef Span new_span(tuple entries, double now):
             else:
                 span.until = min(span.until, moment)
         if condition.start <= now < condition.end:
-            (allow if condition.effect == "allow" else deny).append(entry)
-    span.allow = AllowList([(entry.prefix, entry.label) for entry in allow])
-    span.deny = AllowList([(entry.prefix, entry.label) for entry in deny]) if deny else None
+            (allow if condition.effect == "allow" else deny).append(plain)
+    span.allow = AllowList(allow)
+    span.deny = AllowList(deny) if deny else None
     return span
 
 
@@ -122,10 +123,9 @@ cdef class FrozenList:
         self.name = name
         self.entries = entries
         self.description = description
-        self.is_timed = any([
-            entry.condition is not None and (entry.condition.not_before or entry.condition.expires) is not None
-            for entry in entries
-        ])
+        for entry in entries:
+            if entry.condition is not None and (entry.condition.not_before or entry.condition.expires):
+                self.is_timed = True
         # With times, this first span ends before it begins: the first check freezes the one it needs.
         self.span = new_span(entries, -INFINITY)
         if self.is_timed:
@@ -158,16 +158,16 @@ cdef Verdict judge_level(View view, tuple level, Client *client) except *:
         denies |= span.deny is not None
     if not has_entries:
         return EMPTY_LIST
-    if not is_listed:
-        return NOT_LISTED
     if not denies:
-        return MATCHED
+        return MATCHED if is_listed else NOT_LISTED
     for frozen in level:
         span = frozen.span_at(view, client)
         allow_length = max(allow_length, length_of_match(span.allow, &client.address))
         if span.deny is not None:
             deny_length = max(deny_length, length_of_match(span.deny, &client.address))
-    return MATCHED if allow_length > deny_length else DENIED_BY_ENTRY
+    if allow_length > deny_length:
+        return MATCHED
+    return DENIED_BY_ENTRY if deny_length >= 0 else NOT_LISTED
 
 
 cdef int length_of_match(AllowList allow, const Key *address) noexcept nogil:
@@ -242,7 +242,7 @@ cdef class Rule:
         self.own_level = () if own is None else (own,)
         self.names = names
         self.within = within
-        self.is_enabled = is_enabled
+        self.is_enabled = is_enabled or needs_list      # a key that needs its list cannot do without it (N2)
         self.needs_list = needs_list
         self.shadow = shadow
         if own is not None and is_enabled and not names and not within and shadow is None:
@@ -314,15 +314,20 @@ cdef class View:
 
     cdef tuple level_of(self, Rule rule):
         """The lists of a key, united; its own, or else the default."""
+        cdef tuple level
         if not rule.names:
             if rule.own_level or self.default is None:
                 return rule.own_level
             return (self.lists[self.default],)
-        return rule.own_level + tuple([self.lists[name] for name in rule.names])
+        # No comprehension here or below: Cython 3.3 frees an item twice when memory runs out while it appends one.
+        level = rule.own_level
+        for name in rule.names:
+            level += (self.lists[name],)
+        return level
 
     def state(self, Rule rule not None, /):
         """Give the `State` of a key."""
-        if self.level_of(rule) or rule.within:
+        if self.level_of(rule) or (rule.within and not rule.needs_list):
             return State.RESTRICTED if rule.is_enabled else State.UNRESTRICTED
         return State.INACTIVE if rule.needs_list else State.UNRESTRICTED
 
@@ -349,8 +354,10 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
         return NOT_ENFORCED
     # 1. the state
     level = view.level_of(rule)
+    if not level and rule.needs_list:
+        return INACTIVE
     if not level and not rule.within:
-        return INACTIVE if rule.needs_list else UNRESTRICTED
+        return UNRESTRICTED
     if not rule.is_enabled:
         return UNRESTRICTED
     # 2. the address
@@ -364,6 +371,16 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
             break
         verdict = judge_level(view, (view.lists[name],), client)
     return verdict
+
+
+cdef object original_of(entry, tuple entries, bint allows):
+    """The entry as it was put, with its condition, for one that a span holds without it."""
+    for original in entries:
+        if original.prefix == entry.prefix and original.label == entry.label:
+            condition = original.condition
+            if (condition is None or condition.effect == "allow") == allows:
+                return original
+    return entry
 
 
 cdef inline bint is_allowed(View view, Verdict verdict) noexcept:
@@ -492,7 +509,7 @@ cdef class Decision:
             side = span.allow if self.verdict == MATCHED else span.deny
             entry = None if side is None else side.match(text_of(&client))
             if entry is not None and (best is None or entry.prefix.length > best.prefix.length):
-                best, best_name = entry, frozen.name
+                best, best_name = original_of(entry, frozen.entries, self.verdict == MATCHED), frozen.name
         return best, best_name
 
     cdef tuple deciding_level(self, Client *client):

@@ -19,7 +19,7 @@ differ.  A node holds its whole prefix, so a search skips the bits between
 The nodes lie in one array, the arena, and name their children by index; one
 root for each family.  Freed nodes form a chain through `child[0]`.
 
-    nodes    [ unused | 10.0.0.0/8 | 10.1.0.0/16 | 10.1.2.0/24 | ... ]    32 bytes and padding each
+    nodes    [ unused | 10.0.0.0/8 | 10.1.0.0/16 | 10.1.2.0/24 | ... ]    32 bytes each
     values   [ None   | "a"        | "b"         | "c"         | ... ]    a Python list, so the collector sees it
 
 Invariants: a node's prefix is a proper prefix of its children's; a node

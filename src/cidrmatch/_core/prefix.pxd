@@ -72,6 +72,7 @@ cdef class KeyArray:
     cdef int reserve(self, Py_ssize_t capacity) except -1
     cdef int push(self, const Key *key) except -1
     cdef void sort(self) noexcept nogil
+    cdef void trim(self) noexcept
 
 
 cdef class RangeArray:

@@ -28,13 +28,13 @@ from cpython.bytes cimport PyBytes_Check
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from cpython.unicode cimport PyUnicode_Check
-from libc.stdint cimport SIZE_MAX, UINT32_MAX, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport INT32_MAX, SIZE_MAX, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memchr
 
 from cidrmatch._core.address cimport (
     HOST_BITS, LENGTH_LEADING_ZERO, LENGTH_MISSING, LENGTH_NOT_A_NUMBER, LENGTH_TOO_LARGE, NETMASK, OK, WRONG_TYPE,
-    ZONE_ID, Key, Status, Text, base_text, find_text, is_mapped, pack, parse_unfolded, set_ipv4, take_object, width,
+    Key, Status, Text, base_text, find_text, is_mapped, pack, parse_unfolded, set_ipv4, take_object, width,
     write_address,
 )
 
@@ -44,6 +44,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from ..errors import InvalidPrefix, quote
 from .address import AddressLike
 from .condition import FIELDS, Condition, condition_of
+from .foreign import fields_of
 from .refusal import refusal, shown, wrong_type
 
 cdef enum:
@@ -52,6 +53,7 @@ cdef enum:
 __all__ = ["Entry", "EntryLike", "Prefix", "PrefixLike", "aggregate", "parse_entry", "parse_prefix"]
 
 
+cdef object ALWAYS = Condition()        # says nothing, so an entry keeps None
 cdef object ENTRY_FIELDS = frozenset(("prefix", "label", *FIELDS))
 
 
@@ -83,7 +85,7 @@ cdef Status parse_prefix_text(const uint8_t *text, Py_ssize_t length, Key *key, 
     """Parse an address, or an address, a slash and a length; host bits stay as they are."""
     cdef const uint8_t *slash = <const uint8_t *>memchr(text, c'/', <size_t>length) if length > 0 else NULL
     cdef Py_ssize_t address_length = length if slash is NULL else slash - text
-    cdef uint8_t prefix_length
+    cdef uint8_t prefix_length = 0
     cdef Status status = parse_unfolded(text, address_length, key, position)
     if status == OK and slash is not NULL:
         status = parse_length(slash + 1, length - address_length - 1, key.length, &prefix_length, position)
@@ -111,42 +113,10 @@ cdef void mask(Key *key) noexcept nogil:
     key.lower &= lower_mask(key.length)
 
 
-cdef Status take_network(object value, Key *key, Py_ssize_t *position) noexcept:
-    """Take an ipaddress network: its address, then its length, both checked again."""
-    cdef Status status
-    try:
-        address = value.network_address
-        if type(address) is not (IPv4Address if type(value) is IPv4Network else IPv6Address):
-            return WRONG_TYPE
-        length = value.prefixlen
-        if type(length) is not int:
-            return WRONG_TYPE
-        status = take_object(address.packed, key, position)
-        if type(address) is IPv6Address:
-            if address.scope_id is not None:
-                return ZONE_ID
-            set_ipv6_again(key)
-        if status == OK:
-            if not 0 <= length <= width(key.family):
-                return LENGTH_TOO_LARGE
-            key.length = length
-        return status
-    except Exception:   # an ipaddress object that somebody broke
-        return WRONG_TYPE
-
-
-cdef void set_ipv6_again(Key *key) noexcept nogil:
-    """Undo the folding of a packed mapped address: a network's length still counts in IPv6 bits."""
-    if key.family == 4:
-        key.lower = <uint64_t>0xFFFF << 32 | key.upper >> 32
-        key.upper = 0
-        key.family = 6
-
-
-cdef Status take_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t *position) noexcept:
-    """Take any accepted object as a prefix; never raises, a refusal is a status."""
+cdef int take_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t *position) except -1:
+    """Take any accepted object as a prefix; a refusal is a status, as in `take_address`."""
     cdef Text text
-    cdef Status status
+    cdef int status
     position[0] = 0
     if type(value) is Prefix:
         key[0] = (<Prefix>value).key
@@ -154,8 +124,6 @@ cdef Status take_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t 
     # 1. the bits
     if find_text(value, &text):
         status = parse_prefix_text(text.start, text.length, key, position)
-    elif type(value) is IPv4Network or type(value) is IPv6Network:
-        status = take_network(value, key, position)
     elif PyUnicode_Check(value) and find_text(base_text(value), &text):
         return take_prefix(base_text(value), mask_host_bits, key, position)
     else:
@@ -174,7 +142,7 @@ cdef Status take_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t 
 cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t index=-1) except -1:
     """Take a prefix or raise: InvalidPrefix for a bad text, TypeError for another type."""
     cdef Py_ssize_t position = 0
-    cdef Status status = take_prefix(value, mask_host_bits, key, &position)
+    cdef int status = take_prefix(value, mask_host_bits, key, &position)
     if status == OK:
         return 0
     if status == WRONG_TYPE:
@@ -201,11 +169,11 @@ cdef bint is_masking(object host_bits) except -1:
 
 # -- Entries ------------------------------------------------------------------
 
-cdef object checked_label(object label):
+cdef object checked_label(object label, str where=""):
     if label is None:
         return None
     if not PyUnicode_Check(label):
-        raise TypeError(f"a label is text or None, not {type(label).__name__}")
+        raise TypeError(f"{where}a label is text or None, not {type(label).__name__}")
     return base_text(label)
 
 
@@ -216,11 +184,12 @@ cpdef int check_is_list(object entries, str noun="entries") except -1:
     return 0
 
 
-def take_apart(entry, /):
+def take_apart(entry, /, str where=""):
     """Split an entry in any accepted form into what names its prefix, its label and its condition.
 
     Each part is read once, and text is taken by its base class, so what is
-    judged here is what everyone sees afterwards.
+    judged here is what everyone sees afterwards.  `where` begins the message
+    of a TypeError.
     """
     condition = None
     if PyUnicode_Check(entry) or PyBytes_Check(entry):
@@ -229,15 +198,12 @@ def take_apart(entry, /):
         return (<Entry>entry).prefix, (<Entry>entry).label, (<Entry>entry).condition
     if type(entry) is tuple:
         if len(entry) != 2:
-            raise TypeError(f"an entry as a tuple is (prefix, label), not {len(entry)} items")
+            raise TypeError(f"{where}an entry as a tuple is (prefix, label), not {len(entry)} items")
         prefix, label = entry
     elif isinstance(entry, Mapping):
-        try:
-            fields = dict(entry)
-        except (KeyError, ValueError):
-            raise TypeError(f"the mapping {type(entry).__name__} contradicts itself") from None
+        fields = fields_of(entry)
         if not fields.keys() <= ENTRY_FIELDS or "prefix" not in fields:
-            raise TypeError(f"an entry as a mapping has the key 'prefix' and perhaps 'label' or a condition, "
+            raise TypeError(f"{where}an entry as a mapping has the key 'prefix' and perhaps 'label' or a condition, "
                             f"not {quote_all(fields)}")
         prefix, label = fields["prefix"], fields.get("label")
         condition = condition_of(fields)
@@ -245,11 +211,11 @@ def take_apart(entry, /):
         return entry, None, None
     if PyUnicode_Check(prefix) or PyBytes_Check(prefix):
         prefix = shown(prefix)
-    return prefix, checked_label(label), condition
+    return prefix, checked_label(label, where), condition
 
 
 cdef str quote_all(object values):
-    return ", ".join([quote(value) for value in values]) or "nothing"
+    return ", ".join(map(quote, values)) or "nothing"
 
 
 @cython.final
@@ -378,7 +344,7 @@ cdef class Entry:
             raise TypeError(f"a condition is a Condition or None, not {type(condition).__name__}")
         self.prefix = prefix if type(prefix) is Prefix else Prefix(prefix)
         self.label = checked_label(label)
-        self.condition = condition
+        self.condition = None if condition == ALWAYS else condition
 
     def __str__(self):
         return str(self.prefix)
@@ -430,9 +396,9 @@ cdef class KeyArray:
         cdef void *grown
         if capacity <= self.capacity:
             return 0
-        # An index has 32 bits, and 2**32 keys of 24 bytes fit in a size_t of 64 bits.
-        if <size_t>capacity > UINT32_MAX or <size_t>capacity > SIZE_MAX // sizeof(Key):
-            raise MemoryError("a list has at most 2**32 - 1 entries")
+        # A table names entries by int32_t.
+        if <size_t>capacity > INT32_MAX or <size_t>capacity > SIZE_MAX // sizeof(Key):
+            raise MemoryError("a list has at most 2**31 - 1 entries")
         grown = PyMem_RawRealloc(self.keys, <size_t>capacity * sizeof(Key))
         if grown is NULL:
             raise MemoryError()
@@ -458,6 +424,15 @@ cdef class KeyArray:
                 self.keys[kept] = self.keys[i]
                 kept += 1
         self.size = kept
+
+    cdef void trim(self) noexcept:
+        """Give back the room behind the last key."""
+        cdef void *smaller
+        if 0 < self.size < self.capacity:
+            smaller = PyMem_RawRealloc(self.keys, <size_t>self.size * sizeof(Key))
+            if smaller is not NULL:
+                self.keys = <Key *>smaller
+                self.capacity = self.size
 
 
 cdef class RangeArray:

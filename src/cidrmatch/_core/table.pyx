@@ -32,7 +32,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Key, load_packed, read_address, width
+from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, width
 from cidrmatch._core.prefix cimport (
     Entry, KeyArray, Range, RangeArray, check_is_list, compare_keys, covers, is_before, merge, new_prefix,
     prefixes_of, range_of, read_prefix,
@@ -201,6 +201,7 @@ cdef class AllowList:
             self.add(entry)
         # 2. freeze: sort, find who covers whom, merge
         self.entries.sort()
+        self.entries.trim()
         self.parents = <int32_t *>allocate(self.entries.size, sizeof(int32_t))
         find_parents(self.entries.keys, self.entries.size, self.parents)
         build_table(&self.table, merge(self.entries))
@@ -210,10 +211,7 @@ cdef class AllowList:
         cdef Key key
         label = None
         if type(entry) is not str:      # most entries are plain text and have no label
-            try:
-                entry, label, condition = take_apart(entry)
-            except TypeError as error:
-                raise TypeError(f"entry {self.entries.size}: {error}") from None
+            entry, label, condition = take_apart(entry, f"entry {self.entries.size}: ")
             if condition is not None:
                 raise ValueError(f"entry {self.entries.size}: only an Engine judges conditions, "
                                  "an AllowList would let a denied or expired entry pass")
@@ -302,6 +300,7 @@ cdef class AllowList:
         with nogil:
             for i in range(count):
                 load_packed(start + i * size_bytes, family, &key)
+                fold_mapped(&key)
                 out[i] = contains(&self.table, &key)
         return answers
 
@@ -428,7 +427,7 @@ cdef class AllowList:
         return self.hash
 
     def __reduce__(self):
-        return AllowList, ([(str(entry), entry.label) for entry in self],)
+        return AllowList, (tuple(self),)
 
     def __copy__(self):
         return self
@@ -437,10 +436,11 @@ cdef class AllowList:
         return self
 
     def __repr__(self):
-        shown = [
-            repr(str(entry)) if entry.label is None else repr((str(entry), entry.label))
-            for entry in (self.entry_at(i) for i in range(min(self.entries.size, SHOWN_ENTRIES)))
-        ]
+        cdef Py_ssize_t i
+        shown = []
+        for i in range(min(self.entries.size, SHOWN_ENTRIES)):
+            entry = self.entry_at(i)
+            shown.append(repr(str(entry)) if entry.label is None else repr((str(entry), entry.label)))
         more = self.entries.size - SHOWN_ENTRIES
         return f"AllowList([{', '.join(shown)}])" if more <= 0 else f"<AllowList [{', '.join(shown)}, and {more} more]>"
 

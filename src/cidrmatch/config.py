@@ -1,0 +1,556 @@
+"""The whole engine as one document, TOML or JSON.
+
+    format = 1                                    the version of this format
+    policy = "bitbybit"                           a preset; or a table: nomsa with its cutover, or a policy of your own
+    default = "office"                            further: unknown_key, enforced
+
+    [[lists]]
+    name = "office"
+    entries = ["198.51.100.0/24", { prefix = "198.51.100.66", effect = "deny" }]
+
+    [[keys]]
+    id = "key_live_1"
+    created_at = 2026-07-01T00:00:00Z             further: within, enabled, owner, shadow
+    entries = [{ prefix = "203.0.113.5", label = "CI", expires = 2027-01-01T00:00:00Z }]
+    lists = ["office"]
+
+    [end]                                         the last line of a TOML file, always
+
+Why the end mark: a JSON document that was cut short is no JSON any more, but
+most beginnings of a TOML file are TOML, and mean something else.  Without its
+last lines a key is unrestricted, an entry does not expire, a deny entry allows.
+
+A document is judged in two steps, and all that is wrong is told at once, each
+problem with its place (`keys.toml:keys[3].entries[0]`):
+
+    1. its shape, by `config.schema.json`        unknown fields are refused, wrong types are
+    2. its meaning, by the policy and the names  what every saved list must pass
+
+Loading is all or nothing.  Only here may a list be empty: a linked one denies
+(C22), and a key that needs a list and has none is inactive (C8).
+
+The library `jsonschema` judges the shape and `tomli_w` writes TOML; both come
+with the extra "config", and nothing else in the package needs it.
+Cost: some hundred microseconds a key, nearly all of it for the shape.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+from ._core.check import FrozenList
+from .engine import Engine, KeyRecord
+from .errors import CidrmatchError, quote
+from .list_files import ListFileError, _check_unique, _decode, _noun, _read_bytes
+from .policy import KeyRules, Policy
+from .presets import PRESETS, nomsa
+from .responses import RENDERERS
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from ._core.check import Rule, View
+    from ._core.prefix import Entry, Prefix
+
+__all__ = ["ConfigError", "ConfigProblem", "dump", "dumps", "load", "loads", "schema"]
+
+FileFormat: TypeAlias = Literal["toml", "json"]
+_Place: TypeAlias = tuple[str | int, ...]
+
+_FORMATS: Final[dict[str, FileFormat]] = {".toml": "toml", ".json": "json"}
+_END: Final = "[end]"
+_MOMENTS: Final = ("created_at", "not_before", "expires", "cutover")
+"""The fields that hold a moment; only there is a TOML date-time one, and not a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """Name one thing that is wrong with a configuration.
+
+    Attributes:
+        file: the file as it was named.
+        path: where in the document, such as `keys[3].entries[0]`; empty for the document as a whole,
+            None when the file could not be read as a document at all.
+        reason: what is wrong, in words.
+    """
+
+    file: str
+    path: str | None
+    reason: str
+
+    @property
+    def place(self) -> str:
+        """The file, and where in it."""
+        return f"{self.file}:{self.path}" if self.path else self.file
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+class ConfigError(CidrmatchError, ValueError):
+    """A configuration was refused; `problems` says everything that is wrong.
+
+    Nothing of it was loaded.
+    """
+
+    def __init__(self, problems: Iterable[ConfigProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__(self.problems)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether there was no document to judge: no such file, no TOML, cut short."""
+        return any(problem.path is None for problem in self.problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))
+
+
+def _unreadable(name: str, reason: str) -> ConfigError:
+    return ConfigError([ConfigProblem(name, None, reason)])
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON Schema (2020-12) of a configuration."""
+    text = resources.files(__package__).joinpath("config.schema.json").read_text(encoding="utf-8")
+    return cast("dict[str, Any]", json.loads(text))
+
+
+# -- Reading ------------------------------------------------------------------
+
+
+def load(
+    source: str | Path | Mapping[str, object],
+    *,
+    clock: Callable[[], float] = time.time,
+    permits: Callable[[object, str, str], bool] | None = None,
+) -> Engine:
+    """Build an engine from a configuration file.
+
+    Args:
+        source: a path that ends in .toml or .json, or a document such as `dump` gives.
+        clock, permits: as for `Engine`; they are no data, so no file holds them.
+    Returns:
+        `Engine`, at version 1.
+    Raises:
+        ConfigError: with everything that is wrong.  ModuleNotFoundError: the extra "config" is missing.
+    """
+    if isinstance(source, Mapping):
+        return _build("<document>", source, clock, permits)
+    name = str(source)
+    file_format = _FORMATS.get(Path(source).suffix.lower())
+    if file_format is None:
+        raise _unreadable(name, "the suffix tells no format: .toml or .json was expected")
+    try:
+        text = _decode(name, _read_bytes(source, name))
+    except ListFileError as error:
+        raise _unreadable(error.place, error.reason) from error
+    return loads(text, file_format, name=name, clock=clock, permits=permits)
+
+
+def loads(
+    text: str,
+    file_format: FileFormat,
+    *,
+    name: str = "<text>",
+    clock: Callable[[], float] = time.time,
+    permits: Callable[[object, str, str], bool] | None = None,
+) -> Engine:
+    """Build an engine from the text of a configuration; `name` stands for the file in errors, else as `load`."""
+    try:
+        document = _parse_toml(name, text) if file_format == "toml" else _parse_json(name, text)
+        return _build(name, document, clock, permits)
+    except RecursionError as error:
+        raise _unreadable(name, "it is nested too deep") from error
+
+
+def _parse_toml(name: str, text: str) -> object:
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:
+        raise _unreadable(name, f"is not TOML: {error}") from error
+    # No other line of a TOML document that ends here can read like this: strings and arrays would still be open.
+    if text.rstrip().rpartition("\n")[2].strip() != _END:
+        raise _unreadable(name, f"the last line must be {_END}; without it the file may have been cut short")
+    return document
+
+
+def _parse_json(name: str, text: str) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_check_unique)
+    except ValueError as error:
+        raise _unreadable(name, f"is not JSON: {error}") from error
+
+
+def _build(
+    name: str, document: object, clock: Callable[[], float], permits: Callable[[object, str, str], bool] | None
+) -> Engine:
+    reader = _Reader(_plain(document))
+    reader.check_shape()
+    policy = reader.read_policy()
+    lists = reader.read_lists(policy) if policy else {}
+    keys = reader.read_keys(policy, lists) if policy else {}
+    if policy:
+        reader.check_default(policy, lists)
+    if reader.problems:
+        raise ConfigError(ConfigProblem(name, _path_of(place), reason) for place, reason in reader.in_order())
+    enforced, unknown_key = reader.document.get("enforced", True), reader.document.get("unknown_key", "deny")
+    engine = Engine(policy, clock=clock, enforced=enforced, unknown_key=unknown_key, permits=permits)
+    engine.restore(keys=keys, lists=lists.values(), default=reader.document.get("default"))
+    return engine
+
+
+def _plain(value: object, name: object = "") -> Any:
+    """Copy a document, with the moments as text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value.isoformat() if isinstance(value, datetime) and name in _MOMENTS else value
+
+
+def _path_of(place: _Place) -> str:
+    """Write a place as people would: `keys[3].entries[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+
+
+class _Reader:
+    """Reads a document of any shape, and notes all that is wrong with it.
+
+    What has a problem of shape is not judged by its meaning as well.
+    """
+
+    def __init__(self, document: Any) -> None:
+        self.document = document
+        self.problems: list[tuple[_Place, str]] = []
+        self.unsound: set[_Place] = set()
+
+    def refuse(self, place: _Place, reason: str) -> None:
+        self.problems.append((place, reason))
+
+    def in_order(self) -> list[tuple[_Place, str]]:
+        """The problems in the order of their places, each once."""
+        ordered = sorted(self.problems, key=lambda problem: [(str(type(step)), step) for step in problem[0]])
+        return list(dict.fromkeys(ordered))
+
+    # 1. Its shape.
+
+    def check_shape(self) -> None:
+        validator = _extra("jsonschema").Draft202012Validator(schema())
+        for error in validator.iter_errors(self.document):
+            place: _Place = tuple(error.absolute_path)
+            self.refuse(place, _reason_of(error))
+            self.unsound.update(place[:length] for length in range(len(place) + 1))
+        if not isinstance(self.document, dict):
+            self.document = {}
+
+    def items(self, name: str) -> Iterator[tuple[_Place, dict[str, Any]]]:
+        """Yield the tables of an array, with their places."""
+        for index, item in enumerate(_list_of(self.document.get(name))):
+            if isinstance(item, dict):
+                yield (name, index), item
+
+    # 2. Its meaning.
+
+    def read_policy(self) -> Policy | None:
+        given = self.document.get("policy")
+        if given is None or ("policy",) in self.unsound:
+            return None
+        try:
+            policy = _read_policy(given)
+            Engine(policy)  # refuses what no engine can work with
+        except ValueError as error:
+            self.refuse(("policy",), str(error))
+            return None
+        return policy
+
+    def read_lists(self, policy: Policy) -> dict[str, FrozenList]:
+        found: dict[str, FrozenList] = {}
+        for place, item in self.items("lists"):
+            entries = self.read_entries(policy, (*place, "entries"), item.get("entries"))
+            name, description = item.get("name"), item.get("description", "")
+            if not isinstance(name, str) or not isinstance(description, str):
+                continue
+            self.check_new((*place, "name"), name, found)
+            if policy.keys.describe_lists and not description.strip():
+                self.refuse(place, f"lists of {policy.name} need a description")
+            found[name] = FrozenList(name, entries, description)
+        return found
+
+    def read_keys(self, policy: Policy, lists: Mapping[str, FrozenList]) -> dict[str, KeyRecord]:
+        found: dict[str, KeyRecord] = {}
+        for place, item in self.items("keys"):
+            record = self.read_key(policy, lists, place, item)
+            key = item.get("id")
+            if not isinstance(key, str) or record is None:
+                continue
+            self.check_new((*place, "id"), key, found)
+            found[key] = record
+        return found
+
+    def read_key(
+        self, policy: Policy, lists: Mapping[str, FrozenList], place: _Place, item: dict[str, Any]
+    ) -> KeyRecord | None:
+        entries = self.read_entries(policy, (*place, "entries"), item.get("entries"))
+        shadow = self.read_entries(policy, (*place, "shadow"), item.get("shadow"))
+        created_at = self.read_moment((*place, "created_at"), item.get("created_at"))
+        for field in ("lists", "within"):
+            for index, name in enumerate(_list_of(item.get(field))):
+                self.check_name((*place, field, index), name, lists)
+        if created_at is None:
+            return None
+        record = KeyRecord(
+            created_at=created_at,
+            entries=entries,
+            lists=tuple(_list_of(item.get("lists"))),
+            within=tuple(_list_of(item.get("within"))),
+            enabled=item.get("enabled", True),
+            owner=item.get("owner"),
+            shadow=shadow if "shadow" in item else None,
+        )
+        self.check_key(policy.keys, place, record)
+        return record
+
+    def check_new(self, place: _Place, name: str, found: Mapping[str, object]) -> None:
+        """Check a name as an engine does, and that nothing has it yet."""
+        if name and not name.strip():
+            self.refuse(place, "must not be blank")
+        if name in found:
+            self.refuse(place, f"{quote(name)} is there already")
+
+    def check_key(self, rules: KeyRules, place: _Place, record: KeyRecord) -> None:
+        """Check what an engine checks when a key is saved, but for empty lists."""
+        if record.entries and rules.binding == "lists":
+            self.refuse((*place, "entries"), "keys have no entries of their own here; link a named list")
+        is_new = rules.new_keys_need_list and rules.cutover is not None and record.created_at >= rules.cutover
+        if is_new and not record.enabled:
+            self.refuse((*place, "enabled"), "a key created at the cutover or later cannot do without its list")
+
+    def check_default(self, policy: Policy, lists: Mapping[str, FrozenList]) -> None:
+        if "default" in self.document and not policy.keys.default_list:
+            self.refuse(("default",), f"{policy.name} has no default list")
+        self.check_name(("default",), self.document.get("default"), lists)
+
+    def check_name(self, place: _Place, name: object, lists: Mapping[str, FrozenList]) -> None:
+        """Check that a list is there, unless the lists themselves could not be read."""
+        if isinstance(name, str) and name not in lists and ("lists",) not in self.unsound:
+            self.refuse(place, f"there is no list {quote(name)}")
+
+    def read_moment(self, place: _Place, text: object) -> datetime | None:
+        if not isinstance(text, str) or place in self.unsound:
+            return None
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError as error:
+            self.refuse(place, f"{quote(text)}: {error}")
+            return None
+
+    def read_entries(self, policy: Policy, place: _Place, given: object) -> tuple[Entry, ...]:
+        """Judge entries by the policy; none at all are let in, and deny."""
+        entries = _list_of(given)
+        if not entries:
+            return ()
+        report = policy.validate(entries)
+        for problem in report.errors:
+            where = place if problem.index is None else (*place, problem.index)
+            if where not in self.unsound:
+                text = "" if problem.index is None else f"{quote(problem.text)}: "
+                self.refuse(where, f"{text}{problem.message}" + (f"; {problem.hint}" if problem.hint else ""))
+        return report.accepted
+
+
+def _list_of(value: object) -> list[Any]:
+    """Take what should be a list as one; where it is none, its shape was refused."""
+    return value if isinstance(value, list) else []
+
+
+def _read_policy(given: str | dict[str, Any]) -> Policy:
+    """Read a policy whose shape is right.
+
+    Raises:
+        ValueError: its fields contradict each other.
+    """
+    if isinstance(given, str):
+        return PRESETS[given]()
+    if "preset" in given:
+        return nomsa(cutover=datetime.fromisoformat(given["cutover"]))
+    fields, rules = dict(given), dict(given.get("keys", {}))
+    if "cutover" in rules:
+        rules["cutover"] = datetime.fromisoformat(rules["cutover"])
+    if "pipeline" in rules:
+        rules["pipeline"] = tuple(rules["pipeline"])
+    if rules.get("response", "problem") not in RENDERERS:
+        raise ValueError(f"keys.response is one of {', '.join(RENDERERS)}, not {quote(rules['response'])}")
+    for name in fields.keys() & {"families", "kinds"}:
+        fields[name] = frozenset(fields[name])
+    return Policy(**{**fields, "keys": KeyRules(**rules)})
+
+
+# -- Refusing -----------------------------------------------------------------
+
+_TYPES: Final = {
+    "string": "a text",
+    "object": "an object",
+    "array": "a list",
+    "boolean": "true or false",
+    "integer": "a whole number",
+}
+_BOUNDS: Final = {
+    "minLength": "must not be empty",
+    "minItems": "must not be empty",
+    "uniqueItems": "holds something twice",
+    "minimum": "must be at least {}",
+    "maximum": "must be at most {}",
+}
+
+
+def _reason_of(error: Any) -> str:
+    """Say what jsonschema found, in our words: its own repeat whole values, unescaped."""
+    kind, wanted, given = error.validator, error.validator_value, error.instance
+    if kind == "required":
+        return f"missing: {', '.join(name for name in wanted if name not in given)}"
+    if kind == "additionalProperties":
+        known = error.schema["properties"]
+        unknown = ", ".join(quote(name) for name in given if name not in known)
+        return f"unknown: {unknown}; known: {', '.join(known) or 'nothing'}"
+    if kind in _BOUNDS:
+        return _BOUNDS[kind].format(wanted)
+    return _reason_of_value(kind, wanted, given, error.schema)
+
+
+def _reason_of_value(kind: str, wanted: Any, given: object, rule: Mapping[str, Any]) -> str:
+    """Say what should stand where something else stands; a rule's comment says it best."""
+    shown = quote(given) if isinstance(given, str) else _noun(given)
+    remark = rule.get("$comment")
+    if "pattern" in rule:
+        return f"must be {remark}, not {shown}"
+    if kind == "type":
+        types = [wanted] if isinstance(wanted, str) else wanted
+        return f"must be {' or '.join(_TYPES[name] for name in types)}, not {_noun(given)}"
+    choices = ", ".join(json.dumps(choice) for choice in (wanted if kind == "enum" else [wanted]))
+    return f"must be {'one of ' * (kind == 'enum')}{choices}, not {shown}" + (f"; {remark}" if remark else "")
+
+
+def _extra(name: str) -> ModuleType:
+    """Import what the extra brings, or say how to get it."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        advice = "configuration files need their extra: pip install 'cidrmatch[config]'"
+        raise ModuleNotFoundError(advice, name=name) from missing
+
+
+# -- Writing ------------------------------------------------------------------
+
+
+def dump(engine: Engine) -> dict[str, Any]:
+    """Give an engine as a document: plain values, lists and keys sorted by name.
+
+    What it does not hold are the engine's clock, its role check, its version, and the counts of trials.
+    """
+    view = engine.view
+    settings, policy = view.settings, view.settings.policy
+    document: dict[str, Any] = {
+        "format": 1,
+        "policy": _dump_policy(policy),
+        "unknown_key": "pass" if settings.unknown_passes else "deny",
+        "enforced": settings.is_enforced,
+    }
+    if view.default is not None:
+        document["default"] = view.default
+    document["lists"] = [_dump_list(policy, frozen) for _, frozen in sorted(view.lists.items())]
+    document["keys"] = [_dump_key(policy, key, record) for key, record in _records(view)]
+    return document
+
+
+def dumps(engine: Engine, file_format: FileFormat) -> str:
+    """Give an engine as the text of a configuration file, which `loads` reads.
+
+    Raises:
+        ConfigError: a name or label cannot be written in TOML (it holds half a surrogate pair).
+        ModuleNotFoundError: TOML is wanted and the extra "config" is missing.
+    """
+    document = dump(engine)
+    if file_format == "json":
+        return json.dumps(document, indent=2) + "\n"
+    text: str = _extra("tomli_w").dumps(document) + f"\n{_END}\n"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise _unreadable("<document>", "half a surrogate pair cannot be written in TOML; write JSON")
+    return text
+
+
+def _records(view: View) -> Iterator[tuple[str, KeyRecord]]:
+    for key in sorted(view):
+        yield key, cast("KeyRecord", cast("Rule", view.rule(key)).record)
+
+
+def _dump_list(policy: Policy, frozen: FrozenList) -> dict[str, Any]:
+    fields: dict[str, Any] = {"name": frozen.name}
+    if frozen.description:
+        fields["description"] = frozen.description
+    return fields | {"entries": _dump_entries(policy, frozen.entries)}
+
+
+def _dump_key(policy: Policy, key: str, record: KeyRecord) -> dict[str, Any]:
+    """Write a key without what it does not say."""
+    fields: dict[str, Any] = {"id": key, "created_at": record.created_at.isoformat()}
+    if record.entries:
+        fields["entries"] = _dump_entries(policy, record.entries)
+    for name, names in (("lists", record.lists), ("within", record.within)):
+        if names:
+            fields[name] = list(names)
+    if not record.enabled:
+        fields["enabled"] = False
+    if record.owner is not None:
+        fields["owner"] = record.owner
+    if record.shadow is not None:
+        fields["shadow"] = _dump_entries(policy, record.shadow)
+    return fields
+
+
+def _dump_entries(policy: Policy, entries: Iterable[Entry]) -> list[Any]:
+    """Write entries as text, and as a table where there is more to say than the prefix."""
+    written = [policy.entry_to_dict(entry) | {"prefix": _written(policy, entry.prefix)} for entry in entries]
+    return [fields["prefix"] if len(fields) == 1 else fields for fields in written]
+
+
+def _written(policy: Policy, prefix: Prefix) -> str:
+    """Write a prefix in the one way that the policy takes; where it takes both, in the one it shows."""
+    if len(policy.kinds) == 2:
+        return policy.canonical(prefix)
+    return prefix.address if "address" in policy.kinds else str(prefix)
+
+
+def _dump_policy(policy: Policy) -> str | dict[str, Any]:
+    if policy.keys.cutover is not None and policy == nomsa(cutover=policy.keys.cutover):
+        return {"preset": "nomsa", "cutover": policy.keys.cutover.isoformat()}
+    for name, preset in PRESETS.items():
+        if policy == preset():
+            return name
+    return _dump_fields(policy)
+
+
+def _dump_fields(thing: Policy | KeyRules) -> dict[str, Any]:
+    """Write all fields of a policy, but for those that are None."""
+    fields = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    return {name: _dump_value(value) for name, value in fields.items() if value is not None}
+
+
+def _dump_value(value: Any) -> Any:
+    if isinstance(value, KeyRules):
+        return _dump_fields(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return list(value) if isinstance(value, tuple) else value
