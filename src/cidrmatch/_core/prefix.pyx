@@ -39,7 +39,7 @@ from cidrmatch._core.address cimport (
 )
 
 from collections.abc import Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Network, IPv6Network
 
 from ..errors import InvalidPrefix, quote
 from .address import AddressLike
