@@ -80,6 +80,16 @@ def test_deciding_entry_is_the_one_that_was_put() -> None:
         assert engine.check("k", client).entry == engine.key("k").entries[number]
 
 
+def test_deciding_entry_is_one_that_counts() -> None:
+    """Not its twin that is switched off or over, though prefix and label are the same."""
+    engine = engine_with(
+        entry("10.0.0.0/8", enabled=False),
+        entry("10.0.0.0/8", expires="2020-01-01T00:00:00Z"),
+        entry("10.0.0.0/8", expires="2200-01-01T00:00:00Z"),
+    )
+    assert engine.check("k", "10.0.0.1").entry == engine.key("k").entries[2]
+
+
 def test_label_is_that_of_the_first_entry_that_counts() -> None:
     engine = engine_with(
         entry("10.0.0.0/8", label="off", enabled=False),

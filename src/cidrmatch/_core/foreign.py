@@ -23,11 +23,12 @@ def parts_of(value: Any) -> tuple[bytes, int, bool] | None:
     Only exact classes count, and each part is checked for what it is, because
     somebody may have changed the object.  None for anything else.
     """
-    address, length = value, 128 if type(value) is IPv6Address else 32
+    kind = type(value)
+    address, length = value, 128 if kind is IPv6Address else 32
     try:
-        if type(value) in _ADDRESS_OF:
+        if kind in _ADDRESS_OF:
             address, length = value.network_address, value.prefixlen
-            if type(address) is not _ADDRESS_OF[type(value)]:
+            if type(address) is not _ADDRESS_OF[kind]:
                 return None
         if type(address) not in (IPv4Address, IPv6Address):
             return None
