@@ -202,6 +202,12 @@ def test_key_and_list_are_named_by_text(engine: Engine, name: Any, error: type[E
     assert_refused(engine, error, lambda writer: writer.put_list(name, [HOME]), "a list")
 
 
+@pytest.mark.parametrize("owner", [5, b"ann", ["ann"], True])
+def test_owner_is_text(engine: Engine, owner: Any) -> None:
+    assert_refused(engine, TypeError, lambda writer: writer.put_key("own", [HOME], owner=owner), "an owner is text")
+    assert_refused(engine, TypeError, lambda writer: writer.update_key("own", owner=owner), "an owner is text")
+
+
 def test_naive_moment_is_refused(engine: Engine) -> None:
     assert_refused(engine, ValueError, lambda writer: writer.put_key("k", created_at=datetime(2025, 1, 1)), "zone")
 

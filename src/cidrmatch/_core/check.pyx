@@ -373,14 +373,22 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
     return verdict
 
 
-cdef object original_of(entry, tuple entries, bint allows):
+cdef object original_of(entry, tuple entries, bint allows, double now):
     """The entry as it was put, with its condition, for one that a span holds without it."""
     for original in entries:
         if original.prefix == entry.prefix and original.label == entry.label:
-            condition = original.condition
-            if (condition is None or condition.effect == "allow") == allows:
+            if counts(original.condition, allows, now):
                 return original
     return entry
+
+
+cdef bint counts(condition, bint allows, double now) except -1:
+    """Does an entry count at this moment, for this effect?  `now` is NAN where no entry has times."""
+    if condition is None:
+        return allows
+    if not condition.enabled or (condition.effect == "allow") != allows:
+        return False
+    return not (now < condition.start or now >= condition.end)
 
 
 cdef inline bint is_allowed(View view, Verdict verdict) noexcept:
@@ -509,7 +517,7 @@ cdef class Decision:
             side = span.allow if self.verdict == MATCHED else span.deny
             entry = None if side is None else side.match(text_of(&client))
             if entry is not None and (best is None or entry.prefix.length > best.prefix.length):
-                best, best_name = original_of(entry, frozen.entries, self.verdict == MATCHED), frozen.name
+                best, best_name = original_of(entry, frozen.entries, self.verdict == MATCHED, client.now), frozen.name
         return best, best_name
 
     cdef tuple deciding_level(self, Client *client):
