@@ -258,6 +258,9 @@ def test_child_lives_and_finds_no_hole(experiment: str) -> None:
         testcapi = pytest.importorskip("_testcapi", reason="this interpreter has no _testcapi to fail allocations with")
         if not hasattr(testcapi, "set_nomemory"):
             pytest.skip("this interpreter's _testcapi cannot fail allocations")
+        runs_python = experiment in ("read_decision_without_memory", "change_without_memory")
+        if runs_python and sys.version_info[:2] == (3, 13):
+            pytest.skip("CPython 3.13 itself crashes where a function object (PyFunction_New) cannot be allocated")
     run_child(experiment)
 
 
