@@ -251,7 +251,7 @@ class EngineTwin:
                 within=old.within if within is None else unique(within),
                 enabled=old.enabled if enabled is None else enabled,
             )
-            self.save(name, old, new, (*(lists or ()), *(within or ())), caller, force)
+            self.save(name, old, new, (*(lists or ()), *(within or ())), caller, force, entries is not None)
 
         self.change(act, if_version)
 
@@ -263,18 +263,28 @@ class EngineTwin:
         given_links: tuple[str, ...],
         caller: Client = None,
         force: bool = False,
+        given_entries: bool = True,
     ) -> None:
-        """Refuse for every reason that applies, or take it; the lock-out guard comes last."""
+        """Refuse for every reason that applies, or take it; the lock-out guard comes last.
+
+        Entries that were not given now are not judged now: what is there stays, however it came.
+        """
         kinds = self.refusals_of_links(given_links)
-        is_new = self.needs_list(new.created_at)
-        if new.entries and self.rules.lists_only:
-            kinds.add("engine")
-        wants_entries = bool(new.entries) or (old is None and is_new and not new.lists)
-        if not self.is_acceptable(new.entries, self.rules.min_entries if wants_entries else 0):
-            kinds.add("policy")
-        self.put_record(name, old, replace(new, entries=collapsed(new.entries)), kinds)
+        if given_entries:
+            kinds |= self.refusals_of_entries(old, new)
+            new = replace(new, entries=collapsed(new.entries))
+        self.put_record(name, old, new, kinds)
         if caller is not None and not force and not self.check(name, caller).allowed:
             raise Refused("lockout")
+
+    def refusals_of_entries(self, old: TwinKey | None, new: TwinKey) -> set[str]:
+        kinds = set()
+        if new.entries and self.rules.lists_only:
+            kinds.add("engine")
+        wants_entries = bool(new.entries) or (old is None and self.needs_list(new.created_at) and not new.lists)
+        if not self.is_acceptable(new.entries, self.rules.min_entries if wants_entries else 0):
+            kinds.add("policy")
+        return kinds
 
     def put_record(self, name: str, old: TwinKey | None, new: TwinKey, kinds: set[str]) -> None:
         """Put what was said about a key, unless the change is one that is not allowed."""
