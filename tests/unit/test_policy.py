@@ -7,12 +7,13 @@ reads: this list, these errors, these warnings.
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from typing import Any
 
 import pytest
 
-from cidrmatch import AllowList, Entry, Policy, PolicyError, Prefix, Report
+from cidrmatch import AllowList, Entry, KeyRules, Policy, PolicyError, Prefix, Report
 from cidrmatch.policy import Severity
 
 Found = list[tuple[int | None, str]]
@@ -530,3 +531,38 @@ def test_policies_are_values() -> None:
 def test_policy_takes_its_fields_by_name_only() -> None:
     with pytest.raises(TypeError):
         Policy("nomsa")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"families": frozenset({5})}, "families"),
+        ({"families": frozenset()}, "families"),
+        ({"kinds": {"address"}}, "kinds"),
+        ({"duplicates": "merge"}, "duplicates"),
+        ({"max_entries": -1}, "max_entries"),
+        ({"min_prefix_v4": 33}, "min_prefix_v4"),
+        ({"max_label_length": 0}, "max_label_length"),
+        ({"max_label_length": True}, "max_label_length"),
+    ],
+)
+def test_policy_that_contradicts_itself_is_refused(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        Policy(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"binding": "group"}, ValueError),
+        ({"cutover": datetime(2025, 6, 16)}, ValueError),  # a time without a zone
+        ({"cutover": date(2025, 6, 16)}, TypeError),
+        ({"pipeline": ("authenticate",)}, ValueError),
+        ({"pipeline": ("ip", "ip")}, ValueError),
+    ],
+)
+def test_C10_C11_key_rules_that_contradict_themselves_are_refused(
+    wrong: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        KeyRules(**wrong)
