@@ -9,7 +9,7 @@ RUN    := PYTHONPATH= $(BIN)/python
 CORE   := $(wildcard src/cidrmatch/_core/*.pyx src/cidrmatch/_core/*.pxd src/cidrmatch/_core/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all long lint types bench debug coverage dist docs clean
+.PHONY: help setup build demo test test-all long lint types bench instructions yellow debug coverage dist docs clean
 
 help:                 ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -54,8 +54,15 @@ types: $(VENV)/types.group $(VENV)/bench.group build   ## mypy, basedpyright, st
 	$(BIN)/basedpyright
 	$(BIN)/python -m mypy.stubtest cidrmatch._core --concise --mypy-config-file pyproject.toml
 
-bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleaved; prints the table of ratios
+bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleaved; then the tables and plots in docs/
 	$(RUN) -m benchmarks.paired
+	$(RUN) -m benchmarks.report
+
+instructions: build   ## instruction counts of the hot paths against the committed ones; needs valgrind
+	$(RUN) -m benchmarks.instructions
+
+yellow: $(VENV)/build.group   ## lines of the hot code that touch Python: there should be none
+	$(RUN) tools/yellow.py
 
 # Other builds have a copy of the tree each, so they never mix with the one in src/.
 build/%/tree: $(CORE) $(wildcard src/cidrmatch/*.py src/cidrmatch/_core/*.py*) setup.py pyproject.toml $(VENV)/test.group
@@ -71,7 +78,7 @@ debug: build/debug/tree   ## the suite on a build with bounds checks, assertions
 	$(SANITIZED) PYTHONPATH=build/debug/tree/src $(BIN)/python -m pytest -m "not packaging" -p no:cacheprovider
 
 coverage: build/coverage/tree   ## lines and branches of the Python files, lines of the core
-	ln -sfn $(abspath tests) $(abspath examples) $(abspath docs) build/coverage/tree/
+	ln -sfn $(abspath tests examples docs benchmarks tools) build/coverage/tree/
 	cd build/coverage/tree && rm -f .coverage && HYPOTHESIS_PROFILE=dev PYTHONPATH=src \
 		$(abspath $(BIN)/python) -m coverage run -m pytest -q -m "not packaging" -p no:cacheprovider \
 		-k "not huge" tests/unit tests/property tests/packaging
@@ -82,7 +89,7 @@ dist: $(VENV)/dist.group   ## the sdist, and the wheel built from it
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
 
-docs: $(VENV)/bench.group build   ## refresh the tables in README.md and docs/ from the committed results
+docs: $(VENV)/bench.group build   ## refresh the tables and plots in README.md and docs/ from the committed results
 	$(RUN) -m benchmarks.report
 
 clean:                ## back to a fresh clone

@@ -9,12 +9,15 @@ CIDRMATCH_BUILD chooses what is built:
 """
 
 import os
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 BUILD = os.environ.get("CIDRMATCH_BUILD", "release")
 ROOMS = ["address", "prefix", "patricia", "table", "check"]
+
+HEADERS = sorted(str(path) for path in Path("src/cidrmatch/_core").glob("*.h"))
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
@@ -37,7 +40,7 @@ setup(
                 extra_compile_args=COMPILE if os.name == "posix" else [],
                 extra_link_args=SANITIZERS if DEBUG else [],
                 define_macros=[("CYTHON_TRACE_NOGIL", "1")] if TRACED else [],
-                depends=["src/cidrmatch/_core/bits.h"],
+                depends=HEADERS,
             )
             for room in ROOMS
         ],

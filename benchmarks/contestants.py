@@ -11,7 +11,8 @@ The roles:
     empty    the loop alone, nothing asked; it is shown, and subtracted from nobody
     floor    what a Python user pays for less.  A set of texts, as many as the list
              has prefixes, is `exact`: it holds addresses and is asked for those,
-             with as many hits as the others have
+             with as many hits as the others have.  For a packed buffer it is one
+             read of all its bytes: who answers has at least to read the question
     ours     cidrmatch
     rival    everybody else
 
@@ -19,17 +20,23 @@ Known limits of the rivals, and how they are met here: pytricia and ipset_c hold
 one family (a mixed list is two pytricia trees and a choice in Python);
 pysubnettree's exact `lookup` fails on a miss, so it is asked by `in` alone;
 netaddr and a scan with `ipaddress` take part up to 1,000 prefixes.
+
+Our own are measured on older commits, too, to show a before and an after: those
+that need a method which a commit does not have stay away.
 """
 
 import ipaddress
 import socket
 import warnings
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import Any, Literal
 
 import ipset_c
 import netaddr
+import numpy as np
 import pytricia
 import radix
 
@@ -57,10 +64,18 @@ class Contestant:
     exact: bool = False
     largest: int = 10_000_000
     """The longest list it is asked to hold: the slow ones stay out of the large questions."""
+    needs: str = "contains"
+    """The method of `AllowList` without which this one stays away."""
+    builds_from: Literal["texts", "lines"] = "texts"
+    """What a question of building hands over: a list of texts, or one buffer with a text a line."""
 
     @property
     def is_slow(self) -> bool:
         return self.largest <= 1_000
+
+    @property
+    def is_possible(self) -> bool:
+        return hasattr(AllowList, self.needs)
 
 
 # --- the boxes ---------------------------------------------------------------
@@ -131,6 +146,10 @@ def scan_networks(texts: list[str]) -> Callable[[str], bool]:
     return covers
 
 
+def from_lines(lines: bytes) -> AllowList:
+    return AllowList.from_lines(lines)
+
+
 def trie_of(texts: list[str]) -> PatriciaTrie[str]:
     trie: PatriciaTrie[str] = PatriciaTrie()
     return insert_all(trie, texts)  # type: ignore[no-any-return]
@@ -185,6 +204,9 @@ def lookup(family: Family) -> tuple[Contestant, ...]:
     return (EMPTY, FROZENSET, *ours, *(_RIVALS_MIXED if family == "mixed" else _RIVALS))
 
 
+LOOKUP_FEW = (EMPTY, FROZENSET, ALLOW_IN, Contestant("pytricia", pytricia_frozen), Contestant("ipset_c", ipset_c.IPSet))
+"""Those of the first rank, for the rows that only vary the share of hits."""
+
 MATCH = (
     EMPTY,
     Contestant("dict.get", lambda texts: dict.fromkeys(texts, True).get, ways.CALL, role="floor", exact=True),
@@ -212,15 +234,62 @@ BATCH = (
 """The same for a list of texts, the answers kept."""
 
 
-def buffer_contains(texts: list[str]) -> Callable[[bytes], bytes]:
-    allow = AllowList(texts)
-    family: Literal[4, 6] = 6 if ":" in texts[0] else 4
-    return lambda buffer: allow.contains_many(buffer, family=family)
+# --- packed addresses, many of them in one buffer -----------------------------
 
+
+def read_buffer(_texts: list[str]) -> Callable[[bytes], object]:
+    """Read every byte once and keep one register.  (Of NumPy's reductions, `max` reads the fastest.)"""
+    return lambda buffer: np.frombuffer(buffer, "u8").max()
+
+
+def family_of(texts: list[str]) -> Literal[4, 6]:
+    return 6 if ":" in texts[0] else 4
+
+
+def packed_contains(texts: list[str]) -> Callable[..., Any]:
+    return partial(AllowList(texts).contains_many, family=family_of(texts))
+
+
+def packed_match(texts: list[str], allow: AllowList) -> Callable[..., Any]:
+    return partial(allow.match_many, family=family_of(texts))
+
+
+def into(ask: Callable[..., object], new_output: Callable[[int], Any], texts: list[str]) -> Callable[[bytes], Any]:
+    """The same with an output of the caller's own, made once for each count of addresses and used again."""
+    output_for = cache(new_output)
+    size_bytes = space_of(texts[0]).bits // 8
+
+    def answer(buffer: bytes) -> Any:
+        output = output_for(len(buffer) // size_bytes)
+        ask(buffer, out=output)
+        return output
+
+    return answer
+
+
+def new_indexes(count: int) -> "array[int]":
+    return array("i", bytes(4 * count))
+
+
+def indexed(texts: list[str], ask: Callable[[list[str], AllowList], Callable[..., Any]]) -> ways.Indexed:
+    allow = AllowList(texts)
+    return ways.Indexed(ask(texts, allow), [str(entry.prefix) for entry in allow])
+
+
+READ = Contestant("read of the buffer", read_buffer, ways.BUFFER_READ, role="floor")
+CONTAINS_BUFFER = Contestant("contains_many(buffer)", packed_contains, ways.BUFFER_ONCE, role="ours")
+CONTAINS_INTO = Contestant(
+    "contains_many(buffer, out=)",
+    lambda texts: into(packed_contains(texts), bytearray, texts),
+    ways.BUFFER_ONCE,
+    role="ours",
+    needs="match_many",  # `out` came with it
+)
 
 PACKED = (
-    Contestant("copy of the buffer", lambda _texts: bytearray, ways.BUFFER_COPIED, role="floor"),
-    Contestant("contains_many(buffer)", buffer_contains, ways.BUFFER_ONCE, role="ours"),
+    READ,
+    CONTAINS_BUFFER,
+    CONTAINS_INTO,
     Contestant("packed in allow", AllowList, ways.PACKED_IN, role="ours"),
     Contestant("pytricia", pytricia_frozen, ways.PACKED_IN),
     Contestant("py-radix", radix_find, ways.PACKED_RADIX),
@@ -229,16 +298,76 @@ PACKED = (
 )
 """The same for packed addresses: in one buffer, or one by one."""
 
+PACKED_FEW = (READ, CONTAINS_BUFFER, CONTAINS_INTO, Contestant("pytricia", pytricia_frozen, ways.PACKED_IN))
+
+MATCH_MANY = (
+    Contestant(
+        "[dict.get(ip) ...]",
+        lambda texts: dict.fromkeys(texts, True).get,
+        ways.LIST_CALL,
+        role="floor",
+        exact=True,
+    ),
+    Contestant(
+        "match_many(ips)",
+        lambda texts: indexed(texts, lambda _texts, allow: allow.match_many),
+        ways.INDEX_ONCE,
+        role="ours",
+        needs="match_many",
+    ),
+    Contestant(
+        "[allow.match(ip) ...]",
+        lambda texts: AllowList(texts).match,
+        ways.say(ways.list_call, entry_text),
+        role="ours",
+    ),
+    Contestant("pytricia", lambda texts: pytricia_frozen(texts).get_key, ways.say(ways.list_call, same_text)),
+    Contestant("py-radix", radix_find, ways.say(ways.list_call, node_text)),
+)
+"""Which prefixes cover the texts of a list?  Ours says so by index."""
+
+MATCH_MANY_PACKED = (
+    READ,
+    Contestant(
+        "match_many(buffer)",
+        lambda texts: indexed(texts, packed_match),
+        ways.BUFFER_INDEX_ONCE,
+        role="ours",
+        needs="match_many",
+    ),
+    Contestant(
+        "match_many(buffer, out=)",
+        lambda texts: indexed(texts, lambda texts, allow: into(packed_match(texts, allow), new_indexes, texts)),
+        ways.BUFFER_INDEX_ONCE,
+        role="ours",
+        needs="match_many",
+    ),
+    Contestant(
+        "[allow.match(packed) ...]",
+        lambda texts: AllowList(texts).match,
+        ways.say(ways.list_call, entry_text, takes="packed"),
+        role="ours",
+    ),
+    Contestant(
+        "pytricia",
+        lambda texts: pytricia_frozen(texts).get_key,
+        ways.say(ways.list_call, same_text, takes="packed"),
+    ),
+    Contestant("py-radix", radix_find, ways.say_radix(ways.list_radix_packed, node_text)),
+)
+"""The same for packed addresses."""
+
 BUILD = (
     replace(FROZENSET, name="frozenset(texts)"),
     Contestant("AllowList(texts)", AllowList, role="ours"),
+    Contestant("AllowList.from_lines(buffer)", from_lines, role="ours", needs="from_lines", builds_from="lines"),
     Contestant("pytricia", pytricia_tree),
     Contestant("ipset_c", ipset_c.IPSet),
     Contestant("py-radix", radix_find, ways.CALL),
     Contestant("pysubnettree", subnet_tree),
     replace(BISECT, largest=100_000),
 )
-"""From a list of texts to something that can be asked."""
+"""From a list of texts, or from one buffer of lines, to something that can be asked."""
 
 TRIE = Way(ways.ask_nothing, lambda trie, items: [trie.longest_match(item) is not None for item in items])
 """A trie's own `in` asks for a key, not for an address."""

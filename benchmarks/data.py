@@ -34,7 +34,7 @@ import os
 import random
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Literal, NamedTuple
@@ -279,13 +279,17 @@ class Coverage:
         ]
 
 
+_coverage = lru_cache(maxsize=4)(Coverage)
+"""Of a full table it takes seconds, and each share of hits asks for it again."""
+
+
 # --- addresses to ask --------------------------------------------------------
 
 
 def addresses(texts: Sequence[str], count: int, hits: int = 50) -> list[str]:
     """Distinct where the list has room for it; `hits` per cent of them covered, in random order."""
     rng = random.Random(f"{len(texts)} {count} {hits}")
-    coverage = Coverage(texts)
+    coverage = _coverage(tuple(texts))
     hit_count = count * hits // 100
     covered = (_hit(read_prefix(rng.choice(texts)), rng) for _ in range(hit_count))
     missed = _misses(texts, coverage, rng)

@@ -17,7 +17,7 @@ from pathlib import Path
 from cidrmatch import __version__
 from cidrmatch._core import table
 
-RIVALS = ("pytricia", "ipset_c", "py-radix", "pysubnettree", "netaddr")
+PACKAGES = ("numpy", "pytricia", "ipset_c", "py-radix", "pysubnettree", "netaddr")
 
 
 def facts(command: Sequence[str]) -> dict[str, str]:
@@ -27,6 +27,7 @@ def facts(command: Sequence[str]) -> dict[str, str]:
         "command": " ".join(command),
         "commit": _commit(),
         "cpu": _cpu(),
+        "clock": _clock(),
         "os": _os(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "compiler": _compiler(),
@@ -40,6 +41,16 @@ def _cpu() -> str:
     path = Path("/proc/cpuinfo")
     found = re.search(r"model name\s*: (.+)", path.read_text(encoding="ascii")) if path.exists() else None
     return f"{found[1] if found else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+
+
+def _clock() -> str:
+    """What the kernel says; it is not measured, for Python has no chain of instructions whose cycles one knows.
+
+    How steady it was shows in the empty loop, which every question times.
+    """
+    path = Path("/proc/cpuinfo")
+    found = re.findall(r"cpu MHz\s*: ([\d.]+)", path.read_text(encoding="ascii")) if path.exists() else []
+    return f"{max(map(float, found)) / 1_000:.2f} GHz, as the kernel says" if found else "unknown"
 
 
 def _os() -> str:
@@ -75,7 +86,7 @@ def _flags() -> str:
 
 def _versions() -> Iterator[tuple[str, str]]:
     yield "cidrmatch", __version__
-    for name in ("Cython", *RIVALS):
+    for name in ("Cython", *PACKAGES):
         try:
             yield name, importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -1,6 +1,6 @@
-"""How many bytes a list takes, exactly.
+"""How many bytes a list takes, and how many more its building needs, exactly.
 
-Each list is built in a process of its own, in which Python takes every object
+What stays.  Each list is built in a process of its own, in which Python takes every object
 straight from the C library's `malloc` (PYTHONMALLOC=malloc).  One question to
 the allocator then sees it all, Python objects and C nodes alike:
 
@@ -11,6 +11,21 @@ the allocator then sees it all, Python objects and C nodes alike:
 What a box keeps of its texts is counted (a `frozenset` keeps them all); what it
 let go is not.  No noise, no pages, no leftovers of the build.  It needs
 `mallinfo2` (glibc 2.33 or newer); elsewhere the question is left out.
+
+What building needs.  A high-water mark is nothing that the C library keeps, but
+`tracemalloc` does, to the byte, for everything that comes out of Python's own
+allocators.  Our core takes all its memory there (PyMem_RawMalloc), so ours can
+be measured, and rivals that call the C library's `malloc` cannot:
+
+    bytes
+      |            .--.             peak      at most, above the input
+      |      .----'    '--.
+      |     /              '-----   result    stays
+      |----'                        input     the list of texts, or the buffer of lines
+      '-------------------------> time
+
+Should a part of the core ever call `malloc` itself, the mark would miss it: so
+the result is held against what the C library's count says it is.
 """
 
 import ctypes
@@ -18,15 +33,30 @@ import gc
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from benchmarks import contestants, data
+from benchmarks.contestants import Contestant
 from benchmarks.data import FULL, Family
-from benchmarks.questions import FAMILIES, label
+from benchmarks.questions import FAMILIES, DisagreementError, given, label
 from benchmarks.results import Result, Row, Spread
 
 SIZES = (20, 100_000, FULL)
+SIZES_BUILT = (FULL,)
 ENTRIES_BUILT = 4_000
+OURS = "AllowList"
+BUILDS = {"": "AllowList(texts)", "/lines": "AllowList.from_lines(buffer)"}
+"""The end of the question's name, and who is asked."""
+
+
+class Heap(NamedTuple):
+    """Bytes while a list is built."""
+
+    given: int
+    result: int
+    peak: int
 
 
 class Mallinfo2(ctypes.Structure):
@@ -66,22 +96,68 @@ def measure(name: str, lines: bytes) -> int:
     return used // len(boxes)
 
 
+def measure_build(name: str, lines: bytes) -> Heap:
+    """Build one contestant's box in this process, and watch the heap meanwhile."""
+    contestant = _builder(name)
+    contestant.build(given(contestant, lines))  # whatever is made only once is made here
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    taken = given(contestant, lines)
+    with_input, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    box = contestant.build(taken)
+    _, peak = tracemalloc.get_traced_memory()
+    del taken
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    del box
+    return Heap(with_input - before, after - before, peak - with_input)
+
+
+def _builder(name: str) -> Contestant:
+    return next(contestant for contestant in contestants.BUILD if contestant.name == name)
+
+
 def measure_apart(name: str, texts: Sequence[str]) -> int:
-    """The same in a new process."""
+    """The bytes that stay, counted in a new process."""
+    (used,) = _apart("--stays", name, texts)
+    return used
+
+
+def measure_build_apart(name: str, texts: Sequence[str]) -> Heap:
+    """The bytes while building, counted in a new process."""
+    return Heap(*_apart("--build", name, texts))
+
+
+def _apart(what: str, name: str, texts: Sequence[str]) -> list[int]:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.memory", name],
+        [sys.executable, "-m", "benchmarks.memory", what, name],
         input="\n".join(texts).encode("ascii"),
         env=os.environ | {"PYTHONMALLOC": "malloc"},
         stdout=subprocess.PIPE,
         check=True,
     )
-    return int(done.stdout)
+    return [int(number) for number in done.stdout.split()]
 
 
-def results(sizes: Sequence[int] = SIZES, only: str = "") -> list[Result]:
-    """One result for each family and size, in the form of all the others."""
-    asked = [(family, size) for family in FAMILIES for size in sizes if only in f"memory/{family}/{label(size)}"]
-    return [_result(family, size) for family, size in asked if is_possible()]
+# --- in the form of all other results ----------------------------------------
+
+
+def results(sizes: Sequence[int] = SIZES, only: str = "") -> Iterator[Result]:
+    """One result for each family and size."""
+    if not is_possible():
+        return
+    for family in FAMILIES:
+        for size in SIZES:
+            if size in sizes and only in f"memory/{family}/{label(size)}":
+                yield _result(family, size)
+    for family in FAMILIES:
+        for end, name in BUILDS.items():
+            for size in SIZES_BUILT:
+                question = f"memory/build/{family}/{label(size)}{end}"
+                if size in sizes and only in question and _builder(name).is_possible:
+                    yield _build_result(question, name, family, size)
 
 
 def _result(family: Family, size: int) -> Result:
@@ -101,5 +177,26 @@ def _result(family: Family, size: int) -> Result:
     return Result(name, "bytes a list", len(texts), data.source(size), rounds=1, per_pass=1, rows=rows)
 
 
+def _build_result(question: str, name: str, family: Family, size: int) -> Result:
+    """The peak, with the result as its floor."""
+    texts = data.prefixes(family, size)
+    heap = measure_build_apart(name, texts)
+    counted = measure_apart(OURS, texts)
+    if abs(heap.result - counted) > counted / 20:
+        raise DisagreementError(f"{question}: {heap.result} bytes went through Python, {counted} are in use")
+    rows = [
+        Row("the input", "empty", Spread.of([heap.given]), None, None),
+        Row("the result", "floor", Spread.of([heap.result]), Spread.of([1.0]), None),
+        Row("above the input, at most", "ours", Spread.of([heap.peak]), Spread.of([heap.peak / heap.result]), None),
+    ]
+    return Result(question, "bytes", len(texts), data.source(size), rounds=1, per_pass=1, rows=rows)
+
+
+def main(what: str, name: str) -> None:
+    """The child: read a list, one text a line, and print what was counted."""
+    lines = sys.stdin.buffer.read()
+    print(*(measure_build(name, lines) if what == "--build" else [measure(name, lines)]))
+
+
 if __name__ == "__main__":
-    print(measure(sys.argv[1], sys.stdin.buffer.read()))
+    main(*sys.argv[1:])

@@ -21,21 +21,25 @@ libraries are known to differ; nothing else had to be left out.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from typing import Any, NamedTuple
+from functools import cache, cached_property, partial
+from typing import Any
 
 from benchmarks import contestants as who
 from benchmarks import data, ways
 from benchmarks.contestants import Contestant
-from benchmarks.data import FULL, Family, Pool
+from benchmarks.data import FULL, Family, Pool, Takes
 
 PASS = 4_096
 """Addresses in a pass: enough to drown the clock."""
-PASS_PACKED = 16_384
+PASSES: dict[Takes, int] = {"text": PASS, "packed": 16_384, "buffer": 262_144}
+"""By form.  A buffer is long because one call has fixed costs, and so has the read it is measured against."""
 PASS_SLOW = 64
 """Of those that take many microseconds for each."""
 POOL = 65_536
-"""Addresses in all.  Each pass takes the next part: no branch predictor learns them, and a large table is met cold."""
+"""Addresses in all.  Each pass takes the next part: no branch predictor learns them, and a large table is met cold.
+Where a buffer is asked, its one pass is the whole pool, which is as much as any predictor forgets."""
+SHARE_ASIDE = 0.4
+"""Of the time of others, for rows beside the main ones."""
 ENTRIES_BUILT = 4_000
 """Entries in a pass of building: a short list is built many times over."""
 CHECKED_SLOW = 1_024
@@ -80,20 +84,24 @@ class Question:
     size: int
     contestants: tuple[Contestant, ...]
     hits: int = 50
-    per_pass: int = PASS
     is_warm: bool = False
     unit: str = "address"
+    share: float = 1.0
+    """Of the time that other questions get."""
 
     def entries(self) -> list[str]:
         return list(data.prefixes(self.family, self.size))
 
     def present(self) -> list[Contestant]:
-        """Those that take lists of this length."""
+        """Those that take lists of this length, and are there at all."""
         length = self.size or len(self.entries())
-        return [contestant for contestant in self.contestants if contestant.largest >= length]
+        return [
+            contestant for contestant in self.contestants if contestant.largest >= length and contestant.is_possible
+        ]
 
     def prepare(self) -> list[Side]:
-        material = _material(self.family, self.size, self.hits)
+        pool = max(POOL, *(PASSES[contestant.way.takes] for contestant in self.contestants))
+        material = _material(self.family, self.size, self.hits, pool)
         referee = Referee(self.name, material.borders + material.asked)
         sides = []
         for contestant in self.present():
@@ -103,35 +111,48 @@ class Question:
         return sides
 
     def _side(self, contestant: Contestant, box: object, asked: list[str]) -> Side:
-        count = PASS_SLOW if contestant.is_slow else self.per_pass
+        count = PASS_SLOW if contestant.is_slow else PASSES[contestant.way.takes]
         fresh = partial(Pool(asked, count).take, contestant.way.takes)
         return Side(contestant, box, ways.own_copy(contestant.way.loop), fresh, count, self.is_warm)
 
 
-class Material(NamedTuple):
+@dataclass(frozen=True)
+class Material:
     """What is asked of one list, and what is asked of the set of exact texts that stands for it."""
 
-    asked: list[str]
-    borders: list[str]
-    members: list[str]
-    asked_exact: list[str]
+    family: Family
+    size: int
+    hits: int
+    pool: int
+
+    @cached_property
+    def asked(self) -> list[str]:
+        return data.addresses(data.prefixes(self.family, self.size), self.pool, self.hits)
+
+    @cached_property
+    def borders(self) -> list[str]:
+        return data.borders(data.prefixes(self.family, self.size), BORDERS)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        return _members(self.family, self.size)
+
+    @cached_property
+    def asked_exact(self) -> list[str]:
+        return data.addresses(self.members, self.pool, self.hits)
+
+
+_material = cache(Material)
 
 
 @cache
-def _material(family: Family, size: int, hits: int) -> Material:
-    entries = data.prefixes(family, size)
-    members = data.members(entries)
-    return Material(
-        data.addresses(entries, POOL, hits),
-        data.borders(entries, BORDERS),
-        members,
-        data.addresses(members, POOL, hits),
-    )
+def _members(family: Family, size: int) -> tuple[str, ...]:
+    return tuple(data.members(data.prefixes(family, size)))
 
 
 @dataclass(frozen=True)
 class BuildQuestion(Question):
-    """The list itself is what is made, over and over, from new texts.
+    """The list itself is what is made, over and over, from new texts or a new buffer of lines.
 
     Short lists are built warm: a process that builds one has memory at hand,
     where the first of thousands would wait for the kernel to bring pages.
@@ -144,17 +165,23 @@ class BuildQuestion(Question):
         entries = data.shuffled(self.entries()) if self.is_shuffled else self.entries()
         referee = Referee(self.name, data.borders(entries, BORDERS) + data.addresses(entries, PASS))
         copies = max(1, ENTRIES_BUILT // len(entries))
-        fresh = partial(_fresh_lists, "\n".join(entries).encode("ascii"), copies)
+        lines = "\n".join(entries).encode("ascii")
         sides = []
         for contestant in self.present():
-            referee.compare(contestant, contestant.build(list(entries)))
+            referee.compare(contestant, contestant.build(given(contestant, lines)))
+            fresh = partial(_fresh, contestant, lines, copies)
             loop = ways.own_copy(ways.build_each)
             sides.append(Side(contestant, contestant.build, loop, fresh, copies * len(entries), is_warm=copies > 1))
         return sides
 
 
-def _fresh_lists(lines: bytes, copies: int, _turn: int) -> list[list[str]]:
-    return [lines.decode("ascii").split("\n") for _ in range(copies)]
+def _fresh(contestant: Contestant, lines: bytes, copies: int, _turn: int) -> list[object]:
+    return [given(contestant, lines) for _ in range(copies)]
+
+
+def given(contestant: Contestant, lines: bytes) -> list[str] | bytes:
+    """New objects for one list, in the form that the contestant takes."""
+    return bytes(memoryview(lines)) if contestant.builds_from == "lines" else lines.decode("ascii").split("\n")
 
 
 class Referee:
@@ -194,15 +221,17 @@ def label(size: int) -> str:
 
 
 def lookups(sizes: Sequence[int] = SIZES) -> list[Question]:
-    """Is a text on the list?  Half hits, and at 1,000 prefixes also none and all; long lists cold and warm."""
+    """Is a text on the list?  Half hits, and beside it none and all; long lists cold and warm."""
     plain = [
         Question(f"lookup/text/{family}/{label(size)}", family, size, who.lookup(family))
         for family in FAMILIES
         for size in sizes
     ]
     hits = [
-        Question(f"lookup/text/{family}/1k/hits-{hits}", family, 1_000, who.lookup(family), hits)
-        for family in FAMILIES
+        Question(
+            f"{question.name}/hits-{hits}", question.family, question.size, who.LOOKUP_FEW, hits, share=SHARE_ASIDE
+        )
+        for question in plain
         for hits in (0, 100)
     ]
     return [*plain, *_warm(plain), *hits, Question("lookup/text/mixed/20", "mixed", 20, who.lookup("mixed"))]
@@ -213,14 +242,21 @@ def matches(sizes: Sequence[int] = (20, 1_000, FULL)) -> list[Question]:
     return _each("match/text", who.MATCH, sizes)
 
 
+def matches_many(sizes: Sequence[int] = (20, FULL)) -> list[Question]:
+    """Which prefixes, for many addresses at once?"""
+    return [*_each("match/many/text", who.MATCH_MANY, sizes), *_each("match/many/packed", who.MATCH_MANY_PACKED, sizes)]
+
+
 def batches(sizes: Sequence[int] = (20, FULL)) -> list[Question]:
-    """The same for many at once: texts, and packed addresses."""
-    packed = [
-        Question(f"batch/packed/{family}/{label(size)}", family, size, who.PACKED, per_pass=PASS_PACKED)
-        for family in FAMILIES
-        for size in sizes
+    """Is it on the list, for many at once: texts, and packed addresses.
+
+    "Drawn from the table", all hits and warm, is how others publish the packed one.
+    """
+    packed = _each("batch/packed", who.PACKED, sizes)
+    drawn = [
+        replace(question, name=f"{question.name}/hits-100", contestants=who.PACKED_FEW, hits=100) for question in packed
     ]
-    return [*_each("batch/text", who.BATCH, sizes), *packed, *_warm(packed)]
+    return [*_each("batch/text", who.BATCH, sizes), *packed, *_warm(packed), *_warm(drawn)]
 
 
 def parses() -> list[Question]:
@@ -249,7 +285,7 @@ def inserts(sizes: Sequence[int] = (1_000, 100_000, FULL)) -> list[Question]:
 
 def everything(sizes: Sequence[int] = SIZES) -> list[Question]:
     """Every question, on the given sizes of those it is asked on."""
-    asked = [lookups(), matches(), batches(), builds(), inserts(), parses()]
+    asked = [lookups(), matches(), matches_many(), batches(), builds(), inserts(), parses()]
     return [question for group in asked for question in group if question.size in sizes]
 
 

@@ -1,39 +1,52 @@
-"""From a committed JSON to the tables in the documents: no published number is typed by hand.
+"""From a committed JSON to the tables and pictures in the documents: no published number is typed by hand.
 
     python -m benchmarks.report [--json PATH] [--into FILE] [--short]
 
 What stands between `<!-- table: begin -->` and `<!-- table: end -->` in FILE is
 replaced.  Without `--into`, README.md gets the short table and
-docs/performance.md all of them.  Without `--json`, the newest whole run in
-`benchmarks/results/` is taken.
+docs/performance.md all of them, and the pictures of `plots.py` are drawn into
+docs/.  Without `--json`, the newest whole run in `benchmarks/results/` is taken.
 
 One table a topic, one line a question, one column a contestant: the median,
 and in brackets its ratio to the floor of the same run.  The first of ours shows
-the 5-95 % spread of that ratio, too.
+the 5-95 % spread of that ratio, too.  Packed addresses are shown a second time
+as others publish them: millions a second, and the share of what reading alone
+would reach.
 """
 
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from statistics import median
 
+from benchmarks.contestants import EMPTY, READ
+from benchmarks.plots import Picture, draw
+from benchmarks.reasons import reason_for
 from benchmarks.results import Result, Row, Run, load, number_text, ratio_text
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+DOCS = ROOT / "docs"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 
 TOPICS = {
-    "lookup": "Is this text on the list?",
-    "check": "May this address use this key?",
-    "match": "Which prefix, the most specific one?",
-    "batch/text": "A list of texts at once, the answers kept",
-    "batch/packed": "Packed addresses: one buffer, or one by one",
-    "build": "From a list of text to a list that can be asked",
-    "trie/insert": "Prefix after prefix, into something that can be changed",
-    "parse": "From text to a packed address",
-    "memory": "Memory",
+    "lookup/*": "Is this text on the list?",
+    "lookup/*/hits-*": "The same, when none or all of the addresses are on the list",
+    "check/*": "May this address use this key?",
+    "match/*": "Which prefix, the most specific one?",
+    "match/many/text/*": "Which prefixes, for a list of texts at once",
+    "match/many/packed/*": "Which prefixes, for packed addresses",
+    "batch/text/*": "A list of texts at once, the answers kept",
+    "batch/packed/*": "Packed addresses: one buffer, or one by one",
+    "build/*": "From a list of text to a list that can be asked",
+    "trie/insert/*": "Prefix after prefix, into something that can be changed",
+    "parse/*": "From text to a packed address",
+    "memory/*": "Memory",
+    "memory/build/*": "Memory while a list is built",
 }
+"""In the order of the document; a question belongs to the last that fits its name."""
 SHORT_COLUMNS = ("text in frozenset", "ip in allow", "pytricia", "ipaddress, a scan")
 
 
@@ -43,8 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.into:
         fill(options.into, short(run) if options.short else full(run))
         return 0
-    fill(ROOT / "README.md", short(run))
-    fill(ROOT / "docs" / "performance.md", full(run))
+    pictures = draw(run, DOCS)
+    fill(ROOT / "README.md", [*short(run), "", *_shown(pictures, ROOT)])
+    fill(DOCS / "performance.md", [*_shown(pictures, DOCS), *full(run)])
     return 0
 
 
@@ -77,18 +91,30 @@ def fill(path: Path, lines: Iterable[str]) -> None:
 
 def full(run: Run) -> Iterator[str]:
     """Every topic that the run has."""
-    for prefix, title in TOPICS.items():
-        results = [result for result in run.results if result.name.startswith(f"{prefix}/")]
+    for pattern, title in TOPICS.items():
+        results = [result for result in run.results if _topic(result) == pattern]
         if results:
             yield from ("", f"### {title}", "", f"{_units(results)}.", "")
             yield from _table(results, _columns(results))
+            yield from _rates(results)
+            yield from _method_cost(results)
     yield from ("", *_losses(run), "", *_facts(run))
 
 
 def short(run: Run) -> Iterator[str]:
     """The lookups, ours beside the floor, pytricia and the standard library."""
-    results = [result for result in run.results if result.name.startswith("lookup/") and "hits" not in result.name]
+    results = [result for result in run.results if _topic(result) == "lookup/*"]
     yield from ("", f"{_units(results)}.", "", *_table(results, SHORT_COLUMNS), "", _origin(run))
+
+
+def _topic(result: Result) -> str:
+    return [pattern for pattern in TOPICS if fnmatchcase(result.name, pattern)][-1]
+
+
+def _shown(pictures: Iterable[Picture], folder: Path) -> Iterator[str]:
+    for picture in pictures:
+        yield f"![{picture.alt}]({picture.path.relative_to(folder).as_posix()})"
+        yield ""
 
 
 def _units(results: Sequence[Result]) -> str:
@@ -129,8 +155,41 @@ def _line(cells: Iterable[str]) -> str:
 # --- what stands under them --------------------------------------------------
 
 
+def _rates(results: Sequence[Result]) -> Iterator[str]:
+    """Where the floor is a read of the buffer: how many a second, and how near that is to the read."""
+    rows = [{row.name: row for row in result.rows if row.role in ("ours", "floor")} for result in results]
+    if any(READ.name not in by_name for by_name in rows):
+        return
+    names = list(dict.fromkeys(name for by_name in rows for name in by_name))
+    yield from ("", "Millions of addresses a second, and in brackets the share of the read.", "")
+    yield from (_line(["", *names]), _line(["---", *("---:" for _ in names)]))
+    for result, by_name in zip(results, rows, strict=True):
+        yield _line([f"`{result.name}`", *(_rate(by_name.get(name)) for name in names)])
+
+
+def _rate(row: Row | None) -> str:
+    if row is None:
+        return ""
+    millions = f"{1_000 / row.value.median:,.1f}"
+    return millions if row.role == "floor" or row.to_floor is None else f"{millions} ({1 / row.to_floor.median:.2%})"
+
+
+def _method_cost(results: Sequence[Result]) -> Iterator[str]:
+    """`ip in allow` is a slot, `allow.contains(ip)` a call: how much dearer is that?"""
+    rows = [{row.name: row.value.median for row in result.rows} for result in results]
+    more = sorted(row["allow.contains(ip)"] - row["ip in allow"] for row in rows if "allow.contains(ip)" in row)
+    if more:
+        middle = f"{median(more):.1f} ns more than `ip in allow`"
+        yield ""
+        yield f"The bound method `allow.contains(ip)` costs {middle} ({more[0]:.1f} to {more[-1]:.1f} over these rows)."
+
+
 def _losses(run: Run) -> Iterator[str]:
-    lost = [f"- `{result.name}`: {row.name}" for result in run.results for row in result.losses()]
+    lost = [
+        f"- `{result.name}`: {row.name}; {reason_for(result.name, row.name)}"
+        for result in run.results
+        for row in result.losses()
+    ]
     yield "### Where somebody else does better"
     yield ""
     yield from lost or ["Nowhere in this run."]
@@ -142,6 +201,20 @@ def _facts(run: Run) -> Iterator[str]:
     yield ""
     yield f"- full table: {'a real one' if real else 'generated, with the lengths and the nesting of a real one'}"
     yield from (f"- {key}: {value}" for key, value in run.facts.items())
+    yield from _weather(run)
+
+
+def _weather(run: Run) -> Iterator[str]:
+    """The empty loop is the same code in each question: what it varies by is the machine."""
+    loops = [
+        row.value.median
+        for result in run.results
+        for row in result.rows
+        if row.name == EMPTY.name and not result.name.startswith("check/")
+    ]
+    if loops:
+        reach = f"in one question {min(loops):.1f}, in another {max(loops):.1f}"
+        yield f"- weather: the empty loop took {median(loops):.1f} ns, {reach}"
 
 
 def _origin(run: Run) -> str:

@@ -113,12 +113,12 @@ def table(result: Result) -> Iterator[str]:
 def _passes(result: Result) -> str:
     if result.rounds == 1:
         return "counted once"
-    return f"{result.rounds} rounds of {result.per_pass:,}"
+    return f"{result.rounds} rounds of up to {result.per_pass:,}"
 
 
 def _line(mark: str, name: str, cells: Sequence[str]) -> str:
-    widths = (13, 13, 13, 10, 14, 10)
-    return f"{mark:<2}{name:<24}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+    widths = (12, 12, 12, 9, 13, 9)
+    return f"{mark:<2}{name:<29}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
 
 
 def _value_cells(value: Spread) -> list[str]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from socket import inet_pton
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.data import Takes, pack
 
@@ -100,9 +100,14 @@ def _bisected_packed(box: Borders, items: Sequence[bytes]) -> list[bool]:
     return [bisect_right(box[1], packed) % 2 == 1 for packed in items]
 
 
-def say(loop: Loop, meaning: Callable[[Any], object]) -> Way:
+def say(loop: Loop, meaning: Callable[[Any], object], takes: Takes = "text") -> Way:
     """A way whose loop calls the box, and whose answers are compared by their meaning."""
-    return Way(loop, lambda ask, items: [meaning(ask(item)) for item in items])
+    return Way(loop, lambda ask, items: [meaning(ask(item)) for item in items], takes)
+
+
+def say_radix(loop: Loop, meaning: Callable[[Any], object]) -> Way:
+    """The same for py-radix, which wants to be told that an address is packed."""
+    return Way(loop, lambda find, items: [meaning(find(packed=item)) for item in items], takes="packed")
 
 
 NOTHING = Way(ask_nothing)
@@ -111,7 +116,7 @@ CALL = say(ask_call, found)
 BISECT = Way(ask_bisect, _bisected)
 PACKED_IN = Way(ask_in, IN.answers, takes="packed")
 PACKED_BISECT = Way(ask_bisect_packed, _bisected_packed, takes="packed")
-PACKED_RADIX = Way(ask_radix_packed, lambda find, items: [found(find(packed=item)) for item in items], takes="packed")
+PACKED_RADIX = say_radix(ask_radix_packed, found)
 
 
 # --- many at once, the answers kept ------------------------------------------
@@ -125,20 +130,41 @@ def list_call(ask: Ask, items: Iterable[object]) -> list[object]:
     return [ask(item) for item in items]
 
 
+def list_radix_packed(find: Callable[..., object], items: Iterable[bytes]) -> list[object]:
+    return [find(packed=packed) for packed in items]
+
+
 def call_once(ask: Ask, items: object) -> object:
     return ask(items)
+
+
+class Indexed(NamedTuple):
+    """A box that answers with the index of an entry, or -1, and the texts that the indexes stand for."""
+
+    ask: Callable[[Any], Iterable[int]]
+    texts: Sequence[str]
+
+
+def index_once(box: Indexed, items: object) -> object:
+    return box.ask(items)
+
+
+def _indexed(box: Indexed, items: Any) -> list[str | None]:
+    return [None if index < 0 else box.texts[index] for index in box.ask(items)]
 
 
 LIST_IN = Way(list_in, IN.answers)
 LIST_CALL = Way(list_call, CALL.answers)
 ONCE = Way(call_once, lambda ask, items: [bool(answer) for answer in ask(items)])
-BUFFER_COPIED = Way(call_once, takes="buffer")
+BUFFER_READ = Way(call_once, takes="buffer")
 BUFFER_ONCE = Way(call_once, ONCE.answers, takes="buffer")
+INDEX_ONCE = Way(index_once, _indexed)
+BUFFER_INDEX_ONCE = Way(index_once, _indexed, takes="buffer")
 
 
 # --- building ----------------------------------------------------------------
 
 
-def build_each(build: Ask, items: Iterable[list[str]]) -> list[object]:
+def build_each(build: Ask, items: Iterable[object]) -> list[object]:
     """All that was built is kept, so that taking it down is not timed."""
-    return [build(texts) for texts in items]
+    return [build(given) for given in items]

@@ -2,6 +2,24 @@
 """What other rooms of the core may use of the address room; the essay is in address.pyx."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from cpython.unicode cimport PyUnicode_CheckExact
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+cdef extern from "text_avx512.h" nogil:
+    enum: ROOM_BEFORE
+    int parse_text(int vectors, const uint8_t *text, Py_ssize_t length, uint32_t *value, uint64_t *upper,
+                   uint64_t *lower)
+
+cdef extern from *:
+    """
+    static int vectors_here = -1;       /* asked once in each extension, at import */
+    #define VECTORS_HERE (vectors_here >= 0 ? vectors_here : (vectors_here = widest_vectors()))
+    """
+    int VECTORS_HERE
 
 
 cdef enum Status:
@@ -30,7 +48,6 @@ cdef enum Status:
 cdef struct Key:
     uint64_t upper      # bits 0 to 63, bit 0 is the most significant
     uint64_t lower      # bits 64 to 127
-    uint32_t index      # position in the list it came from; no part of its value
     uint8_t family      # 4 or 6
     uint8_t length      # how many bits count: 0 to 32, or 0 to 128
 
@@ -63,9 +80,29 @@ cdef inline void fold_mapped(Key *key) noexcept nogil:
         set_ipv4(key, <uint32_t>key.lower)
 
 
-cdef bint find_text(object value, Text *text) noexcept
+cdef inline bint find_text(object value, Text *text) noexcept:
+    """Point at the characters of an exact, ASCII `str`; they live as long as it does, with its header before them."""
+    if not (PyUnicode_CheckExact(value) and PyUnicode_IS_COMPACT_ASCII(value)):
+        return False
+    text.start = <const uint8_t *>PyUnicode_DATA(value)
+    text.length = PyUnicode_GET_LENGTH(value)
+    return True
+
+
+cdef inline bint parse_common(const Text *text, Key *key) noexcept nogil:
+    """Parse the common texts of both families, a mapped one not among them; ROOM_BEFORE bytes stand before the text."""
+    cdef uint32_t value
+    cdef int family = parse_text(VECTORS_HERE, text.start, text.length, &value, &key.upper, &key.lower)
+    if family == 4:
+        set_ipv4(key, value)
+        return True
+    key.family = 6
+    key.length = 128
+    return family == 6 and not is_mapped(key)
+
+
 cdef object base_text(object value)
-cdef Status parse_unfolded(const uint8_t *text, Py_ssize_t length, Key *key, Py_ssize_t *position) noexcept nogil
+cdef Status parse_unfolded(const Text *text, Key *key, Py_ssize_t *position) noexcept nogil
 cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept nogil
 cdef int take_address(object value, Key *key, Py_ssize_t *position) except -1
 cdef int take_object(object value, Key *key, Py_ssize_t *position) except -1

@@ -1,7 +1,8 @@
-/* The two bit operations that Cython cannot say: how many zeros stand at an end of a word.
+/* The bit operations that Cython cannot say: zeros at an end of a word, its bytes the other way round, numbers
+ * out of bytes.
  *
- * Leaves: integers in, integers out.  A word of 0 has no answer, so callers pass
- * at least one set bit (asserted in debug builds).  Each compiler's own
+ * Leaves: integers in, integers out.  A word of 0 has no count of zeros, so callers
+ * pass at least one set bit (asserted in debug builds).  Each compiler's own
  * instruction where there is one, a loop elsewhere; tests compare both.
  */
 #ifndef CIDRMATCH_BITS_H
@@ -42,6 +43,35 @@ static inline int trailing_zeros(uint64_t word) {
 #else
     return portable_trailing_zeros(word);
 #endif
+}
+
+static inline uint64_t portable_swap64(uint64_t word) {
+    uint64_t swapped = 0;
+    for (int i = 0; i < 8; i++) {
+        swapped = swapped << 8 | (word >> (8 * i) & 0xff);
+    }
+    return swapped;
+}
+
+static inline uint64_t swap64(uint64_t word) {
+#if defined(__GNUC__)
+    return __builtin_bswap64(word);
+#else
+    return portable_swap64(word);
+#endif
+}
+
+static inline uint32_t swap32(uint32_t word) {
+    return (uint32_t)(swap64(word) >> 32);
+}
+
+/* Numbers in network order, at any address. */
+static inline uint32_t load_network32(const uint8_t *packed) {
+    return (uint32_t)packed[0] << 24 | (uint32_t)packed[1] << 16 | (uint32_t)packed[2] << 8 | packed[3];
+}
+
+static inline uint64_t load_network64(const uint8_t *packed) {
+    return (uint64_t)load_network32(packed) << 32 | load_network32(packed + 4);
 }
 
 #endif

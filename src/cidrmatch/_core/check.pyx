@@ -36,7 +36,7 @@ from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact
 from libc.math cimport INFINITY, NAN, isfinite
 
 from cidrmatch._core.address cimport Key, OK, base_text, take_address, write_address
-from cidrmatch._core.table cimport AllowList, Table, contains
+from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
 from .reasons import Reason, State
 
@@ -173,7 +173,11 @@ cdef Verdict judge_level(View view, tuple level, Client *client) except *:
 cdef int length_of_match(AllowList allow, const Key *address) noexcept nogil:
     """The length of the longest match, or -1."""
     cdef Py_ssize_t at = allow.find_entry(address)
-    return -1 if at < 0 else allow.entries.keys[at].length
+    cdef Key entry
+    if at < 0:
+        return -1
+    allow.key_at(at, &entry)
+    return entry.length
 
 
 @cython.final
@@ -337,12 +341,16 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
     cdef Py_ssize_t position
     cdef Verdict verdict
     cdef tuple level
+    cdef int answer
     client.is_known = False
     client.now = NAN
     if rule is None:
         return UNKNOWN_KEY
     # 0. the common case, in as few steps through memory as can be
     if rule.is_simple and view.is_enforced:
+        answer = ask_common(&rule.table, address)
+        if answer != NOT_COMMON:
+            return MATCHED if answer else NOT_LISTED
         client.is_known = take_address(address, &client.address, &position) == OK
         if not client.is_known:
             return CLIENT_IP_UNKNOWN
@@ -497,21 +505,28 @@ cdef class Decision:
     @property
     def address(self):
         """The evaluated address in canonical text (B28), or None when it was unknown or no address."""
-        cdef Client client = self.client
+        cdef Client client
+        self.find_client(&client)
+        return text_of(&client)
+
+    cdef int find_client(self, Client *client) except -1:
+        """The client that was judged.  The common case judges a text without keeping the address, so it is read again."""
         cdef Py_ssize_t position
+        client[0] = self.client
         if not client.is_known:
             client.is_known = take_address(self.given, &client.address, &position) == OK
-        return text_of(&client)
+        return 0
 
     cdef object deciding(self):
         """The entry that decided, with the name of its list; or None."""
-        cdef Client client = self.client
+        cdef Client client
         cdef FrozenList frozen
         cdef Span span
         cdef AllowList side
         best, best_name = None, None
         if self.verdict != MATCHED and self.verdict != DENIED_BY_ENTRY:
             return None, None
+        self.find_client(&client)
         for frozen in self.deciding_level(&client):
             span = frozen.span_at(self.view, &client)
             side = span.allow if self.verdict == MATCHED else span.deny

@@ -39,7 +39,7 @@ from libc.stdint cimport SIZE_MAX, UINT32_MAX, uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key
 from cidrmatch._core.prefix cimport (
-    KeyArray, Range, RangeArray, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of, read_prefix, split,
+    PrefixArray, Range, RangeArray, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of, read_prefix, split,
     upper_mask,
 )
 
@@ -165,7 +165,6 @@ cdef class Trie:
         cdef Key key
         key.upper = self.nodes[at].upper
         key.lower = self.nodes[at].lower
-        key.index = 0
         key.family = family
         key.length = self.nodes[at].length
         return key
@@ -426,10 +425,9 @@ cdef class Trie:
         return left
 
     cdef RangeArray merged(self):
-        cdef KeyArray array = KeyArray()
+        cdef PrefixArray array = PrefixArray()
         cdef Walk walk = Walk(self)
         cdef Key key
-        array.reserve(self.count)
         while walk.step() != NONE:
             key = self.key_of(walk.at, walk.family)
             array.push(&key)

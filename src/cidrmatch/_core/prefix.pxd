@@ -1,7 +1,7 @@
 # cython: language_level=3
 """What other rooms of the core may use of the prefix room; the essay is in prefix.pyx."""
 
-from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key
 
@@ -64,15 +64,38 @@ cdef class Entry:
     cdef readonly object condition
 
 
-cdef class KeyArray:
-    cdef Key *keys
-    cdef Py_ssize_t size
-    cdef Py_ssize_t capacity
+cdef struct Wide:
+    uint64_t upper
+    uint64_t lower
+    uint64_t length
 
-    cdef int reserve(self, Py_ssize_t capacity) except -1
+
+cdef enum:
+    LENGTH_BITS = 6         # of a narrow prefix: its first address, then its length
+
+
+cdef inline void widen(uint64_t narrow, Key *key) noexcept nogil:
+    """An IPv4 prefix out of its one word."""
+    key.upper = narrow >> LENGTH_BITS << 32
+    key.lower = 0
+    key.family = 4
+    key.length = <uint8_t>(narrow & ((1 << LENGTH_BITS) - 1))
+
+
+cdef class PrefixArray:
+    cdef uint64_t *narrow
+    cdef Py_ssize_t narrow_size
+    cdef Py_ssize_t narrow_room
+    cdef Wide *wide
+    cdef Py_ssize_t wide_size
+    cdef Py_ssize_t wide_room
+
+    cdef int reserve_narrow(self, Py_ssize_t room) except -1
+    cdef int reserve_wide(self, Py_ssize_t room) except -1
     cdef int push(self, const Key *key) except -1
-    cdef void sort(self) noexcept nogil
-    cdef void trim(self) noexcept
+    cdef bint add_common(self, object text) except -1
+    cdef int add_lines(self, const uint8_t[::1] lines) except -1
+    cdef int sort(self) except -1
 
 
 cdef class RangeArray:
@@ -84,6 +107,6 @@ cdef Prefix new_prefix(const Key *key)
 cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t index=*) except -1
 cpdef int check_is_list(object entries, str noun=*) except -1
 cdef list prefixes_of(RangeArray merged)
-cdef RangeArray merge(KeyArray array)
+cdef RangeArray merge(PrefixArray array)
 cdef int split(const Range *range, list prefixes) except -1
 cdef Range range_of(const Key *key) noexcept nogil

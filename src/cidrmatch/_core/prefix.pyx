@@ -25,16 +25,16 @@ Source: RFC 4632 section 3.1 (CIDR notation), RFC 4291 section 2.3.
 
 cimport cython
 from cpython.bytes cimport PyBytes_Check
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport INT32_MAX, SIZE_MAX, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
-from libc.string cimport memchr
+from libc.string cimport memchr, memcpy, memset
 
 from cidrmatch._core.address cimport (
     HOST_BITS, LENGTH_LEADING_ZERO, LENGTH_MISSING, LENGTH_NOT_A_NUMBER, LENGTH_TOO_LARGE, NETMASK, OK, WRONG_TYPE,
-    Key, Status, Text, base_text, find_text, is_mapped, pack, parse_unfolded, set_ipv4, take_object, width,
+    ROOM_BEFORE, Key, Status, Text, base_text, find_text, is_mapped, pack, parse_common, parse_unfolded, set_ipv4, take_object, width,
     write_address,
 )
 
@@ -86,7 +86,8 @@ cdef Status parse_prefix_text(const uint8_t *text, Py_ssize_t length, Key *key, 
     cdef const uint8_t *slash = <const uint8_t *>memchr(text, c'/', <size_t>length) if length > 0 else NULL
     cdef Py_ssize_t address_length = length if slash is NULL else slash - text
     cdef uint8_t prefix_length = 0
-    cdef Status status = parse_unfolded(text, address_length, key, position)
+    cdef Text address = Text(text, address_length)
+    cdef Status status = parse_unfolded(&address, key, position)
     if status == OK and slash is not NULL:
         status = parse_length(slash + 1, length - address_length - 1, key.length, &prefix_length, position)
         if status == OK:
@@ -94,6 +95,28 @@ cdef Status parse_prefix_text(const uint8_t *text, Py_ssize_t length, Key *key, 
         else:
             position[0] += address_length + 1
     return status
+
+
+cdef Py_ssize_t find_slash(const Text *text) noexcept nogil:
+    """Where the slash is, among the last characters; or the end, and then there is none."""
+    cdef Py_ssize_t i
+    for i in range(2, min(4, text.length) + 1):
+        if text.start[text.length - i] == c'/':
+            return text.length - i
+    return text.length
+
+
+cdef bint parse_common_prefix(const Text *text, Key *key) noexcept nogil:
+    """Parse the common texts of a prefix without host bits, or give up; ROOM_BEFORE bytes stand before the text."""
+    cdef Text address = Text(text.start, find_slash(text))
+    cdef Py_ssize_t position
+    if not parse_common(&address, key):
+        return False
+    if address.length < text.length:
+        if parse_length(text.start + address.length + 1, text.length - address.length - 1, key.length, &key.length,
+                        &position) != OK:
+            return False
+    return not has_host_bits(key)
 
 
 cdef void fold_mapped_prefix(Key *key) noexcept nogil:
@@ -123,6 +146,8 @@ cdef int take_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t *po
         return OK
     # 1. the bits
     if find_text(value, &text):
+        if parse_common_prefix(&text, key):
+            return OK
         status = parse_prefix_text(text.start, text.length, key, position)
     elif PyUnicode_Check(value) and find_text(base_text(value), &text):
         return take_prefix(base_text(value), mask_host_bits, key, position)
@@ -242,7 +267,6 @@ cdef class Prefix:
     def __cinit__(self, prefix, /):
         if prefix is not BLANK:
             read_prefix(prefix, False, &self.key)
-            self.key.index = 0
 
     @property
     def packed(self):
@@ -317,7 +341,6 @@ cdef object BLANK = object()    # asks Prefix() for a body to fill in; nobody ou
 cdef Prefix new_prefix(const Key *key):
     cdef Prefix prefix = Prefix.__new__(Prefix, BLANK)
     prefix.key = key[0]
-    prefix.key.index = 0
     return prefix
 
 
@@ -372,67 +395,243 @@ cdef class Entry:
 
 # -- Arrays of prefixes and of ranges -----------------------------------------
 
-cdef int compare_for_sort(const void *a, const void *b) noexcept nogil:
-    """Canonical order; equal prefixes stay in the order of the input."""
-    cdef int order = compare_keys(<const Key *>a, <const Key *>b)
-    if order != 0:
-        return order
-    return -1 if (<const Key *>a).index < (<const Key *>b).index else 1
+cdef enum:
+    FEW = 64                # so few are sorted by insertion
+    DIGIT_BITS = 10         # four digits are a narrow prefix; 4,096 counters lie in L1
+    DIGITS = 4
 
 
-cdef class KeyArray:
-    """A growing array of keys; what sorts, merges and freezes works on it."""
+cdef class PrefixArray:
+    """A growing array of prefixes; what sorts, merges and freezes works on it.
+
+    Most lists are IPv4, so such a prefix is one word, and sorting sorts words:
+
+        narrow   [ 203.0.113.0 | 24 ]       32 bits and 6
+        wide     [ upper | lower | length ]
+    """
 
     def __cinit__(self):
-        self.keys = NULL
-        self.size = 0
-        self.capacity = 0
+        self.narrow = NULL
+        self.wide = NULL
 
     def __dealloc__(self):
-        PyMem_RawFree(self.keys)
+        PyMem_RawFree(self.narrow)
+        PyMem_RawFree(self.wide)
 
-    cdef int reserve(self, Py_ssize_t capacity) except -1:
-        """Make room for `capacity` keys in all, or raise MemoryError and change nothing."""
-        cdef void *grown
-        if capacity <= self.capacity:
-            return 0
-        # A table names entries by int32_t.
-        if <size_t>capacity > INT32_MAX or <size_t>capacity > SIZE_MAX // sizeof(Key):
-            raise MemoryError("a list has at most 2**31 - 1 entries")
-        grown = PyMem_RawRealloc(self.keys, <size_t>capacity * sizeof(Key))
-        if grown is NULL:
-            raise MemoryError()
-        self.keys = <Key *>grown
-        self.capacity = capacity
+    cdef int reserve_narrow(self, Py_ssize_t room) except -1:
+        """Make room for so many in all, or raise MemoryError and change nothing."""
+        if room > self.narrow_room:
+            self.narrow = <uint64_t *>resized(self.narrow, room, sizeof(uint64_t))
+            self.narrow_room = room
+        return 0
+
+    cdef int reserve_wide(self, Py_ssize_t room) except -1:
+        if room > self.wide_room:
+            self.wide = <Wide *>resized(self.wide, room, sizeof(Wide))
+            self.wide_room = room
         return 0
 
     cdef int push(self, const Key *key) except -1:
-        if self.size == self.capacity:
-            self.reserve(max(8, self.capacity * 2))
-        self.keys[self.size] = key[0]
-        self.keys[self.size].index = <uint32_t>self.size
-        self.size += 1
+        if key.family == 4:
+            if self.narrow_size == self.narrow_room:
+                self.reserve_narrow(max(8, self.narrow_room * 2))
+            self.narrow[self.narrow_size] = key.upper >> 32 << LENGTH_BITS | key.length
+            self.narrow_size += 1
+            return 0
+        if self.wide_size == self.wide_room:
+            self.reserve_wide(max(8, self.wide_room * 2))
+        self.wide[self.wide_size].upper = key.upper
+        self.wide[self.wide_size].lower = key.lower
+        self.wide[self.wide_size].length = key.length
+        self.wide_size += 1
         return 0
 
-    cdef void sort(self) noexcept nogil:
-        """Sort into canonical order and drop all but the first of equal prefixes."""
-        cdef Py_ssize_t i, kept = 0
-        if self.size > 1:
-            qsort(self.keys, <size_t>self.size, sizeof(Key), compare_for_sort)
-        for i in range(self.size):
-            if kept == 0 or compare_keys(&self.keys[kept - 1], &self.keys[i]) != 0:
-                self.keys[kept] = self.keys[i]
-                kept += 1
-        self.size = kept
+    cdef bint add_common(self, object text) except -1:
+        """Add a prefix in a common text, or tell that it is none."""
+        cdef Text found
+        cdef Key key
+        if not (find_text(text, &found) and parse_common_prefix(&found, &key)):
+            return False
+        self.push(&key)
+        return True
 
-    cdef void trim(self) noexcept:
-        """Give back the room behind the last key."""
-        cdef void *smaller
-        if 0 < self.size < self.capacity:
-            smaller = PyMem_RawRealloc(self.keys, <size_t>self.size * sizeof(Key))
-            if smaller is not NULL:
-                self.keys = <Key *>smaller
-                self.capacity = self.size
+    cdef int add_lines(self, const uint8_t[::1] lines) except -1:
+        """Add a prefix a line; an empty line says nothing."""
+        cdef Py_ssize_t begin = 0, size = lines.shape[0], number = 0
+        cdef const uint8_t *end
+        cdef Text line
+        cdef Key key
+        while begin < size:
+            line.start = &lines[begin]
+            end = <const uint8_t *>memchr(line.start, c'\n', <size_t>(size - begin))
+            line.length = size - begin if end is NULL else end - line.start
+            if line.length > 0:
+                # The first lines have no room before them: they take the careful way.
+                if begin < ROOM_BEFORE or not parse_common_prefix(&line, &key):
+                    read_prefix(line.start[:line.length].decode("latin-1"), False, &key, number)
+                self.push(&key)
+            begin += line.length + 1
+            number += 1
+        return 0
+
+    cdef int sort(self) except -1:
+        """Sort into canonical order and drop repetitions."""
+        cdef void *spare
+        if not is_sorted_narrow(self.narrow, self.narrow_size):
+            spare = resized(NULL, self.narrow_size, sizeof(uint64_t))
+            with nogil:
+                sort_narrow(self.narrow, self.narrow_size, <uint64_t *>spare)
+            PyMem_RawFree(spare)
+        if not is_sorted_wide(self.wide, self.wide_size):
+            spare = resized(NULL, self.wide_size, sizeof(Wide))
+            with nogil:
+                sort_wide(self.wide, self.wide_size, <Wide *>spare)
+            PyMem_RawFree(spare)
+        self.narrow_size = drop_repeated_narrow(self.narrow, self.narrow_size)
+        self.wide_size = drop_repeated_wide(self.wide, self.wide_size)
+        return 0
+
+
+cdef void *resized(void *memory, Py_ssize_t count, size_t size) except NULL:
+    """Give `count` items of room, what is there kept; on failure `memory` is as it was."""
+    # A table names entries by int32_t; so many of our items never overflow a size on 64 bits, and 32 bits are checked.
+    if <size_t>count > INT32_MAX or <size_t>count > SIZE_MAX // size:
+        raise MemoryError("a list has at most 2**31 - 1 entries")
+    memory = PyMem_RawRealloc(memory, <size_t>count * size)
+    if memory is NULL:
+        raise MemoryError()
+    return memory
+
+
+cdef bint is_sorted_narrow(const uint64_t *keys, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(1, size):
+        if keys[i - 1] > keys[i]:
+            return False
+    return True
+
+
+cdef void sort_narrow(uint64_t *keys, Py_ssize_t size, uint64_t *spare) noexcept nogil:
+    """Sort by counting digits, the last digit first: four passes, whatever the order was.
+
+    A comparison sort asks twenty times where a million prefixes belong, and
+    guesses wrong ten times.
+    """
+    cdef uint32_t[DIGITS][1 << DIGIT_BITS] counts
+    cdef Py_ssize_t i, k
+    cdef int digit, shift
+    cdef uint32_t at, count
+    if size <= FEW:
+        insert_narrow(keys, size)
+        return
+    # 1. how often does each digit have each value?
+    memset(counts, 0, sizeof(counts))
+    for i in range(size):
+        for digit in range(DIGITS):
+            counts[digit][keys[i] >> (DIGIT_BITS * digit) & ((1 << DIGIT_BITS) - 1)] += 1
+    # 2. so each value begins behind the smaller ones; four passes end in the array where they began
+    for digit in range(DIGITS):
+        at = 0
+        for k in range(1 << DIGIT_BITS):
+            count = counts[digit][k]
+            counts[digit][k] = at
+            at += count
+        shift = DIGIT_BITS * digit
+        for i in range(size):
+            k = keys[i] >> shift & ((1 << DIGIT_BITS) - 1)
+            spare[counts[digit][k]] = keys[i]
+            counts[digit][k] += 1
+        keys, spare = spare, keys
+
+
+cdef void insert_narrow(uint64_t *keys, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i, k
+    cdef uint64_t key
+    for i in range(1, size):
+        key = keys[i]
+        k = i
+        while k > 0 and keys[k - 1] > key:
+            keys[k] = keys[k - 1]
+            k -= 1
+        keys[k] = key
+
+
+cdef Py_ssize_t drop_repeated_narrow(uint64_t *keys, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i, kept = 0
+    for i in range(size):
+        if kept == 0 or keys[kept - 1] != keys[i]:
+            keys[kept] = keys[i]
+            kept += 1
+    return kept
+
+
+cdef int compare_wide(const void *first, const void *second) noexcept nogil:
+    """Canonical order, as in `compare_keys`."""
+    cdef const Wide *a = <const Wide *>first
+    cdef const Wide *b = <const Wide *>second
+    if a.upper != b.upper:
+        return -1 if a.upper < b.upper else 1
+    if a.lower != b.lower:
+        return -1 if a.lower < b.lower else 1
+    return <int>a.length - <int>b.length
+
+
+cdef bint is_sorted_wide(const Wide *keys, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(1, size):
+        if compare_wide(&keys[i - 1], &keys[i]) > 0:
+            return False
+    return True
+
+
+cdef void sort_wide(Wide *keys, Py_ssize_t size, Wide *spare) noexcept nogil:
+    """Sort by the digits of the upper words, then compare where these are equal: mostly, few are."""
+    cdef size_t[256] counts
+    cdef Wide *home = keys
+    cdef Py_ssize_t i, begin
+    cdef size_t at, count
+    cdef uint64_t differing = 0
+    cdef int shift, k
+    if size <= FEW:
+        qsort(keys, <size_t>size, sizeof(Wide), compare_wide)
+        return
+    # 1. digits of a byte; those that all have in common are left out
+    for i in range(1, size):
+        differing |= keys[i].upper ^ keys[0].upper
+    for shift in range(0, 64, 8):
+        if differing >> shift & 0xFF == 0:
+            continue
+        memset(counts, 0, sizeof(counts))
+        for i in range(size):
+            counts[keys[i].upper >> shift & 0xFF] += 1
+        at = 0
+        for k in range(256):
+            count = counts[k]
+            counts[k] = at
+            at += count
+        for i in range(size):
+            k = keys[i].upper >> shift & 0xFF
+            spare[counts[k]] = keys[i]
+            counts[k] += 1
+        keys, spare = spare, keys
+    if keys != home:
+        memcpy(home, keys, <size_t>size * sizeof(Wide))
+    # 2. runs of equal upper words
+    begin = 0
+    for i in range(1, size + 1):
+        if i == size or home[i].upper != home[begin].upper:
+            if i - begin > 1:
+                qsort(home + begin, <size_t>(i - begin), sizeof(Wide), compare_wide)
+            begin = i
+
+
+cdef Py_ssize_t drop_repeated_wide(Wide *keys, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t i, kept = 0
+    for i in range(size):
+        if kept == 0 or compare_wide(&keys[kept - 1], &keys[i]) != 0:
+            keys[kept] = keys[i]
+            kept += 1
+    return kept
 
 
 cdef class RangeArray:
@@ -468,28 +667,42 @@ cdef bint touches(const Range *a, const Range *b) noexcept nogil:
     return not is_before(next_upper, next_lower, b.first_upper, b.first_lower)
 
 
-cdef RangeArray merge(KeyArray array):
-    """Merge sorted keys into the fewest ranges, in one pass."""
+cdef RangeArray merge(PrefixArray array):
+    """Merge sorted prefixes into the fewest ranges, in one pass."""
     cdef RangeArray merged = RangeArray()
-    cdef Range *last
-    cdef Range next_range
+    cdef Py_ssize_t size = array.narrow_size + array.wide_size
     cdef Py_ssize_t i
-    if array.size == 0:
+    cdef Key key
+    if size == 0:
         return merged
-    merged.ranges = <Range *>PyMem_RawMalloc(<size_t>array.size * sizeof(Range))
-    if merged.ranges is NULL:
-        raise MemoryError()
+    merged.ranges = <Range *>resized(NULL, size, sizeof(Range))
     with nogil:
-        for i in range(array.size):
-            next_range = range_of(&array.keys[i])
-            last = &merged.ranges[merged.size - 1]
-            if merged.size == 0 or not touches(last, &next_range):
-                merged.ranges[merged.size] = next_range
-                merged.size += 1
-            elif is_before(last.last_upper, last.last_lower, next_range.last_upper, next_range.last_lower):
-                last.last_upper = next_range.last_upper
-                last.last_lower = next_range.last_lower
+        for i in range(array.narrow_size):
+            widen(array.narrow[i], &key)
+            add_range(merged, &key)
+        for i in range(array.wide_size):
+            unpack_wide(&array.wide[i], &key)
+            add_range(merged, &key)
     return merged
+
+
+cdef void unpack_wide(const Wide *wide, Key *key) noexcept nogil:
+    key.upper = wide.upper
+    key.lower = wide.lower
+    key.family = 6
+    key.length = <uint8_t>wide.length
+
+
+cdef inline void add_range(RangeArray merged, const Key *key) noexcept nogil:
+    """Add a prefix that begins no earlier than the last range."""
+    cdef Range added = range_of(key)
+    cdef Range *last = &merged.ranges[merged.size - 1]
+    if merged.size == 0 or not touches(last, &added):
+        merged.ranges[merged.size] = added
+        merged.size += 1
+    elif is_before(last.last_upper, last.last_lower, added.last_upper, added.last_lower):
+        last.last_upper = added.last_upper
+        last.last_lower = added.last_lower
 
 
 cdef int split(const Range *whole, list prefixes) except -1:
@@ -521,7 +734,6 @@ cdef Key broadest_at_start(const Range *left) noexcept nogil:
     cdef uint8_t length = width(left.family)
     key.upper = left.first_upper
     key.lower = left.first_lower
-    key.index = 0
     key.family = left.family
     key.length = length
     while length > 0:
@@ -609,11 +821,11 @@ def aggregate(prefixes, /):
     >>> aggregate(["192.0.2.0/25", "192.0.2.128/25", "192.0.2.7"])
     [Prefix('192.0.2.0/24')]
     """
-    cdef KeyArray array = KeyArray()
+    cdef PrefixArray array = PrefixArray()
     cdef Key key
     check_is_list(prefixes, "prefixes")
-    for prefix in prefixes:
-        read_prefix(prefix, False, &key, array.size)
+    for i, prefix in enumerate(prefixes):
+        read_prefix(prefix, False, &key, i)
         array.push(&key)
     array.sort()
     return prefixes_of(merge(array))

@@ -1,39 +1,113 @@
 # cython: language_level=3
-"""The frozen form, for other extensions; the essay is in table.pyx."""
+"""The frozen form, for other extensions; the essays are in table.pyx and search.h."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Key
-from cidrmatch._core.prefix cimport Entry, KeyArray
-
-
-cdef struct Pair:
-    uint64_t upper
-    uint64_t lower
+from cidrmatch._core.address cimport Key, Text, find_text
+from cidrmatch._core.prefix cimport Entry, PrefixArray
 
 
-cdef struct Table:
-    Py_ssize_t count4
-    uint32_t *first4
-    uint32_t *last4
-    Py_ssize_t count6
-    Pair *first6
-    Pair *last6
+cdef extern from "search.h" nogil:
+    enum:
+        NODE4
+        NODE6
+        SCAN4
+        MAP_PIECES
+
+    ctypedef struct Ladder:
+        uint32_t nodes
+        uint32_t height
+        uint32_t posts
+
+    ctypedef struct Table4:
+        uint32_t count
+        uint32_t first
+        int32_t *keys
+        uint32_t *last
+        int32_t *posts
+        uint32_t *map
+        uint64_t *blocks
+        bint is_scan
+        Ladder ladder
+
+    ctypedef struct Firsts:
+        uint32_t count
+        int64_t *keys
+        uint64_t *lower
+        int64_t *posts
+        Ladder ladder
+
+    ctypedef struct Pair:
+        uint64_t upper
+        uint64_t lower
+
+    ctypedef struct Table6:
+        Firsts firsts
+        Pair *last
+
+    ctypedef struct Table:
+        int vectors
+        Table4 ipv4
+        Table6 ipv6
+
+    bint contains4(const Table4 *table, uint32_t address)
+    bint contains6(const Table6 *table, uint64_t upper, uint64_t lower, int vectors)
+
+cdef extern from "ask.h" nogil:
+    enum: NOT_COMMON
+    int ask_text(const Table *table, const uint8_t *text, Py_ssize_t length)
 
 
-cdef bint contains(const Table *table, const Key *address) noexcept nogil
+
+cdef inline bint contains(const Table *table, const Key *address) noexcept nogil:
+    """Is the address in one of the ranges of its own family?"""
+    if address.family == 4:
+        return contains4(&table.ipv4, <uint32_t>(address.upper >> 32))
+    return contains6(&table.ipv6, address.upper, address.lower, table.vectors)
+
+
+cdef inline int ask_common(const Table *table, object address) noexcept:
+    """Is the address in, if it is a common text?  1 or 0; NOT_COMMON for whatever `take_address` has to look at."""
+    cdef Text text
+    return ask_text(table, text.start, text.length) if find_text(address, &text) else NOT_COMMON
+
+
+cdef class Packed:
+    cdef Py_buffer view
+    cdef bint is_held
+    cdef uint8_t family
+    cdef bint is_reversed       # integers whose first byte is the least
+    cdef Py_ssize_t count
+
+
+cdef class Answers:
+    cdef Py_buffer view
+    cdef bint is_held
+    cdef Py_ssize_t count
+    cdef object result
 
 
 cdef class AllowList:
     cdef Table table
-    cdef KeyArray entries
-    cdef int32_t *parents
-    cdef dict labels            # by position in the input, see Key.index; None when there are none
+    cdef Firsts narrow          # entries of IPv4: first address and length in one key
+    cdef Firsts wide            # entries of IPv6
+    cdef uint8_t *lengths       # of these
+    cdef int32_t *parents       # of all entries
+    cdef void *block            # where all of the above lies
+    cdef Py_ssize_t size_bytes
+    cdef dict labels            # by the entry's number; None when there are none
+    cdef list made              # entries that were asked for, by number; None as long as nobody did
     cdef Py_hash_t hash
 
-    cdef int add(self, object entry) except -1
+    cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1
+    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks) noexcept nogil
+    cdef int contains_each(self, object addresses, Answers answers) except -1
+    cdef int contains_packed(self, Packed packed, Answers answers) except -1
+    cdef int match_each(self, object addresses, Answers answers) except -1
+    cdef int match_packed(self, Packed packed, Answers answers) except -1
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil
+    cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil
+    cdef dict number_labels(self, dict labels)
+    cdef PrefixArray prefixes(self)
     cdef object label_at(self, Py_ssize_t i)
     cdef Entry entry_at(self, Py_ssize_t i)
-    cdef bytes contains_each(self, object addresses)
-    cdef bytes contains_packed(self, const uint8_t[::1] packed, uint8_t family)

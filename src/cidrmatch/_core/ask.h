@@ -1,0 +1,48 @@
+/* Text in, yes or no out: the whole of `text in allow` behind the Python object.
+ *
+ *     text --parse_text--> address --contains--> 1 or 0        NOT_COMMON: the careful parser has to look
+ *
+ * One function for each kind of vectors, so that the parse and the search are
+ * one piece of code and the kind is asked once.
+ */
+#ifndef CIDRMATCH_ASK_H
+#define CIDRMATCH_ASK_H
+
+#include "search.h"
+#include "text_avx512.h"
+
+enum { NOT_COMMON = -1 };
+
+#if CIDRMATCH_VECTORS
+CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_text(
+    const Table *table, const uint8_t *text, ptrdiff_t length) {
+    uint32_t value;
+    uint64_t upper, lower;
+    if (avx512_parse_ipv4(text, length, &value)) {
+        return contains4_by(&table->ipv4, value, avx512_count4);
+    }
+    if (!avx512_parse_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
+        return NOT_COMMON;
+    }
+    return contains6_by(&table->ipv6, upper, lower, avx512_count6);
+}
+#endif
+
+static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t length) {
+    uint32_t value;
+    uint64_t upper, lower;
+#if CIDRMATCH_VECTORS
+    if (table->vectors == AVX512) {
+        return avx512_ask_text(table, text, length);
+    }
+#endif
+    if (parse_common_ipv4(text, length, &value)) {
+        return contains4_by(&table->ipv4, value, count4);
+    }
+    if (!parse_common_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
+        return NOT_COMMON;      /* a mapped address is an IPv4 one (C16) */
+    }
+    return contains6(&table->ipv6, upper, lower, table->vectors);
+}
+
+#endif

@@ -1,0 +1,495 @@
+/* The frozen table: is this address in, for one address and for many.
+ *
+ * Ranges are disjoint, sorted and not adjacent.  To find the one that could hold
+ * an address is to count how many begin at or before it; one comparison with
+ * that range's last address then decides.
+ *
+ *     first   [ 10.0.0.0       | 198.51.100.0   | 203.0.113.5 ]
+ *     last    [ 10.255.255.255 | 198.51.100.255 | 203.0.113.5 ]
+ *
+ * The ladder.  Keys lie in nodes of one cache line, 16 keys of IPv4 or 8 of IPv6.
+ * A node is counted whole, every key compared: no branch to miss, and vector
+ * instructions do it.  Above the keys stand signposts, in nodes of the same size,
+ * which name the least key of each child but the first:
+ *
+ *     posts            [ 40 | 80 ]                     one line of them leads to one of 17 (9) lines below
+ *     keys   [ 5 | 9 | 31 ][ 40 | 55 | 76 ][ 80 | 91 | max ]
+ *
+ * So a thousand ranges take three lines where halving takes ten loads, each
+ * waiting for the last.
+ *
+ * IPv4 keys are first - 1 of every range but the first, with the top bit
+ * flipped (signed comparisons are the ones vectors know), and "key < address"
+ * is counted: no key overflows, and padding with the largest number is never
+ * counted.  IPv6 keys are the upper 64 bits of first, flipped alike.  Where
+ * ranges begin within the address's own /64, or its upper half is all ones like
+ * the padding, all 128 bits are compared by halving.
+ *
+ * The scan.  A few ranges of IPv4 are all asked: is address - first <= span, where
+ * span is last - first?  Nothing waits for a count.  A few nodes of IPv6 keys are
+ * all counted, without signposts.
+ *
+ *     node     [ 8 firsts | 8 spans ]      the last range repeated to fill it
+ *
+ * The map.  An Internet table is mostly whole /24s.  For long lists that are, one
+ * word for each /16 says where the bits of its /24s lie, all of it small enough
+ * for L2, and two loads answer.  A /24 that is not whole has a 0; if its /16 has
+ * such pieces, the ladder decides.
+ *
+ *     map     [ block | pieces ]  one for each /16
+ *     blocks  [ 256 bits ]        one for each /24; block 0 is none of them, block 1 all
+ *
+ * Entries ("which one?") are found the same way: what their keys are stands in
+ * table.pyx, that there are many with equal first addresses does not matter here.
+ *
+ * Every address gets the same answer from the scan, the ladder and the map, and
+ * in every way of counting.  The sizes where one form follows another come from
+ * `python -m benchmarks.forms`.  What was tried and lost: halving (a thousand
+ * ranges are ten loads, each waiting for the last); counting in a plain loop,
+ * which the compiler does not vectorise (two and a half times as slow).
+ * Where the ideas come from: static B-trees (Khuong and Morin, "Array layouts for
+ * comparison-based searching", 2017), DIR-24-8 (Gupta, Lin and McKeown, 1998).
+ */
+#ifndef CIDRMATCH_SEARCH_H
+#define CIDRMATCH_SEARCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "bits.h"
+#include "vectors.h"
+
+#if defined(__GNUC__)
+#define CIDRMATCH_INLINE static inline __attribute__((always_inline))
+#else
+#define CIDRMATCH_INLINE static inline
+#endif
+
+enum {
+    NODE4 = 16,                     /* keys in a node: 64 bytes */
+    NODE6 = 8,
+    SCAN4 = 8,                      /* ranges in a node of a scan */
+    MOST_STEPS = 10                 /* a list has at most 2**28 nodes, and 9 to the 9th is more */
+};
+#define MAP_PIECES UINT32_C(0x80000000)     /* in a word of the map: some ranges begin or end inside a /24 */
+
+/* How many nodes of keys there are, and how many steps of signposts above them (none: the scan). */
+typedef struct {
+    uint32_t nodes;
+    uint32_t height;
+    uint32_t posts;                 /* nodes of signposts */
+    uint32_t offsets[MOST_STEPS];   /* where each step begins among these; step 0 is one node */
+} Ladder;
+
+typedef struct {
+    uint32_t count;                 /* ranges */
+    uint32_t first;                 /* of the first range; the largest address when there is none */
+    int32_t *keys;                  /* nodes * NODE4, padded; in a scan, firsts and spans */
+    uint32_t *last;                 /* one at least */
+    int32_t *posts;
+    uint32_t *map;                  /* 65,536 words, or NULL */
+    uint64_t *blocks;               /* four words each */
+    int is_scan;
+    Ladder ladder;
+} Table4;
+
+/* Sorted first addresses, of ranges or of entries. */
+typedef struct {
+    uint32_t count;
+    int64_t *keys;                  /* nodes * NODE6, padded */
+    uint64_t *lower;                /* the other half of each first address, one at least; NULL where the key is all */
+    int64_t *posts;
+    Ladder ladder;
+} Firsts;
+
+typedef struct {
+    uint64_t upper;
+    uint64_t lower;
+} Pair;
+
+typedef struct {
+    Firsts firsts;
+    Pair *last;                     /* one at least */
+} Table6;
+
+typedef struct {
+    int vectors;                    /* the widest that are used */
+    Table4 ipv4;
+    Table6 ipv6;
+} Table;
+
+/* -- Counting ---------------------------------------------------------------- */
+
+static inline int32_t order4(uint32_t address) {
+    return (int32_t)(address ^ UINT32_C(0x80000000));
+}
+
+static inline int64_t order6(uint64_t upper) {
+    return (int64_t)(upper ^ UINT64_C(0x8000000000000000));
+}
+
+/* Count the keys of a node: all of them compared, then the bits of the answers counted.  A search takes the way of
+ * counting as an argument that the compiler knows, so there is one text of it and no call. */
+typedef uint32_t (*Count4)(const int32_t *node, int32_t wanted);
+typedef uint32_t (*Count6)(const int64_t *node, int64_t wanted);
+
+static inline uint32_t portable_count4(const int32_t *node, int32_t wanted) {
+    uint32_t count = 0;
+    for (int i = 0; i < NODE4; i++) {
+        count += node[i] < wanted;
+    }
+    return count;
+}
+
+static inline uint32_t portable_count6(const int64_t *node, int64_t wanted) {
+    uint32_t count = 0;
+    for (int i = 0; i < NODE6; i++) {
+        count += node[i] <= wanted;
+    }
+    return count;
+}
+
+#if CIDRMATCH_VECTORS
+/* Keys are sorted, so the answers are ones and then zeros: the first zero is the count. */
+static inline uint32_t sse2_count4(const int32_t *node, int32_t wanted) {
+    const __m128i *keys = (const __m128i *)node;
+    __m128i all = _mm_set1_epi32(wanted);
+    __m128i front = _mm_packs_epi32(
+        _mm_cmplt_epi32(_mm_loadu_si128(keys), all), _mm_cmplt_epi32(_mm_loadu_si128(keys + 1), all));
+    __m128i back = _mm_packs_epi32(
+        _mm_cmplt_epi32(_mm_loadu_si128(keys + 2), all), _mm_cmplt_epi32(_mm_loadu_si128(keys + 3), all));
+    return (uint32_t)trailing_zeros(~(uint64_t)(uint32_t)_mm_movemask_epi8(_mm_packs_epi16(front, back)));
+}
+#define count4 sse2_count4
+#else
+#define count4 portable_count4
+#endif
+#define count6 portable_count6      /* SSE2 cannot compare 64 bits */
+
+#if CIDRMATCH_VECTORS
+CIDRMATCH_AVX2 uint32_t avx2_count4(const int32_t *node, int32_t wanted) {
+    const __m256i *keys = (const __m256i *)node;
+    __m256i all = _mm256_set1_epi32(wanted);
+    int front = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(all, _mm256_loadu_si256(keys))));
+    int back = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(all, _mm256_loadu_si256(keys + 1))));
+    return (uint32_t)_mm_popcnt_u32((uint32_t)(front | back << 8));
+}
+
+CIDRMATCH_AVX2 uint32_t avx2_count6(const int64_t *node, int64_t wanted) {
+    const __m256i *keys = (const __m256i *)node;
+    __m256i all = _mm256_set1_epi64x(wanted);
+    int front = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(_mm256_loadu_si256(keys), all)));
+    int back = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(_mm256_loadu_si256(keys + 1), all)));
+    return NODE6 - (uint32_t)_mm_popcnt_u32((uint32_t)(front | back << 4));
+}
+
+CIDRMATCH_AVX512 uint32_t avx512_count4(const int32_t *node, int32_t wanted) {
+    return (uint32_t)_mm_popcnt_u32(_mm512_cmplt_epi32_mask(_mm512_loadu_si512(node), _mm512_set1_epi32(wanted)));
+}
+
+CIDRMATCH_AVX512 uint32_t avx512_count6(const int64_t *node, int64_t wanted) {
+    return (uint32_t)_mm_popcnt_u32(_mm512_cmple_epi64_mask(_mm512_loadu_si512(node), _mm512_set1_epi64(wanted)));
+}
+#endif
+
+/* -- Ladders ----------------------------------------------------------------- */
+
+/* Plan the steps above `nodes` nodes; up to `most_scanned` of them need none. */
+static inline void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_size, uint32_t most_scanned) {
+    uint32_t sizes[MOST_STEPS];
+    ladder->nodes = nodes;
+    ladder->height = 0;
+    ladder->posts = 0;
+    if (nodes <= most_scanned) {
+        return;
+    }
+    for (uint32_t size = nodes; size > 1; ladder->height++) {
+        assert(ladder->height < MOST_STEPS);
+        size = (uint32_t)(((uint64_t)size + node_size) / (node_size + 1));
+        sizes[ladder->height] = size;
+    }
+    for (uint32_t step = 0; step < ladder->height; step++) {
+        ladder->offsets[step] = ladder->posts;
+        ladder->posts += sizes[ladder->height - 1 - step];
+    }
+}
+
+/* The node of keys to whose first key a signpost points, or `nodes` and more when there is none. */
+static inline uint64_t signpost(const Ladder *ladder, uint32_t step, uint64_t node, uint32_t i, uint32_t node_size) {
+    uint64_t child = node * (node_size + 1) + i + 1;
+    for (step++; step < ladder->height; step++) {
+        child *= node_size + 1;
+    }
+    return child;
+}
+
+static inline void fill_posts4(Table4 *table) {
+    for (uint32_t step = 0; step < table->ladder.height; step++) {
+        uint32_t begin = table->ladder.offsets[step];
+        uint32_t end = step + 1 < table->ladder.height ? table->ladder.offsets[step + 1] : table->ladder.posts;
+        for (uint32_t node = begin; node < end; node++) {
+            for (uint32_t i = 0; i < NODE4; i++) {
+                uint64_t to = signpost(&table->ladder, step, node - begin, i, NODE4);
+                table->posts[(size_t)node * NODE4 + i] = to < table->ladder.nodes ? table->keys[to * NODE4] : INT32_MAX;
+            }
+        }
+    }
+}
+
+static inline void fill_posts6(Firsts *firsts) {
+    for (uint32_t step = 0; step < firsts->ladder.height; step++) {
+        uint32_t begin = firsts->ladder.offsets[step];
+        uint32_t end = step + 1 < firsts->ladder.height ? firsts->ladder.offsets[step + 1] : firsts->ladder.posts;
+        for (uint32_t node = begin; node < end; node++) {
+            for (uint32_t i = 0; i < NODE6; i++) {
+                uint64_t to = signpost(&firsts->ladder, step, node - begin, i, NODE6);
+                firsts->posts[(size_t)node * NODE6 + i] = to < firsts->ladder.nodes ? firsts->keys[to * NODE6] : INT64_MAX;
+            }
+        }
+    }
+}
+
+/* -- Finding ----------------------------------------------------------------- */
+
+/* Scan: is the address in one of the ranges?  Spans have the top bit flipped, and so has address - first. */
+static inline int portable_scan4(const Table4 *table, uint32_t address) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < table->ladder.nodes * SCAN4; i++) {
+        const int32_t *node = table->keys + (size_t)(i / SCAN4) * NODE4;
+        found |= order4(address - (uint32_t)node[i % SCAN4]) <= node[SCAN4 + i % SCAN4];
+    }
+    return (int)found;
+}
+
+#if CIDRMATCH_VECTORS
+static inline int sse2_scan4(const Table4 *table, uint32_t address) {
+    const __m128i *node = (const __m128i *)table->keys;
+    __m128i all = _mm_set1_epi32(order4(address)), outside = _mm_set1_epi32(-1);
+    for (uint32_t i = 0; i < table->ladder.nodes; i++, node += 4) {
+        __m128i front = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node)), _mm_loadu_si128(node + 2));
+        __m128i back = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node + 1)), _mm_loadu_si128(node + 3));
+        outside = _mm_and_si128(outside, _mm_and_si128(front, back));
+    }
+    return _mm_movemask_epi8(outside) != 0xffff;
+}
+#define scan4 sse2_scan4
+#else
+#define scan4 portable_scan4
+#endif
+
+/* How many keys are below the address: the number of the range that could hold it. */
+CIDRMATCH_INLINE uint32_t find_range4(const Table4 *table, uint32_t address, Count4 count) {
+    int32_t wanted = order4(address);
+    uint32_t node = 0;
+    for (uint32_t step = 0; step < table->ladder.height; step++) {
+        size_t post = (size_t)table->ladder.offsets[step] + node;
+        node = node * (NODE4 + 1) + count(table->posts + post * NODE4, wanted);
+    }
+    return node * NODE4 + count(table->keys + (size_t)node * NODE4, wanted);
+}
+
+/* How many keys are at or below the wanted one. */
+CIDRMATCH_INLINE uint32_t count_keys(const Firsts *firsts, int64_t wanted, Count6 count) {
+    uint32_t node = 0;
+    if (firsts->ladder.height == 0) {
+        uint32_t below = 0;
+        for (uint32_t i = 0; i < firsts->ladder.nodes; i++) {
+            below += count(firsts->keys + (size_t)i * NODE6, wanted);
+        }
+        return below;
+    }
+    for (uint32_t step = 0; step < firsts->ladder.height; step++) {
+        size_t post = (size_t)firsts->ladder.offsets[step] + node;
+        node = node * (NODE6 + 1) + count(firsts->posts + post * NODE6, wanted);
+    }
+    return node * NODE6 + count(firsts->keys + (size_t)node * NODE6, wanted);
+}
+
+/* Is address a before b?  Bitwise, for the outcome is a coin toss and a branch on it would be missed. */
+static inline int pair_is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower) {
+    return (a_upper < b_upper) | ((a_upper == b_upper) & (a_lower < b_lower));
+}
+
+/* The exact way: all 128 bits, by halving. */
+static inline uint32_t count_begun_by_halving(const Firsts *firsts, uint64_t upper, uint64_t lower) {
+    uint32_t from = 0, left = firsts->count;
+    while (left > 0) {
+        uint32_t half = left >> 1, at = from + half;
+        if (pair_is_before(upper, lower, (uint64_t)order6((uint64_t)firsts->keys[at]), firsts->lower[at])) {
+            left = half;
+        } else {
+            from = at + 1;
+            left -= half + 1;
+        }
+    }
+    return from;
+}
+
+/* How many first addresses are at or before the address. */
+CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, Count6 count) {
+    uint32_t begun = count_keys(firsts, order6(upper), count);
+    uint32_t at = begun - (begun > 0);
+    if (upper == UINT64_MAX || ((firsts->keys[at] == order6(upper)) & (firsts->lower[at] > lower))) {
+        return count_begun_by_halving(firsts, upper, lower);
+    }
+    return begun;
+}
+
+/* -- One address ------------------------------------------------------------- */
+
+CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, Count4 count) {
+    if (table->map) {
+        uint32_t place = table->map[address >> 16];
+        uint64_t bits = table->blocks[(size_t)(place & ~MAP_PIECES) * 4 + (address >> 14 & 3)];
+        if (bits >> (address >> 8 & 63) & 1) {
+            return 1;
+        }
+        if (!(place & MAP_PIECES)) {
+            return 0;
+        }
+    }
+    if (table->is_scan) {
+        return scan4(table, address);
+    }
+    return (address <= table->last[find_range4(table, address, count)]) & (address >= table->first);
+}
+
+CIDRMATCH_INLINE int contains6_by(const Table6 *table, uint64_t upper, uint64_t lower, Count6 count) {
+    uint32_t begun = count_begun(&table->firsts, upper, lower, count);
+    const Pair *last = &table->last[begun - (begun > 0)];
+    return (begun > 0) & !pair_is_before(last->upper, last->lower, upper, lower);
+}
+
+static inline int contains4(const Table4 *table, uint32_t address) {
+    return contains4_by(table, address, count4);
+}
+
+#if CIDRMATCH_VECTORS
+CIDRMATCH_TARGET2 __attribute__((noinline)) static int avx2_contains6(
+    const Table6 *table, uint64_t upper, uint64_t lower) {
+    return contains6_by(table, upper, lower, avx2_count6);
+}
+#endif
+
+/* The two ways to an entry: by its whole key, and by a first address. */
+#if CIDRMATCH_VECTORS
+CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_keys(const Firsts *firsts, int64_t wanted) {
+    return count_keys(firsts, wanted, avx512_count6);
+}
+
+CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_begun(
+    const Firsts *firsts, uint64_t upper, uint64_t lower) {
+    return count_begun(firsts, upper, lower, avx512_count6);
+}
+#endif
+
+static inline uint32_t find_key(const Firsts *firsts, int64_t wanted, int vectors) {
+#if CIDRMATCH_VECTORS
+    if (vectors == AVX512) {
+        return avx512_count_keys(firsts, wanted);
+    }
+#endif
+    (void)vectors;
+    return count_keys(firsts, wanted, count6);
+}
+
+static inline uint32_t find_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, int vectors) {
+#if CIDRMATCH_VECTORS
+    if (vectors == AVX512) {
+        return avx512_count_begun(firsts, upper, lower);
+    }
+#endif
+    (void)vectors;
+    return count_begun(firsts, upper, lower, count6);
+}
+
+static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower, int vectors) {
+#if CIDRMATCH_VECTORS
+    if (vectors >= AVX2) {
+        return avx2_contains6(table, upper, lower);
+    }
+#endif
+    (void)vectors;
+    return contains6_by(table, upper, lower, count6);
+}
+
+/* -- Many addresses ---------------------------------------------------------- */
+
+static inline uint32_t load_reversed32(const uint8_t *packed) {
+    return (uint32_t)packed[3] << 24 | (uint32_t)packed[2] << 16 | (uint32_t)packed[1] << 8 | packed[0];
+}
+
+/* One lookup does not wait for another and nothing branches on an answer, so the processor has many in flight. */
+CIDRMATCH_INLINE void each4_by(
+    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out, Count4 count) {
+    for (ptrdiff_t i = 0; i < size; i++) {
+        const uint8_t *at = packed + 4 * i;
+        out[i] = (uint8_t)contains4_by(table, is_reversed ? load_reversed32(at) : load_network32(at), count);
+    }
+}
+
+/* An address ::ffff:a.b.c.d is a.b.c.d (C16). */
+CIDRMATCH_INLINE void each6_by(
+    const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out, Count4 count_narrow, Count6 count) {
+    for (ptrdiff_t i = 0; i < size; i++) {
+        uint64_t upper = load_network64(packed + 16 * i), lower = load_network64(packed + 16 * i + 8);
+        if (upper == 0 && lower >> 32 == 0xffff) {
+            out[i] = (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, count_narrow);
+        } else {
+            out[i] = (uint8_t)contains6_by(&table->ipv6, upper, lower, count);
+        }
+    }
+}
+
+/* The same loops for each kind of vectors. */
+#if CIDRMATCH_VECTORS
+CIDRMATCH_AVX2 void avx2_each4(
+    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
+    each4_by(table, packed, size, is_reversed, out, avx2_count4);
+}
+
+CIDRMATCH_AVX2 void avx2_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
+    each6_by(table, packed, size, out, avx2_count4, avx2_count6);
+}
+
+CIDRMATCH_AVX512 void avx512_each4(
+    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
+    each4_by(table, packed, size, is_reversed, out, avx512_count4);
+}
+
+CIDRMATCH_AVX512 void avx512_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
+    each6_by(table, packed, size, out, avx512_count4, avx512_count6);
+}
+#endif
+
+static inline void each4(
+    const Table *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
+#if CIDRMATCH_VECTORS
+    if (table->vectors == AVX512) {
+        avx512_each4(&table->ipv4, packed, size, is_reversed, out);
+        return;
+    }
+    if (table->vectors == AVX2) {
+        avx2_each4(&table->ipv4, packed, size, is_reversed, out);
+        return;
+    }
+#endif
+    each4_by(&table->ipv4, packed, size, is_reversed, out, count4);
+}
+
+static inline void each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
+#if CIDRMATCH_VECTORS
+    if (table->vectors == AVX512) {
+        avx512_each6(table, packed, size, out);
+        return;
+    }
+    if (table->vectors == AVX2) {
+        avx2_each6(table, packed, size, out);
+        return;
+    }
+#endif
+    each6_by(table, packed, size, out, count4, count6);
+}
+
+#endif

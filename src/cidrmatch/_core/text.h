@@ -1,0 +1,354 @@
+/* Common texts of addresses to bits, some characters at a time.
+ *
+ * A loop over characters waits for each comparison and guesses each group's
+ * end wrong half of the time.  Here nothing depends on a guess:
+ *
+ *     text       2001:db8::1f          the separators of the last 48 bytes, one bit each
+ *     colons     ....1...11..          then the ends of all groups follow by arithmetic,
+ *     groups     [2001][.db8][....][..1f]   each group is the four bytes before its end,
+ *                                           cut to its size, filled with '0' on the left
+ *     value      20 01 0d b8 00 1f     and all are checked and converted in one go
+ *
+ * These functions take what is common (dotted quads; groups and at most one "::"
+ * that is not at the start) and give up on everything else by returning 0: the
+ * careful parser in address.pyx then takes the text or finds the reason.  They
+ * never accept what that one would refuse, and tests hold them against it.
+ *
+ * They read the text and up to ROOM_BEFORE bytes before its first character,
+ * nothing behind it.  A compact ASCII `str` has its own header there, so a load
+ * stays inside the object; a text in a buffer qualifies when it begins far
+ * enough from the buffer's start.
+ *
+ * Two steps know vectors: finding separators and converting 16 characters.  Both
+ * have a portable twin.  SSE2 is part of every x86-64, so the compiler decides
+ * and nothing is asked at run time.  What was tried and lost: words of eight
+ * characters and variable shifts for IPv4 (twice the instructions), a table of
+ * 81 shuffles (needs SSSE3, so a choice at run time, for 2 ns).
+ */
+#ifndef CIDRMATCH_TEXT_H
+#define CIDRMATCH_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "bits.h"
+#include "vectors.h"
+
+enum {
+    ROOM_BEFORE = 40,           /* bytes before the text that may be read, and are thrown away */
+    SHORTEST_IPV4 = 7,
+    LONGEST_IPV4 = 15,
+    SHORTEST_FAST_IPV6 = 8,     /* 48 bytes are looked at, so 8 + ROOM_BEFORE */
+    LONGEST_FAST_IPV6 = 39
+};
+
+/* -- Separators ------------------------------------------------------------- */
+
+/* Which of the `count` bytes before `end` equal `wanted`: bit 0 is the first of them. */
+static inline uint64_t portable_positions(const uint8_t *end, int count, uint8_t wanted) {
+    uint64_t found = 0;
+    for (int i = 0; i < count; i++) {
+        found |= (uint64_t)(end[i - count] == wanted) << i;
+    }
+    return found;
+}
+
+#if CIDRMATCH_VECTORS
+static inline uint64_t positions16(const uint8_t *start, uint8_t wanted) {
+    __m128i block = _mm_loadu_si128((const __m128i *)start);
+    return (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8((char)wanted)));
+}
+#endif
+
+/* -- Groups ----------------------------------------------------------------- */
+
+/* By size, for words as they lie in memory: the characters of a group are its last bytes, '0' goes before them. */
+typedef struct {
+    uint32_t keep;
+    uint32_t fill;
+} Cut;
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+static const Cut CUTS[5] = {
+    {0, 0x30303030}, {0xff, 0x30303000}, {0xffff, 0x30300000}, {0xffffff, 0x30000000}, {0xffffffff, 0}};
+#else
+static const Cut CUTS[5] = {
+    {0, 0x30303030}, {0xff000000, 0x00303030}, {0xffff0000, 0x00003030}, {0xffffff00, 0x00000030}, {0xffffffff, 0}};
+#endif
+
+/* The last `size` characters before `end`, as one of four characters. */
+static inline uint32_t load_group(const uint8_t *end, size_t size) {
+    uint32_t word;
+    assert(size <= 4);
+    memcpy(&word, end - 4, 4);
+    return (word & CUTS[size].keep) | CUTS[size].fill;
+}
+
+/* Convert four groups of four decimal characters; 0 when one is no digit or an octet is above 255. */
+static inline int portable_octets(const uint32_t groups[4], uint32_t *value) {
+    uint8_t text[16];
+    uint32_t result = 0;
+    memcpy(text, groups, 16);
+    for (int i = 0; i < 16; i += 4) {
+        uint32_t octet = 0;
+        for (int k = i; k < i + 4; k++) {
+            if (text[k] < '0' || text[k] > '9') {
+                return 0;
+            }
+            octet = octet * 10 + (text[k] - '0');
+        }
+        if (octet > 255) {
+            return 0;
+        }
+        result = result << 8 | octet;
+    }
+    *value = result;
+    return 1;
+}
+
+/* Convert eight groups of four hexadecimal characters; 0 when one is none. */
+static inline int portable_hextets(const uint32_t groups[8], uint64_t *upper, uint64_t *lower) {
+    uint8_t text[32];
+    uint64_t words[2] = {0, 0};
+    memcpy(text, groups, 32);
+    for (int i = 0; i < 32; i++) {
+        uint8_t letter = text[i] | 0x20;
+        uint8_t nibble;
+        if (text[i] >= '0' && text[i] <= '9') {
+            nibble = text[i] - '0';
+        } else if (letter >= 'a' && letter <= 'f') {
+            nibble = letter - 'a' + 10;
+        } else {
+            return 0;
+        }
+        words[i >> 4] = words[i >> 4] << 4 | nibble;
+    }
+    *upper = words[0];
+    *lower = words[1];
+    return 1;
+}
+
+#if CIDRMATCH_VECTORS
+
+/* Four words to one register, without the way through memory: a load that spans several stores waits for them all. */
+static inline __m128i gather(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
+    __m128i front = _mm_cvtsi64_si128((long long)((uint64_t)b << 32 | a));
+    __m128i back = _mm_cvtsi64_si128((long long)((uint64_t)d << 32 | c));
+    return _mm_unpacklo_epi64(front, back);
+}
+
+static inline int vector_octets(const uint32_t groups[4], uint32_t *value) {
+    __m128i digits = _mm_sub_epi8(gather(groups[0], groups[1], groups[2], groups[3]), _mm_set1_epi8('0'));
+    __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits);
+    /* [0 h t o] -> 100 h + o and 10 t, as 32 bits each */
+    __m128i hundreds = _mm_madd_epi16(_mm_srli_epi16(digits, 8), _mm_set1_epi32(1 << 16 | 100));
+    __m128i tens = _mm_madd_epi16(_mm_and_si128(digits, _mm_set1_epi16(0xff)), _mm_set1_epi32(10 << 16));
+    __m128i octets = _mm_add_epi32(hundreds, tens);
+    __m128i large = _mm_cmpgt_epi32(octets, _mm_set1_epi32(255));
+    __m128i packed = _mm_packs_epi32(octets, octets);
+    uint32_t network;
+    if (_mm_movemask_epi8(_mm_andnot_si128(large, good)) != 0xffff) {
+        return 0;
+    }
+    network = (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(packed, packed));
+    *value = swap32(network);
+    return 1;
+}
+
+/* 16 hexadecimal characters to 16 numbers below 16; `bad` collects what is none. */
+static inline __m128i nibbles(__m128i text, __m128i *bad) {
+    __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+    __m128i letter = _mm_sub_epi8(_mm_or_si128(text, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+    __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+    *bad = _mm_or_si128(*bad, _mm_cmpeq_epi8(_mm_or_si128(is_digit, is_letter), _mm_setzero_si128()));
+    return _mm_or_si128(
+        _mm_and_si128(is_digit, digit), _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
+}
+
+/* Two neighbours are one byte: the first is the upper half. */
+static inline __m128i join_nibbles(__m128i numbers) {
+    __m128i both = _mm_or_si128(_mm_slli_epi16(numbers, 4), _mm_srli_epi16(numbers, 8));
+    return _mm_and_si128(both, _mm_set1_epi16(0xff));
+}
+
+static inline int vector_hextets(const uint32_t groups[8], uint64_t *upper, uint64_t *lower) {
+    __m128i bad = _mm_setzero_si128();
+    __m128i front = nibbles(gather(groups[0], groups[1], groups[2], groups[3]), &bad);
+    __m128i back = nibbles(gather(groups[4], groups[5], groups[6], groups[7]), &bad);
+    __m128i network = _mm_packus_epi16(join_nibbles(front), join_nibbles(back));
+    if (_mm_movemask_epi8(bad) != 0) {
+        return 0;
+    }
+    *upper = swap64((uint64_t)_mm_cvtsi128_si64(network));
+    *lower = swap64((uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(network, network)));
+    return 1;
+}
+#endif
+
+/* -- IPv4 ------------------------------------------------------------------- */
+
+/* Parse a dotted quad, or give up.  `dots` and `zeros` are the positions of '.' and '0', `length` is 7 to 15. */
+static inline int join_octets(
+    const uint8_t *text, size_t length, uint64_t dots, uint64_t zeros, int is_portable, uint32_t *value) {
+    uint64_t ends = dots | (uint64_t)1 << length;
+    uint64_t starts = dots << 1 | 1;
+    uint64_t pairs = ~(ends | ends >> 1) & (((uint64_t)1 << length) - 1);   /* two neighbours, neither an end */
+    uint64_t second_dot = dots & (dots - 1);
+    uint64_t third_dot = second_dot & (second_dot - 1);
+    size_t first, second, third;
+    uint32_t groups[4];
+    /* 1. three dots; no octet is empty, has four characters, or begins with a zero and goes on */
+    if (third_dot == 0 || (third_dot & (third_dot - 1)) != 0
+        || ((starts & ends) | (pairs & pairs >> 2) | (zeros & starts & ~(ends >> 1))) != 0) {
+        return 0;
+    }
+    /* 2. so each has one to three characters */
+    first = (size_t)trailing_zeros(dots);
+    second = (size_t)trailing_zeros(second_dot);
+    third = (size_t)trailing_zeros(third_dot);
+    groups[0] = load_group(text + first, first);
+    groups[1] = load_group(text + second, second - first - 1);
+    groups[2] = load_group(text + third, third - second - 1);
+    groups[3] = load_group(text + length, length - third - 1);
+#if CIDRMATCH_VECTORS
+    if (!is_portable) {
+        return vector_octets(groups, value);
+    }
+#endif
+    return portable_octets(groups, value);
+}
+
+static inline int parse_common_ipv4(const uint8_t *text, ptrdiff_t length, uint32_t *value) {
+    uint64_t dots, zeros;
+    if (length < SHORTEST_IPV4 || length > LONGEST_IPV4) {
+        return 0;
+    }
+#if CIDRMATCH_VECTORS
+    dots = positions16(text + length - 16, '.') >> (16 - length);
+    zeros = positions16(text + length - 16, '0') >> (16 - length);
+#else
+    dots = portable_positions(text + length, (int)length, '.');
+    zeros = portable_positions(text + length, (int)length, '0');
+#endif
+    return join_octets(text, (size_t)length, dots, zeros, !CIDRMATCH_VECTORS, value);
+}
+
+static inline int parse_common_ipv4_portably(const uint8_t *text, ptrdiff_t length, uint32_t *value) {
+    if (length < SHORTEST_IPV4 || length > LONGEST_IPV4) {
+        return 0;
+    }
+    return join_octets(
+        text, (size_t)length, portable_positions(text + length, (int)length, '.'),
+        portable_positions(text + length, (int)length, '0'), 1, value);
+}
+
+/* -- IPv6 ------------------------------------------------------------------- */
+
+static inline int count_bits(uint64_t word) {
+    word -= word >> 1 & 0x5555555555555555;
+    word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+    word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (int)(word * 0x0101010101010101 >> 56);
+}
+
+/* Put zero groups into the gap: the first `before` groups stay where they are, those behind move by `missing` groups.
+ * Whether there is a gap nobody can guess, so it is opened always, perhaps by nothing. */
+static inline void open_gap(uint64_t *upper, uint64_t *lower, int before, int missing) {
+#if defined(__SIZEOF_INT128__)
+    __extension__ typedef unsigned __int128 Word;
+    Word value = (Word)*upper << 64 | *lower;
+    Word moves = ~(Word)0 >> 16 * before;
+    value = (value & ~moves) | (value & moves) >> 16 * missing;
+    *upper = (uint64_t)(value >> 64);
+    *lower = (uint64_t)value;
+#else
+    uint64_t moves_upper = before < 4 ? ~(uint64_t)0 >> 16 * before : 0;
+    uint64_t moves_lower = before < 4 ? ~(uint64_t)0 : ~(uint64_t)0 >> 16 * (before - 4);
+    for (; missing > 0; missing--) {
+        uint64_t moved_upper = *upper & moves_upper, moved_lower = *lower & moves_lower;
+        *lower = (*lower & ~moves_lower) | (((moved_upper << 48) | (moved_lower >> 16)) & moves_lower);
+        *upper = (*upper & ~moves_upper) | (moved_upper >> 16 & moves_upper);
+    }
+#endif
+}
+
+/* Parse hexadecimal groups, or give up.  `colons` are the positions of ':'; `length` is 8 to 39. */
+static inline int join_hextets(
+    const uint8_t *text, size_t length, uint64_t colons, int is_portable, uint64_t *upper, uint64_t *lower) {
+    uint64_t doubles = colons & colons >> 1;
+    uint64_t ends, pairs, fours;
+    uint32_t groups[8];
+    size_t begin = 0, end = 0, before;
+    ptrdiff_t missing;
+    /* 1. a colon at the end is the second of a "::", and then the group before it is the empty one */
+    if (colons >> (length - 1)) {
+        length -= 1;
+        if (!(doubles >> (length - 1))) {
+            return 0;
+        }
+        colons ^= (uint64_t)1 << length;
+    }
+    /* 2. no colon at the start, at most one "::", no group of five characters */
+    ends = colons | ~(uint64_t)0 << length;         /* behind the text each position ends a group */
+    pairs = ~(ends | ends >> 1);
+    fours = pairs & pairs >> 2;
+    if (((colons & 1) | (doubles & (doubles - 1)) | (fours & ~(ends >> 4))) != 0) {
+        return 0;
+    }
+    before = (size_t)count_bits(colons & (doubles | (doubles - 1)));
+    /* 3. eight groups, the last ones empty when there are fewer */
+#if defined(__GNUC__)
+#pragma GCC unroll 8            /* then they stay in registers */
+#endif
+    for (int i = 0; i < 8; i++) {
+        end = (size_t)trailing_zeros(ends);
+        ends &= ends - 1;
+        groups[i] = load_group(text + (end < length ? end : length), end - begin);
+        begin = end + 1;
+    }
+    /* 4. the eighth one ends where the text does, or as many positions behind it as groups are missing */
+    missing = (ptrdiff_t)(end - length);
+#if CIDRMATCH_VECTORS
+    if (!is_portable) {
+        if (!vector_hextets(groups, upper, lower)) {
+            return 0;
+        }
+    } else
+#endif
+    if (!portable_hextets(groups, upper, lower)) {
+        return 0;
+    }
+    if ((missing < 0) | ((missing > 0) & (doubles == 0))) {
+        return 0;
+    }
+    /* 5. there are as many groups before the gap as colons up to its first */
+    open_gap(upper, lower, (int)before, (int)missing);
+    return 1;
+}
+
+static inline int parse_common_ipv6(const uint8_t *text, ptrdiff_t length, uint64_t *upper, uint64_t *lower) {
+    uint64_t colons;
+    if (length < SHORTEST_FAST_IPV6 || length > LONGEST_FAST_IPV6) {
+        return 0;
+    }
+#if CIDRMATCH_VECTORS
+    colons = positions16(text + length - 48, ':') | positions16(text + length - 32, ':') << 16
+        | positions16(text + length - 16, ':') << 32;
+    colons >>= 48 - length;
+#else
+    colons = portable_positions(text + length, (int)length, ':');
+#endif
+    return join_hextets(text, (size_t)length, colons, !CIDRMATCH_VECTORS, upper, lower);
+}
+
+static inline int parse_common_ipv6_portably(
+    const uint8_t *text, ptrdiff_t length, uint64_t *upper, uint64_t *lower) {
+    if (length < SHORTEST_FAST_IPV6 || length > LONGEST_FAST_IPV6) {
+        return 0;
+    }
+    return join_hextets(text, (size_t)length, portable_positions(text + length, (int)length, ':'), 1, upper, lower);
+}
+
+#endif

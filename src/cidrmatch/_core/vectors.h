@@ -1,0 +1,41 @@
+/* Which vector instructions there are: what the compiler may use everywhere, and what it may use after a look.
+ *
+ *     every x86-64              SSE2, chosen by the compiler
+ *     AVX2      since 2013      in functions of their own, called where `widest_vectors` allows it
+ *     AVX-512   VBMI2, 2019     the same
+ *     anything else             the portable twins
+ */
+#ifndef CIDRMATCH_VECTORS_H
+#define CIDRMATCH_VECTORS_H
+
+enum { PLAIN = 0, AVX2 = 1, AVX512 = 2 };
+
+#if defined(__SSE2__) && defined(__x86_64__) && defined(__GNUC__) && !defined(CIDRMATCH_PORTABLE)
+#define CIDRMATCH_VECTORS 1
+#include <immintrin.h>
+#define CIDRMATCH_TARGET2 __attribute__((target("avx2,popcnt,bmi,bmi2,lzcnt")))
+#define CIDRMATCH_TARGET512 \
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx2,popcnt,bmi,bmi2,lzcnt")))
+#define CIDRMATCH_AVX2 CIDRMATCH_TARGET2 static inline
+#define CIDRMATCH_AVX512 CIDRMATCH_TARGET512 static inline
+
+static inline int widest_vectors(void) {
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2")
+        || !__builtin_cpu_supports("popcnt")) {
+        return PLAIN;
+    }
+    if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") || !__builtin_cpu_supports("avx512dq")
+        || !__builtin_cpu_supports("avx512vbmi") || !__builtin_cpu_supports("avx512vbmi2")) {
+        return AVX2;
+    }
+    return AVX512;
+}
+#else
+#define CIDRMATCH_VECTORS 0
+
+static inline int widest_vectors(void) {
+    return PLAIN;
+}
+#endif
+
+#endif
