@@ -15,7 +15,7 @@ The same run gives the same file, byte for byte: text is drawn as outlines, ids
 come from a fixed salt, and no date but that of the run is in it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,7 +44,7 @@ class Look(NamedTuple):
 
 LOOKS = {
     OURS: Look("cidrmatch", "#0072B2", "o"),
-    FLOOR: Look("frozenset, the floor", "#222222", ""),
+    FLOOR: Look("frozenset (floor)", "#222222", ""),
     "ipset_c": Look("ipset_c", "#E69F00", "s"),
     "pytricia": Look("pytricia", "#D55E00", "^"),
     "py-radix": Look("py-radix", "#009E73", "D"),
@@ -120,15 +120,16 @@ def _points(run: Run, family: Family, name: str) -> list[Point]:
 
 
 def _reach(values: Sequence[float], digits: int, unit: str) -> str:
-    return f"{min(values):.{digits}f} to {max(values):.{digits}f}{unit}"
+    return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}{unit}"
 
 
 def _cost_in_words(run: Run) -> str:
-    return f"Cost of one check against the number of entries. {_in_words(run, _cost_of, 0, ' ns')}"
+    return f"Cost of one check against the number of entries. {_in_words(run, LOOKS, _cost_of, 0, ' ns')}"
 
 
 def _ratio_in_words(run: Run) -> str:
-    return f"Ratio of one check to a lookup in a frozenset. {_in_words(run, _ratio_of, 2, 'x')}"
+    shown = [name for name in LOOKS if name != FLOOR]
+    return f"Ratio of one check to a lookup in a frozenset. {_in_words(run, shown, _ratio_of, 2, 'x')}"
 
 
 def _cost_of(point: Point) -> float:
@@ -139,11 +140,11 @@ def _ratio_of(point: Point) -> float:
     return point.row.to_floor.median if point.row.to_floor else 1.0
 
 
-def _in_words(run: Run, value_of: Any, digits: int, unit: str) -> str:
+def _in_words(run: Run, names: Iterable[str], value_of: Callable[[Point], float], digits: int, unit: str) -> str:
     """`IPv4: cidrmatch 43 to 307 ns, ...`."""
     families = []
     for family in FAMILIES:
-        found = {LOOKS[name].label: [value_of(point) for point in _points(run, family, name)] for name in LOOKS}
+        found = {LOOKS[name].label: [value_of(point) for point in _points(run, family, name)] for name in names}
         said = ", ".join(f"{who} {_reach(values, digits, unit)}" for who, values in found.items() if values)
         families.append(f"{FAMILY_NAMES[family]}: {said}.")
     return " ".join(families)

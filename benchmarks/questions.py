@@ -31,7 +31,7 @@ from benchmarks.data import FULL, Family, Pool, Takes
 
 PASS = 4_096
 """Addresses in a pass: enough to drown the clock."""
-PASSES: dict[Takes, int] = {"text": PASS, "packed": 16_384, "buffer": 262_144}
+PASSES: dict[Takes, int] = {"text": PASS, "packed": PASS, "buffer": 262_144}
 """By form.  A buffer is long because one call has fixed costs, and so has the read it is measured against."""
 PASS_SLOW = 64
 """Of those that take many microseconds for each."""

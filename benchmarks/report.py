@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fill(options.into, short(run) if options.short else full(run))
         return 0
     pictures = draw(run, DOCS)
-    fill(ROOT / "README.md", [*short(run), "", *_shown(pictures, ROOT)])
+    fill(ROOT / "README.md", [*_shown(pictures, ROOT), *short(run)])
     fill(DOCS / "performance.md", [*_shown(pictures, DOCS), *full(run)])
     return 0
 
@@ -113,8 +113,7 @@ def _topic(result: Result) -> str:
 
 def _shown(pictures: Iterable[Picture], folder: Path) -> Iterator[str]:
     for picture in pictures:
-        yield f"![{picture.alt}]({picture.path.relative_to(folder).as_posix()})"
-        yield ""
+        yield from ("", f"![{picture.alt}]({picture.path.relative_to(folder).as_posix()})")
 
 
 def _units(results: Sequence[Result]) -> str:

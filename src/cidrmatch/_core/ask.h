@@ -24,7 +24,7 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_text(
     if (!avx512_parse_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
         return NOT_COMMON;
     }
-    return contains6_by(&table->ipv6, upper, lower, avx512_count6);
+    return contains6_by(&table->ipv6, upper, lower, avx512_count4, avx512_count6);
 }
 #endif
 

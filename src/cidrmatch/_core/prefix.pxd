@@ -101,6 +101,9 @@ cdef class PrefixArray:
 cdef class RangeArray:
     cdef Range *ranges
     cdef Py_ssize_t size
+    cdef Py_ssize_t room
+
+    cdef int add(self, const Key *key) except -1
 
 
 cdef Prefix new_prefix(const Key *key)

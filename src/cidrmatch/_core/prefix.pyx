@@ -489,6 +489,13 @@ cdef class PrefixArray:
             PyMem_RawFree(spare)
         self.narrow_size = drop_repeated_narrow(self.narrow, self.narrow_size)
         self.wide_size = drop_repeated_wide(self.wide, self.wide_size)
+        # The room behind them is not needed any more.
+        if 0 < self.narrow_size < self.narrow_room:
+            self.narrow = <uint64_t *>resized(self.narrow, self.narrow_size, sizeof(uint64_t))
+            self.narrow_room = self.narrow_size
+        if 0 < self.wide_size < self.wide_room:
+            self.wide = <Wide *>resized(self.wide, self.wide_size, sizeof(Wide))
+            self.wide_room = self.wide_size
         return 0
 
 
@@ -639,10 +646,25 @@ cdef class RangeArray:
 
     def __cinit__(self):
         self.ranges = NULL
-        self.size = 0
 
     def __dealloc__(self):
         PyMem_RawFree(self.ranges)
+
+    cdef inline int add(self, const Key *key) except -1:
+        """Add a prefix that begins no earlier than the last range."""
+        cdef Range added = range_of(key)
+        cdef Range *last = self.ranges + self.size - 1
+        if self.size > 0 and touches(last, &added):
+            if is_before(last.last_upper, last.last_lower, added.last_upper, added.last_lower):
+                last.last_upper = added.last_upper
+                last.last_lower = added.last_lower
+            return 0
+        if self.size == self.room:
+            self.ranges = <Range *>resized(self.ranges, max(8, self.room * 2), sizeof(Range))
+            self.room = max(8, self.room * 2)
+        self.ranges[self.size] = added
+        self.size += 1
+        return 0
 
 
 cdef Range range_of(const Key *key) noexcept nogil:
@@ -670,19 +692,14 @@ cdef bint touches(const Range *a, const Range *b) noexcept nogil:
 cdef RangeArray merge(PrefixArray array):
     """Merge sorted prefixes into the fewest ranges, in one pass."""
     cdef RangeArray merged = RangeArray()
-    cdef Py_ssize_t size = array.narrow_size + array.wide_size
     cdef Py_ssize_t i
     cdef Key key
-    if size == 0:
-        return merged
-    merged.ranges = <Range *>resized(NULL, size, sizeof(Range))
-    with nogil:
-        for i in range(array.narrow_size):
-            widen(array.narrow[i], &key)
-            add_range(merged, &key)
-        for i in range(array.wide_size):
-            unpack_wide(&array.wide[i], &key)
-            add_range(merged, &key)
+    for i in range(array.narrow_size):
+        widen(array.narrow[i], &key)
+        merged.add(&key)
+    for i in range(array.wide_size):
+        unpack_wide(&array.wide[i], &key)
+        merged.add(&key)
     return merged
 
 
@@ -691,18 +708,6 @@ cdef void unpack_wide(const Wide *wide, Key *key) noexcept nogil:
     key.lower = wide.lower
     key.family = 6
     key.length = <uint8_t>wide.length
-
-
-cdef inline void add_range(RangeArray merged, const Key *key) noexcept nogil:
-    """Add a prefix that begins no earlier than the last range."""
-    cdef Range added = range_of(key)
-    cdef Range *last = &merged.ranges[merged.size - 1]
-    if merged.size == 0 or not touches(last, &added):
-        merged.ranges[merged.size] = added
-        merged.size += 1
-    elif is_before(last.last_upper, last.last_lower, added.last_upper, added.last_lower):
-        last.last_upper = added.last_upper
-        last.last_lower = added.last_lower
 
 
 cdef int split(const Range *whole, list prefixes) except -1:

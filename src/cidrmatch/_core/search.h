@@ -39,6 +39,15 @@
  *     map     [ block | pieces ]  one for each /16
  *     blocks  [ 256 bits ]        one for each /24; block 0 is none of them, block 1 all
  *
+ * The same for IPv6, by /48s: what begins and ends at the borders of /48s is
+ * sixteen bits of a block and 32 bits in it.  Each block is a ladder of its own,
+ * all of one height so that no branch depends on the address, and its keys are
+ * borders: an odd number of them below means in (or out, if the block begins in).
+ * No range is looked at, and keys are half as long.
+ *
+ *     index    2001 -> 3, 2a00 -> 7, others -> 0
+ *     block 3  [ is first in | pieces | where its nodes are ]   borders [ db8:0 | db8:1 | db8:5 | ... ]
+ *
  * Entries ("which one?") are found the same way: what their keys are stands in
  * table.pyx, that there are many with equal first addresses does not matter here.
  *
@@ -108,9 +117,20 @@ typedef struct {
     uint64_t lower;
 } Pair;
 
+/* The borders of the /48s in one /16. */
+typedef struct {
+    uint32_t begins;                /* 1: its first address is in */
+    uint32_t has_pieces;
+    uint32_t posts[3];              /* where the three steps of signposts begin, in nodes: room for 78,608 borders */
+    uint32_t keys;                  /* where the borders themselves begin */
+} Block6;
+
 typedef struct {
     Firsts firsts;
     Pair *last;                     /* one at least */
+    uint16_t *index;                /* a block for each /16, or NULL; block 0 has nothing */
+    Block6 *map;
+    int32_t *borders;               /* nodes of NODE4 */
 } Table6;
 
 typedef struct {
@@ -292,6 +312,7 @@ CIDRMATCH_INLINE uint32_t find_range4(const Table4 *table, uint32_t address, Cou
 /* How many keys are at or below the wanted one. */
 CIDRMATCH_INLINE uint32_t count_keys(const Firsts *firsts, int64_t wanted, Count6 count) {
     uint32_t node = 0;
+    assert(wanted < INT64_MAX);     /* that is the padding */
     if (firsts->ladder.height == 0) {
         uint32_t below = 0;
         for (uint32_t i = 0; i < firsts->ladder.nodes; i++) {
@@ -328,9 +349,13 @@ static inline uint32_t count_begun_by_halving(const Firsts *firsts, uint64_t upp
 
 /* How many first addresses are at or before the address. */
 CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, Count6 count) {
-    uint32_t begun = count_keys(firsts, order6(upper), count);
-    uint32_t at = begun - (begun > 0);
-    if (upper == UINT64_MAX || ((firsts->keys[at] == order6(upper)) & (firsts->lower[at] > lower))) {
+    uint32_t begun, at;
+    if (upper == UINT64_MAX) {
+        return count_begun_by_halving(firsts, upper, lower);    /* it equals the padding, which leads nowhere */
+    }
+    begun = count_keys(firsts, order6(upper), count);
+    at = begun - (begun > 0);
+    if ((firsts->keys[at] == order6(upper)) & (firsts->lower[at] > lower)) {
         return count_begun_by_halving(firsts, upper, lower);
     }
     return begun;
@@ -355,10 +380,33 @@ CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, Count4 
     return (address <= table->last[find_range4(table, address, count)]) & (address >= table->first);
 }
 
-CIDRMATCH_INLINE int contains6_by(const Table6 *table, uint64_t upper, uint64_t lower, Count6 count) {
+CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, uint64_t lower, Count6 count) {
     uint32_t begun = count_begun(&table->firsts, upper, lower, count);
     const Pair *last = &table->last[begun - (begun > 0)];
     return (begun > 0) & !pair_is_before(last->upper, last->lower, upper, lower);
+}
+
+/* Is the /48 of the address in?  1, 0, or -1 when pieces of a /48 have to be looked at. */
+CIDRMATCH_INLINE int ask_map6(const Table6 *table, uint64_t upper, Count4 count) {
+    const Block6 *block = &table->map[table->index[upper >> 48]];
+    int32_t wanted = order4((uint32_t)(upper >> 16));
+    uint32_t node = 0;
+    for (int step = 0; step < 3; step++) {
+        node = node * (NODE4 + 1) + count(table->borders + ((size_t)block->posts[step] + node) * NODE4, wanted);
+    }
+    node = node * NODE4 + count(table->borders + ((size_t)block->keys + node) * NODE4, wanted);
+    return (node ^ block->begins) & 1 ? 1 : -(int)block->has_pieces;
+}
+
+CIDRMATCH_INLINE int contains6_by(
+    const Table6 *table, uint64_t upper, uint64_t lower, Count4 count_narrow, Count6 count) {
+    if (table->index) {
+        int answer = ask_map6(table, upper, count_narrow);
+        if (answer >= 0) {
+            return answer;
+        }
+    }
+    return contains6_in_ladder(table, upper, lower, count);
 }
 
 static inline int contains4(const Table4 *table, uint32_t address) {
@@ -368,7 +416,7 @@ static inline int contains4(const Table4 *table, uint32_t address) {
 #if CIDRMATCH_VECTORS
 CIDRMATCH_TARGET2 __attribute__((noinline)) static int avx2_contains6(
     const Table6 *table, uint64_t upper, uint64_t lower) {
-    return contains6_by(table, upper, lower, avx2_count6);
+    return contains6_by(table, upper, lower, avx2_count4, avx2_count6);
 }
 #endif
 
@@ -411,7 +459,7 @@ static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower,
     }
 #endif
     (void)vectors;
-    return contains6_by(table, upper, lower, count6);
+    return contains6_by(table, upper, lower, count4, count6);
 }
 
 /* -- Many addresses ---------------------------------------------------------- */
@@ -437,7 +485,7 @@ CIDRMATCH_INLINE void each6_by(
         if (upper == 0 && lower >> 32 == 0xffff) {
             out[i] = (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, count_narrow);
         } else {
-            out[i] = (uint8_t)contains6_by(&table->ipv6, upper, lower, count);
+            out[i] = (uint8_t)contains6_by(&table->ipv6, upper, lower, count_narrow, count);
         }
     }
 }

@@ -1,10 +1,10 @@
 # cython: language_level=3
 """The frozen form, for other extensions; the essays are in table.pyx and search.h."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key, Text, find_text
-from cidrmatch._core.prefix cimport Entry, PrefixArray
+from cidrmatch._core.prefix cimport Entry, PrefixArray, Range
 
 
 cdef extern from "search.h" nogil:
@@ -41,9 +41,18 @@ cdef extern from "search.h" nogil:
         uint64_t upper
         uint64_t lower
 
+    ctypedef struct Block6:
+        uint32_t begins
+        uint32_t has_pieces
+        uint32_t[3] posts
+        uint32_t keys
+
     ctypedef struct Table6:
         Firsts firsts
         Pair *last
+        uint16_t *index
+        Block6 *map
+        int32_t *borders
 
     ctypedef struct Table:
         int vectors
@@ -87,6 +96,20 @@ cdef class Answers:
     cdef object result
 
 
+cdef class Borders:
+    cdef uint64_t *borders
+    cdef Py_ssize_t count
+    cdef uint8_t *has_pieces    # of each /16
+    cdef uint32_t blocks
+    cdef uint32_t nodes
+
+    cdef int find(self, const Range *ranges, uint32_t count) except -1
+    cdef Py_ssize_t end_of(self, Py_ssize_t begin, uint32_t place) noexcept nogil
+    cdef bint begins_in(self, Py_ssize_t *at, uint32_t place) noexcept nogil
+    cdef void plan(self) noexcept nogil
+    cdef void fill(self, Table6 *table) noexcept nogil
+
+
 cdef class AllowList:
     cdef Table table
     cdef Firsts narrow          # entries of IPv4: first address and length in one key
@@ -95,12 +118,13 @@ cdef class AllowList:
     cdef int32_t *parents       # of all entries
     cdef void *block            # where all of the above lies
     cdef Py_ssize_t size_bytes
+    cdef size_t table_bytes     # of these, what a check may read
     cdef dict labels            # by the entry's number; None when there are none
     cdef list made              # entries that were asked for, by number; None as long as nobody did
     cdef Py_hash_t hash
 
     cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1
-    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks) noexcept nogil
+    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t blocks6, uint32_t nodes6) noexcept nogil
     cdef int contains_each(self, object addresses, Answers answers) except -1
     cdef int contains_packed(self, Packed packed, Answers answers) except -1
     cdef int match_each(self, object addresses, Answers answers) except -1

@@ -38,8 +38,8 @@ that `match` has made are kept under the interpreter lock.)
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport INT32_MAX, INT64_MAX, UINT32_MAX, UINTPTR_MAX, int32_t, int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
+from libc.stdint cimport INT32_MAX, INT64_MAX, UINT32_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 from cidrmatch._core.address cimport Key, fold_mapped, load_packed, parse_common, read_address, set_ipv4, width
@@ -49,6 +49,7 @@ from cidrmatch._core.prefix cimport (
 )
 
 from array import array
+from operator import index
 
 from .prefix import take_apart
 
@@ -106,7 +107,7 @@ cdef struct Place:
 cdef void *take(Place *place, size_t count, size_t size) noexcept nogil:
     """The next piece of the block, from the start of a cache line if it holds nodes."""
     cdef void *taken
-    if size >= LINE:
+    if size == LINE:
         place.used = (place.used + LINE - 1) & ~<size_t>(LINE - 1)
     else:
         place.used = (place.used + 7) & ~<size_t>7
@@ -227,6 +228,141 @@ cdef void fill_map(Table4 *table, const Range *ranges, uint32_t blocks) noexcept
             table.map[<uint32_t>(ranges[i].first_upper >> 48)] |= <uint32_t>MAP_PIECES
         if whole.ends_inside:
             table.map[<uint32_t>(ranges[i].last_upper >> 48)] |= <uint32_t>MAP_PIECES
+
+
+cdef enum:
+    STEP = NODE4 + 1        # children of a node
+    MOST_BORDERS = NODE4 * STEP * STEP * STEP
+    MOST_BLOCKS = 4_096
+
+
+@cython.final
+cdef class Borders:
+    """Where whole /48s begin and end to be in, sorted: what the map of IPv6 is made from."""
+
+    def __cinit__(self):
+        self.borders = NULL
+        self.has_pieces = NULL
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.borders)
+        PyMem_RawFree(self.has_pieces)
+
+    cdef int find(self, const Range *ranges, uint32_t count) except -1:
+        cdef uint32_t i
+        cdef uint64_t begin, end
+        self.borders = <uint64_t *>PyMem_RawMalloc(2 * sizeof(uint64_t) * <size_t>max(1, count))
+        self.has_pieces = <uint8_t *>PyMem_RawCalloc(65_536, 1)
+        if self.borders is NULL or self.has_pieces is NULL:
+            raise MemoryError()
+        for i in range(count):
+            begin = ranges[i].first_upper >> 16
+            end = ranges[i].last_upper >> 16
+            if ranges[i].first_upper & 0xFFFF or ranges[i].first_lower:
+                self.has_pieces[begin >> 32] = True
+                begin += 1
+            if ranges[i].last_upper & 0xFFFF == 0xFFFF and ranges[i].last_lower == UINT64_MAX:
+                end += 1
+            else:
+                self.has_pieces[end >> 32] = True
+            if begin < end:
+                self.borders[self.count] = begin
+                self.borders[self.count + 1] = end
+                self.count += 2
+        return 0
+
+    cdef Py_ssize_t end_of(self, Py_ssize_t begin, uint32_t place) noexcept nogil:
+        """Where the borders of a /16 end."""
+        while begin < self.count and self.borders[begin] >> 32 == place:
+            begin += 1
+        return begin
+
+    cdef bint begins_in(self, Py_ssize_t *at, uint32_t place) noexcept nogil:
+        """Is the first address of a /16 in?  A border there says so and is none of the block's keys."""
+        cdef bint is_in = at[0] & 1
+        if at[0] < self.count and self.borders[at[0]] == <uint64_t>place << 32:
+            at[0] += 1
+            return not is_in
+        return is_in
+
+    cdef void plan(self) noexcept nogil:
+        """Count blocks and nodes; no blocks, if there would be too many, or too many borders in one."""
+        cdef Py_ssize_t at = 0, keys
+        cdef uint32_t place
+        cdef bint is_in
+        cdef Block6 block
+        self.blocks = 1
+        self.nodes = 1      # for block 0, nothing but padding
+        for place in range(65_536):
+            is_in = self.begins_in(&at, place)
+            keys = self.end_of(at, place) - at
+            at += keys
+            if keys > 0 or is_in or self.has_pieces[place]:
+                self.blocks += 1
+                self.nodes = place_block(&block, keys, self.nodes)
+            if keys > MOST_BORDERS or self.blocks > MOST_BLOCKS:
+                self.blocks = 0
+                return
+
+    cdef void fill(self, Table6 *table) noexcept nogil:
+        cdef Py_ssize_t at = 0, end
+        cdef uint32_t place, free_block = 1, free_node = 1
+        cdef Block6 *block
+        cdef uint32_t i
+        cdef bint is_in
+        memset(table.index, 0, 65_536 * sizeof(uint16_t))
+        memset(table.map, 0, sizeof(Block6))
+        for i in range(self.nodes * NODE4):
+            table.borders[i] = INT32_MAX
+        for place in range(65_536):
+            is_in = self.begins_in(&at, place)
+            end = self.end_of(at, place)
+            if end > at or is_in or self.has_pieces[place]:
+                block = &table.map[free_block]
+                block.begins = is_in
+                block.has_pieces = self.has_pieces[place]
+                free_node = place_block(block, end - at, free_node)
+                fill_block(table.borders, block, self.borders + at, <uint32_t>(end - at))
+                table.index[place] = <uint16_t>free_block
+                free_block += 1
+            at = end
+
+
+cdef uint32_t place_block(Block6 *block, Py_ssize_t keys, uint32_t node) noexcept nogil:
+    """Give a block its nodes from `node` on: each step has a node for up to 17 of the next; return what is free then."""
+    cdef uint32_t leaves = max(1, nodes_for(<uint32_t>keys, NODE4))
+    block.posts[0] = node
+    block.posts[1] = node + 1
+    block.posts[2] = block.posts[1] + nodes_for(leaves, STEP * STEP)
+    block.keys = block.posts[2] + nodes_for(leaves, STEP)
+    return block.keys + leaves
+
+
+@cython.cdivision(True)         # by constants
+cdef void fill_block(int32_t *nodes, const Block6 *block, const uint64_t *borders, uint32_t count) noexcept nogil:
+    """Write the keys, and to the first key of each node but the first of its parent a signpost there."""
+    cdef int32_t *keys = nodes + <size_t>block.keys * NODE4
+    cdef uint32_t i, leaf, step, child
+    for i in range(count):
+        keys[i] = order4(<uint32_t>borders[i] - 1)
+    for leaf in range(1, nodes_for(count, NODE4)):
+        # The step where this leaf's branch parts from the one before it.
+        step, child = 2, leaf
+        while child % STEP == 0:
+            step -= 1
+            child //= STEP
+        nodes[<size_t>(block.posts[step] + child // STEP) * NODE4 + child % STEP - 1] = keys[leaf * NODE4]
+
+
+cdef bint is_mappable6(const Range *ranges, uint32_t count) noexcept nogil:
+    """Long enough for a map, and mostly whole /48s?"""
+    cdef uint32_t i, pieces = 0
+    if count < MAPPED_RANGES:
+        return False
+    for i in range(count):
+        pieces += ranges[i].first_upper & 0xFFFF != 0 or ranges[i].first_lower != 0 or (
+            ranges[i].last_upper & 0xFFFF != 0xFFFF) or ranges[i].last_lower != UINT64_MAX
+    return pieces <= count // PIECES
 
 
 cdef bint contains_all(const Table *table, const Key *prefix) noexcept nogil:
@@ -382,10 +518,15 @@ def freeze_as(entries, str form not None, int vectors=2, /):
     """Make an `AllowList` whose tables have a form that its size would not choose: to measure and to compare forms.
 
     Args:
-        form: "by size", "scan", "ladder" or "map" (the map is of IPv4 alone, IPv6 takes the ladder).
+        form: "by size", "scan", "ladder" or "map" (a map of IPv6 may be too large, then it is a ladder).
         vectors: 0 what every machine has, 1 AVX2, 2 AVX-512; no more are used than this machine has.
     """
     return AllowList(Source(entries, None, FORMS[form], min(vectors, VECTORS)))
+
+
+def table_bytes(AllowList allow not None, /):
+    """Tell how many bytes of a list are its tables, without the entries: what checks read."""
+    return allow.table_bytes
 
 
 @cython.final
@@ -457,6 +598,7 @@ cdef class AllowList:
         cdef uint32_t blocks = 0, most_scanned = SCANNED_NODES6 if form == BY_SIZE else 1
         cdef Py_ssize_t ranges4 = 0
         cdef uint8_t *base
+        cdef Borders borders
         # 1. sizes
         while ranges4 < merged.size and merged.ranges[ranges4].family == 4:
             ranges4 += 1
@@ -468,6 +610,10 @@ cdef class AllowList:
             most_scanned = UINT32_MAX
         if form == MAP or (form == BY_SIZE and is_mappable(merged.ranges, ipv4.count)):
             blocks = count_blocks(merged.ranges, ipv4.count)
+        borders = Borders()
+        if form == MAP or (form == BY_SIZE and is_mappable6(merged.ranges + ranges4, ipv6.firsts.count)):
+            borders.find(merged.ranges + ranges4, ipv6.firsts.count)
+            borders.plan()
         self.table.vectors = vectors
         ipv4.is_scan = form == SCAN or (form == BY_SIZE and ipv4.count <= SCANNED_RANGES4)
         if ipv4.is_scan:
@@ -478,46 +624,51 @@ cdef class AllowList:
         plan_ladder(&self.narrow.ladder, nodes_for(self.narrow.count, NODE6), NODE6, most_scanned)
         plan_ladder(&self.wide.ladder, nodes_for(self.wide.count, NODE6), NODE6, most_scanned)
         # 2. places
-        self.size_bytes = <Py_ssize_t>self.lay_out(NULL, blocks) + LINE
+        self.size_bytes = <Py_ssize_t>self.lay_out(NULL, blocks, borders.blocks, borders.nodes) + LINE
         self.block = PyMem_RawMalloc(<size_t>self.size_bytes)
         if self.block is NULL:
             raise MemoryError()
         base = <uint8_t *>((<uintptr_t>self.block + LINE - 1) & ~<uintptr_t>(LINE - 1))
-        self.lay_out(base, blocks)
+        self.lay_out(base, blocks, borders.blocks, borders.nodes)
         # 3. contents
         with nogil:
             fill_table4(ipv4, merged.ranges)
             fill_table6(ipv6, merged.ranges + ranges4)
             if blocks > 0:
                 fill_map(ipv4, merged.ranges, blocks)
+            if borders.blocks > 0:
+                borders.fill(ipv6)
             fill_entries(&self.narrow, &self.wide, self.lengths, prefixes.narrow, prefixes.wide)
             find_parents(&self.narrow, &self.wide, self.lengths, self.parents)
         self.labels = self.number_labels(labels) if labels else None
         return 0
 
-    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks) noexcept nogil:
+    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t blocks6, uint32_t nodes6) noexcept nogil:
         """Point at the places of all arrays, and tell how many bytes they take; without a base, only that."""
         cdef Table4 *ipv4 = &self.table.ipv4
         cdef Table6 *ipv6 = &self.table.ipv6
         cdef Place place = Place(base, 0)
         cdef size_t entries = <size_t>self.narrow.count + self.wide.count
-        # 1. nodes, what a check reads first of all
+        # 1. what a check reads, nodes first; item 0 behind the number of a range is read even when there is none
         ipv4.keys = <int32_t *>take(&place, ipv4.ladder.nodes, LINE)
         ipv4.posts = <int32_t *>take(&place, ipv4.ladder.posts, LINE)
         ipv6.firsts.keys = <int64_t *>take(&place, ipv6.firsts.ladder.nodes, LINE)
         ipv6.firsts.posts = <int64_t *>take(&place, ipv6.firsts.ladder.posts, LINE)
-        self.narrow.keys = <int64_t *>take(&place, self.narrow.ladder.nodes, LINE)
-        self.narrow.posts = <int64_t *>take(&place, self.narrow.ladder.posts, LINE)
-        self.wide.keys = <int64_t *>take(&place, self.wide.ladder.nodes, LINE)
-        self.wide.posts = <int64_t *>take(&place, self.wide.ladder.posts, LINE)
-        # 2. what the number of a range leads to; the search reads item 0 even when there is none
+        ipv6.borders = <int32_t *>take(&place, nodes6 if blocks6 > 0 else 0, LINE)
         ipv4.last = <uint32_t *>take(&place, max(1, ipv4.count), sizeof(uint32_t))
         ipv6.firsts.lower = <uint64_t *>take(&place, max(1, ipv6.firsts.count), sizeof(uint64_t))
         ipv6.last = <Pair *>take(&place, max(1, ipv6.firsts.count), sizeof(Pair))
         ipv4.map = <uint32_t *>take(&place, 65_536, sizeof(uint32_t)) if blocks > 0 else NULL
         ipv4.blocks = <uint64_t *>take(&place, blocks, 4 * sizeof(uint64_t))
-        # 3. the same of an entry
+        ipv6.index = <uint16_t *>take(&place, 65_536, sizeof(uint16_t)) if blocks6 > 0 else NULL
+        ipv6.map = <Block6 *>take(&place, blocks6, sizeof(Block6))
+        self.table_bytes = place.used
+        # 2. what a match reads
+        self.narrow.keys = <int64_t *>take(&place, self.narrow.ladder.nodes, LINE)
+        self.narrow.posts = <int64_t *>take(&place, self.narrow.ladder.posts, LINE)
         self.narrow.lower = NULL
+        self.wide.keys = <int64_t *>take(&place, self.wide.ladder.nodes, LINE)
+        self.wide.posts = <int64_t *>take(&place, self.wide.ladder.posts, LINE)
         self.wide.lower = <uint64_t *>take(&place, self.wide.count, sizeof(uint64_t))
         self.parents = <int32_t *>take(&place, entries, sizeof(int32_t))
         self.lengths = <uint8_t *>take(&place, self.wide.count, sizeof(uint8_t))
@@ -819,12 +970,11 @@ cdef class AllowList:
     def __len__(self):
         return <Py_ssize_t>self.narrow.count + self.wide.count
 
-    def __getitem__(self, Py_ssize_t number):
-        if number < 0:
-            number += len(self)
-        if not 0 <= number < len(self):
-            raise IndexError(f"the list has {len(self)} entries")
-        return self.entry_at(number)
+    def __getitem__(self, number):
+        try:
+            return self.entry_at(range(len(self))[index(number)])
+        except IndexError:
+            raise IndexError(f"the list has {len(self)} entries, no entry {number}") from None
 
     def __sizeof__(self):
         return object.__sizeof__(self) + self.size_bytes
@@ -954,9 +1104,11 @@ cdef class Answers:
         self.result = array("i", bytes(count * item_size)) if out is None else out
         PyObject_GetBuffer(self.result, &self.view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
         self.is_held = True
-        if self.view.itemsize != item_size or self.view.len != count * item_size:
-            raise ValueError(f"out takes {self.view.len // self.view.itemsize} items of {self.view.itemsize} bytes, "
-                             f"not {count} of {item_size}")
+        item_format = "B" if self.view.format is NULL else (<bytes>self.view.format).decode("ascii", "replace")
+        if self.view.itemsize != item_size or self.view.len != count * item_size or not item_format.endswith(
+                ("b", "B", "c", "?") if item_size == 1 else ("i", "l", "I", "L")):
+            raise ValueError(f"out has {self.view.len} bytes in items of format {item_format!r} and {self.view.itemsize} "
+                             f"bytes, not {count} {'bytes' if item_size == 1 else '32-bit integers'}")
 
     def __dealloc__(self):
         if self.is_held:
