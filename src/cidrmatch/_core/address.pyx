@@ -73,6 +73,7 @@ fill_hex()
 
 # -- Text to bits -------------------------------------------------------------
 
+# hot: begin
 cdef Status parse_ipv4(const uint8_t *text, Py_ssize_t length, uint32_t *value, Py_ssize_t *position) noexcept nogil:
     """Parse four decimal octets that fill the text."""
     cdef Py_ssize_t i = 0, start
@@ -226,6 +227,7 @@ cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept 
     key.lower = load_network64(packed + 8)
     key.family = 6
     key.length = 128
+# hot: end
 
 
 # -- Python objects to bits ---------------------------------------------------

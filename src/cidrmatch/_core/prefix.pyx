@@ -34,8 +34,8 @@ from libc.string cimport memchr, memcpy, memset
 
 from cidrmatch._core.address cimport (
     HOST_BITS, LENGTH_LEADING_ZERO, LENGTH_MISSING, LENGTH_NOT_A_NUMBER, LENGTH_TOO_LARGE, NETMASK, OK, WRONG_TYPE,
-    ROOM_BEFORE, Key, Status, Text, base_text, find_text, is_mapped, pack, parse_common, parse_unfolded, set_ipv4, take_object, width,
-    write_address,
+    ROOM_BEFORE, Key, Status, Text, base_text, find_text, is_mapped, pack, parse_common, parse_unfolded, set_ipv4,
+    take_object, width, write_address,
 )
 
 from collections.abc import Mapping
@@ -59,6 +59,7 @@ cdef object ENTRY_FIELDS = frozenset(("prefix", "label", *FIELDS))
 
 # -- Text and objects to a key ------------------------------------------------
 
+# hot: begin
 cdef Status parse_length(const uint8_t *text, Py_ssize_t length, uint8_t widest, uint8_t *value,
                          Py_ssize_t *position) noexcept nogil:
     """Parse the decimal digits after the slash."""
@@ -134,6 +135,7 @@ cdef bint has_host_bits(const Key *key) noexcept nogil:
 cdef void mask(Key *key) noexcept nogil:
     key.upper &= upper_mask(key.length)
     key.lower &= lower_mask(key.length)
+# hot: end
 
 
 cdef int take_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t *position) except -1:
@@ -510,6 +512,7 @@ cdef void *resized(void *memory, Py_ssize_t count, size_t size) except NULL:
     return memory
 
 
+# hot: begin
 cdef bint is_sorted_narrow(const uint64_t *keys, Py_ssize_t size) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(1, size):
@@ -639,6 +642,7 @@ cdef Py_ssize_t drop_repeated_wide(Wide *keys, Py_ssize_t size) noexcept nogil:
             keys[kept] = keys[i]
             kept += 1
     return kept
+# hot: end
 
 
 cdef class RangeArray:

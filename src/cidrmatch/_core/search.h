@@ -264,7 +264,8 @@ static inline void fill_posts6(Firsts *firsts) {
         for (uint32_t node = begin; node < end; node++) {
             for (uint32_t i = 0; i < NODE6; i++) {
                 uint64_t to = signpost(&firsts->ladder, step, node - begin, i, NODE6);
-                firsts->posts[(size_t)node * NODE6 + i] = to < firsts->ladder.nodes ? firsts->keys[to * NODE6] : INT64_MAX;
+                firsts->posts[(size_t)node * NODE6 + i] =
+                    to < firsts->ladder.nodes ? firsts->keys[to * NODE6] : INT64_MAX;
             }
         }
     }

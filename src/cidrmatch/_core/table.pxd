@@ -67,7 +67,6 @@ cdef extern from "ask.h" nogil:
     int ask_text(const Table *table, const uint8_t *text, Py_ssize_t length)
 
 
-
 cdef inline bint contains(const Table *table, const Key *address) noexcept nogil:
     """Is the address in one of the ranges of its own family?"""
     if address.family == 4:

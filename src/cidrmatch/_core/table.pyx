@@ -39,12 +39,15 @@ cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport INT32_MAX, INT64_MAX, UINT32_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.stdint cimport (
+    INT32_MAX, INT64_MAX, UINT32_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
+)
+from libc.string cimport memset
 
-from cidrmatch._core.address cimport Key, fold_mapped, load_packed, parse_common, read_address, set_ipv4, width
+from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, set_ipv4, width
 from cidrmatch._core.prefix cimport (
-    LENGTH_BITS, Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, is_before, lower_mask, merge, new_prefix, prefixes_of,
+    LENGTH_BITS, Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, is_before, lower_mask, merge, new_prefix,
+    prefixes_of,
     compare_keys, range_of, read_prefix, upper_mask, widen,
 )
 
@@ -329,7 +332,7 @@ cdef class Borders:
 
 
 cdef uint32_t place_block(Block6 *block, Py_ssize_t keys, uint32_t node) noexcept nogil:
-    """Give a block its nodes from `node` on: each step has a node for up to 17 of the next; return what is free then."""
+    """Give a block its nodes from `node` on, one for up to 17 of the next step; return the next free one."""
     cdef uint32_t leaves = max(1, nodes_for(<uint32_t>keys, NODE4))
     block.posts[0] = node
     block.posts[1] = node + 1
@@ -402,6 +405,7 @@ cdef uint32_t halve6(const Pair *last, uint32_t count, uint64_t upper, uint64_t 
 
 # -- The entries: which one, and which others ---------------------------------
 
+# hot: begin
 cdef inline bint covers_narrow(uint64_t key, uint64_t address) noexcept nogil:
     """Does an entry of IPv4 cover the address?"""
     return (key >> LENGTH_BITS ^ address) >> (32 - (key & ((1 << LENGTH_BITS) - 1))) == 0
@@ -413,6 +417,7 @@ cdef inline bint covers_wide(const Firsts *wide, const uint8_t *lengths, Py_ssiz
         (<uint64_t>order6(<uint64_t>wide.keys[i]) ^ upper) & upper_mask(lengths[i]) == 0
         and (wide.lower[i] ^ lower) & lower_mask(lengths[i]) == 0
     )
+# hot: end
 
 
 cdef void fill_entries(Firsts *narrow, Firsts *wide, uint8_t *lengths, const uint64_t *narrow_prefixes,
@@ -429,7 +434,9 @@ cdef void fill_entries(Firsts *narrow, Firsts *wide, uint8_t *lengths, const uin
     fill_posts6(wide)
 
 
-cdef void find_parents(const Firsts *narrow, const Firsts *wide, const uint8_t *lengths, int32_t *parents) noexcept nogil:
+# hot: begin
+cdef void find_parents(const Firsts *narrow, const Firsts *wide, const uint8_t *lengths,
+                       int32_t *parents) noexcept nogil:
     """Name for each entry the nearest one that covers it.
 
     It is the entry before, or one of that one's ancestors: whatever covers
@@ -447,6 +454,7 @@ cdef void find_parents(const Firsts *narrow, const Firsts *wide, const uint8_t *
                                                  wide.lower[i]):
             at = parents[at]
         parents[base + i] = at
+# hot: end
 
 
 # Labels, while a list is made: { what the array holds of the prefix: (its position there, label) }.
@@ -472,14 +480,24 @@ cdef dict read_entries(object entries, PrefixArray prefixes):
                                  "an AllowList would let a denied or expired entry pass")
             read_prefix(entry, False, &key, i)
             prefixes.push(&key)
-            if label is not None and key.family == 4:
-                labels.setdefault(narrow_name(prefixes.narrow[prefixes.narrow_size - 1]), (prefixes.narrow_size - 1, label))
-            elif label is not None:
-                labels.setdefault(wide_name(&prefixes.wide[prefixes.wide_size - 1]), (prefixes.wide_size - 1, label))
+            if label is not None:
+                keep_label(labels, prefixes, key.family, label)
         i += 1
     if labels:
         drop_late_labels(labels, prefixes)
     return labels
+
+
+cdef int keep_label(dict labels, PrefixArray prefixes, uint8_t family, object label) except -1:
+    """Keep the label of the prefix that was pushed last, if it is the first."""
+    cdef Py_ssize_t last
+    if family == 4:
+        last = prefixes.narrow_size - 1
+        labels.setdefault(narrow_name(prefixes.narrow[last]), (last, label))
+    else:
+        last = prefixes.wide_size - 1
+        labels.setdefault(wide_name(&prefixes.wide[last]), (last, label))
+    return 0
 
 
 cdef int drop_late_labels(dict labels, PrefixArray prefixes) except -1:
@@ -696,9 +714,11 @@ cdef class AllowList:
 
     def __contains__(self, address):
         cdef Key key
+        # hot: begin
         cdef int answer = ask_common(&self.table, address)
         if answer != NOT_COMMON:
             return answer
+        # hot: end
         read_address(address, &key)
         return contains(&self.table, &key)
 
@@ -777,10 +797,12 @@ cdef class AllowList:
         cdef const uint8_t *start = <const uint8_t *>packed.view.buf
         cdef uint8_t *into = <uint8_t *>answers.view.buf
         with nogil:
+            # hot: begin
             if packed.family == 4:
                 each4(&self.table, start, packed.count, packed.is_reversed, into)
             else:
                 each6(&self.table, start, packed.count, into)
+            # hot: end
         return 0
 
     def covers(self, prefix, /):
@@ -800,6 +822,7 @@ cdef class AllowList:
 
     # 2. Which entry?
 
+    # hot: begin
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil:
         """The most specific entry that covers the address, or NO_ENTRY."""
         cdef Py_ssize_t at
@@ -831,6 +854,7 @@ cdef class AllowList:
         key.lower = self.wide.lower[wide]
         key.family = 6
         key.length = self.lengths[wide]
+    # hot: end
 
     cdef object label_at(self, Py_ssize_t i):
         return None if self.labels is None else self.labels.get(i)
@@ -938,6 +962,7 @@ cdef class AllowList:
         cdef int32_t *into = <int32_t *>answers.view.buf
         cdef Key key
         with nogil:
+            # hot: begin
             for i in range(packed.count):
                 if packed.is_reversed:
                     set_ipv4(&key, load_reversed32(start + 4 * i))
@@ -945,6 +970,7 @@ cdef class AllowList:
                     load_packed(start + i * (width(packed.family) >> 3), packed.family, &key)
                 fold_mapped(&key)
                 into[i] = <int32_t>self.find_entry(&key)
+            # hot: end
         return 0
 
     # 3. The list as a value.
@@ -1083,7 +1109,7 @@ cdef class Packed:
         # 2. how many?
         self.count = self.view.len // (width(self.family) >> 3)
         if self.view.len % (width(self.family) >> 3):
-            raise ValueError(f"{self.view.len} bytes are no whole number of addresses of {width(self.family) >> 3} bytes")
+            raise ValueError(f"{self.view.len} bytes are no whole number of addresses of {width(self.family) >> 3}")
 
     def __dealloc__(self):
         if self.is_held:
@@ -1107,8 +1133,8 @@ cdef class Answers:
         item_format = "B" if self.view.format is NULL else (<bytes>self.view.format).decode("ascii", "replace")
         if self.view.itemsize != item_size or self.view.len != count * item_size or not item_format.endswith(
                 ("b", "B", "c", "?") if item_size == 1 else ("i", "l", "I", "L")):
-            raise ValueError(f"out has {self.view.len} bytes in items of format {item_format!r} and {self.view.itemsize} "
-                             f"bytes, not {count} {'bytes' if item_size == 1 else '32-bit integers'}")
+            raise ValueError(f"out has {self.view.len} bytes in items of format {item_format!r}, "
+                             f"not {count} {'bytes' if item_size == 1 else '32-bit integers'}")
 
     def __dealloc__(self):
         if self.is_held:

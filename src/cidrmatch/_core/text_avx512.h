@@ -5,7 +5,7 @@
  *
  *     text       2001:db8::1f            a masked load, so nothing outside the text is read at all
  *     ends       4 8 9 12 13 14 15 16    the positions of separators, squeezed together (vpcompressb)
- *     indexes    0 1 2 3 . 5 6 7 . . . . . . 10 11 ...    for each group the four before its end, those of others dropped
+ *     indexes    0 1 2 3 . 5 6 7 . . . . . . 10 11 ...    the four before each end, those of others dropped
  *     nibbles    2 0 0 1 0 d b 8 0 0 0 0 0 0 1 f ...      picked by these indexes (vpermb)
  *     value      20 01 0d b8 00 00 00 1f ...              pairs joined, the gap left out (vpexpandb)
  *
@@ -97,7 +97,7 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
     if ((colons & 1) | (doubles & (doubles - 1))) {
         return 0;
     }
-    /* 3. where the eight groups end and begin; each has at most four digits, those that are missing lie behind the text */
+    /* 3. where the eight groups end and begin, missing ones behind the text; each has at most four digits */
     ends = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(colons | ~(__mmask64)0 << length, positions));
     begins = _mm_add_epi8(_mm_slli_epi64(ends, 8), _mm_set1_epi64x(0x0101010101010100));
     missing = (int64_t)((uint64_t)_mm_cvtsi128_si64(ends) >> 56) - length;
