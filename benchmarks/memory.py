@@ -42,6 +42,8 @@ from benchmarks.contestants import Contestant
 from benchmarks.data import FULL, Family
 from benchmarks.questions import FAMILIES, DisagreementError, given, label
 from benchmarks.results import Result, Row, Spread
+from cidrmatch import AllowList
+from cidrmatch._core.table import table_bytes
 
 SIZES = (20, 100_000, FULL)
 SIZES_BUILT = (FULL,)
@@ -173,6 +175,10 @@ def _result(family: Family, size: int) -> Result:
         )
         for who in contestants.MEMORY
     ]
+    # What a check reads of it; the rest are the entries, for `match`.  Smaller than the whole, so no rival's loss.
+    tables = table_bytes(AllowList(texts))
+    of_floor, of_pytricia = (Spread.of([tables / used[name]]) for name in (contestants.MEMORY[0].name, "pytricia"))
+    rows.insert(2, Row("AllowList, its tables alone", "part", Spread.of([tables]), of_floor, of_pytricia))
     name = f"memory/{family}/{label(size)}"
     return Result(name, "bytes a list", len(texts), data.source(size), rounds=1, per_pass=1, rows=rows)
 

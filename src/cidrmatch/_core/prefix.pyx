@@ -246,6 +246,7 @@ cdef str quote_all(object values):
 
 
 @cython.final
+@cython.freelist(16)
 cdef class Prefix:
     """Hold a prefix: a family, a first address and a length.  Immutable and hashable.
 
@@ -347,6 +348,7 @@ cdef Prefix new_prefix(const Key *key):
 
 
 @cython.final
+@cython.freelist(16)
 cdef class Entry:
     """Hold one entry of a list: a prefix, an optional label, perhaps a condition.  Immutable and hashable.
 
@@ -369,7 +371,7 @@ cdef class Entry:
             raise TypeError(f"a condition is a Condition or None, not {type(condition).__name__}")
         self.prefix = prefix if type(prefix) is Prefix else Prefix(prefix)
         self.label = checked_label(label)
-        self.condition = None if condition == ALWAYS else condition
+        self.condition = None if condition is None or condition == ALWAYS else condition
 
     def __str__(self):
         return str(self.prefix)

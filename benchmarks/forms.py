@@ -1,0 +1,73 @@
+"""Where one form of the table should follow another: the measurement behind the sizes in table.pyx.
+
+    python -m benchmarks.forms [v4 | v6] [--vectors 0|1|2]
+
+The same list is frozen as a scan, as a ladder and as a map, whatever its size,
+and all of them are asked by turns, text by text, as in `benchmarks.paired`:
+
+    v4 ranges        scan   ladder      map   by size
+          16         39.1     41.5        -      38.9
+         ...
+
+The maps are measured on an Internet table alone: for lists of single addresses
+they have nothing to say.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from benchmarks.contestants import Contestant
+from benchmarks.data import FULL, Family
+from benchmarks.paired import Patience, race
+from benchmarks.questions import Question
+from benchmarks.results import Spread
+from cidrmatch import AllowList
+from cidrmatch._core.table import freeze_as
+
+SIZES = (8, 16, 32, 48, 64, 96, 128, 256, 1_000, 10_000, FULL)
+FORMS = ("scan", "ladder", "map", "by size")
+MOST_SCANNED = 1_000
+PATIENCE = Patience(seconds=2.0, min_rounds=9)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.forms", description="Measure the forms of a table.")
+    parser.add_argument("family", nargs="?", choices=("v4", "v6"), help="one family alone")
+    parser.add_argument("--vectors", type=int, choices=(0, 1, 2), default=2, help="0 plain, 1 AVX2, 2 AVX-512")
+    options = parser.parse_args(arguments)
+    families: tuple[Family, ...] = (options.family,) if options.family else ("v4", "v6")
+    for family in families:
+        print(f"{family} entries" + "".join(f"{form:>10}" for form in FORMS) + "   ns an address, the median")
+        for size in SIZES:
+            print(*_line(family, size, options.vectors), sep="", flush=True)
+    return 0
+
+
+def _line(family: Family, size: int, vectors: int) -> list[str]:
+    question = Question(f"forms/{family}/{size}", family, size, tuple(_contestants(size, vectors)))
+    sides = question.prepare()
+    samples = race(sides, PATIENCE)
+    found = {side.contestant.name: Spread.of(mine).median for side, mine in zip(sides, samples, strict=True)}
+    cells = [f"{found[form]:10.1f}" if form in found else f"{'-':>10}" for form in FORMS]
+    return [f"{len(question.entries()):10,}", *cells]
+
+
+def _contestants(size: int, vectors: int) -> list[Contestant]:
+    wanted = [form for form in FORMS if form == "by size" or _is_worth(form, size)]
+    return [Contestant(form, partial(_frozen, form, vectors), role="ours") for form in wanted]
+
+
+def _is_worth(form: str, size: int) -> bool:
+    if form == "scan":
+        return 0 < size <= MOST_SCANNED
+    return form != "map" or size == FULL
+
+
+def _frozen(form: str, vectors: int, texts: list[str]) -> AllowList:
+    return freeze_as(texts, form, vectors)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
