@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("address", "prefix", "patricia", "table", "check")
+HEADERS = ("ask.h", "bits.h", "search.h", "text.h", "text_avx512.h", "vectors.h")
 
 pytestmark = pytest.mark.packaging
 
@@ -40,6 +41,7 @@ def test_sdist_carries_the_sources_and_no_generated_file(dist: Path) -> None:
     for room in ROOMS:
         assert f"src/cidrmatch/_core/{room}.pyx" in names
         assert f"src/cidrmatch/_core/{room}.pyi" in names
+    assert {f"src/cidrmatch/_core/{header}" for header in HEADERS} <= names
     assert {"LICENSE", "README.md", "Makefile", "pyproject.toml", "src/cidrmatch/py.typed"} <= names
     assert {"examples/demo.py", "tests/reference.py", "docs/adr"} <= names
     assert not [name for name in names if name.endswith((".c", ".so", ".pyc"))]
@@ -54,7 +56,7 @@ def test_wheel_carries_types_and_declarations_and_no_sources_of_the_build(dist: 
         assert [name for name in names if name.startswith(f"cidrmatch/_core/{room}.c") and name.endswith(".so")]
     assert "cidrmatch/py.typed" in names
     assert "cidrmatch/_core/address.pxd" in names
-    assert "cidrmatch/_core/bits.h" in names
+    assert {f"cidrmatch/_core/{header}" for header in HEADERS} <= set(names)
     assert not [name for name in names if name.endswith((".pyx", ".c"))]
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cidrmatch"}
 

@@ -19,7 +19,7 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_text(
     uint32_t value;
     uint64_t upper, lower;
     if (avx512_parse_ipv4(text, length, &value)) {
-        return contains4_by(&table->ipv4, value, avx512_count4);
+        return contains4_by(&table->ipv4, value, avx512_count4, avx512_scan4);
     }
     if (!avx512_parse_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
         return NOT_COMMON;
@@ -37,7 +37,7 @@ static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t le
     }
 #endif
     if (parse_common_ipv4(text, length, &value)) {
-        return contains4_by(&table->ipv4, value, count4);
+        return contains4_by(&table->ipv4, value, count4, scan4);
     }
     if (!parse_common_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
         return NOT_COMMON;      /* a mapped address is an IPv4 one (C16) */

@@ -154,6 +154,8 @@ static inline int64_t order6(uint64_t upper) {
 typedef uint32_t (*Count4)(const int32_t *node, int32_t wanted);
 typedef uint32_t (*Count6)(const int64_t *node, int64_t wanted);
 
+typedef int (*Scan4)(const Table4 *table, uint32_t address);
+
 static inline uint32_t portable_count4(const int32_t *node, int32_t wanted) {
     uint32_t count = 0;
     for (int i = 0; i < NODE4; i++) {
@@ -211,6 +213,45 @@ CIDRMATCH_AVX512 uint32_t avx512_count4(const int32_t *node, int32_t wanted) {
 CIDRMATCH_AVX512 uint32_t avx512_count6(const int64_t *node, int64_t wanted) {
     return (uint32_t)_mm_popcnt_u32(_mm512_cmple_epi64_mask(_mm512_loadu_si512(node), _mm512_set1_epi64(wanted)));
 }
+#endif
+
+/* -- Scans ------------------------------------------------------------------- */
+
+/* Scan: is the address in one of the ranges?  Spans have the top bit flipped, and so has address - first. */
+static inline int portable_scan4(const Table4 *table, uint32_t address) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < table->ladder.nodes * SCAN4; i++) {
+        const int32_t *node = table->keys + (size_t)(i / SCAN4) * NODE4;
+        found |= order4(address - (uint32_t)node[i % SCAN4]) <= node[SCAN4 + i % SCAN4];
+    }
+    return (int)found;
+}
+
+#if CIDRMATCH_VECTORS
+static inline int sse2_scan4(const Table4 *table, uint32_t address) {
+    const __m128i *node = (const __m128i *)table->keys;
+    __m128i all = _mm_set1_epi32(order4(address)), outside = _mm_set1_epi32(-1);
+    for (uint32_t i = 0; i < table->ladder.nodes; i++, node += 4) {
+        __m128i front = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node)), _mm_loadu_si128(node + 2));
+        __m128i back = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node + 1)), _mm_loadu_si128(node + 3));
+        outside = _mm_and_si128(outside, _mm_and_si128(front, back));
+    }
+    return _mm_movemask_epi8(outside) != 0xffff;
+}
+
+CIDRMATCH_AVX512 int avx512_scan4(const Table4 *table, uint32_t address) {
+    const __m256i *node = (const __m256i *)table->keys;
+    __m256i all = _mm256_set1_epi32(order4(address));
+    __mmask8 outside = 0xff;
+    for (uint32_t i = 0; i < table->ladder.nodes; i++, node += 2) {
+        outside = _mm256_mask_cmpgt_epi32_mask(
+            outside, _mm256_sub_epi32(all, _mm256_loadu_si256(node)), _mm256_loadu_si256(node + 1));
+    }
+    return outside != 0xff;
+}
+#define scan4 sse2_scan4
+#else
+#define scan4 portable_scan4
 #endif
 
 /* -- Ladders ----------------------------------------------------------------- */
@@ -272,32 +313,6 @@ static inline void fill_posts6(Firsts *firsts) {
 }
 
 /* -- Finding ----------------------------------------------------------------- */
-
-/* Scan: is the address in one of the ranges?  Spans have the top bit flipped, and so has address - first. */
-static inline int portable_scan4(const Table4 *table, uint32_t address) {
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < table->ladder.nodes * SCAN4; i++) {
-        const int32_t *node = table->keys + (size_t)(i / SCAN4) * NODE4;
-        found |= order4(address - (uint32_t)node[i % SCAN4]) <= node[SCAN4 + i % SCAN4];
-    }
-    return (int)found;
-}
-
-#if CIDRMATCH_VECTORS
-static inline int sse2_scan4(const Table4 *table, uint32_t address) {
-    const __m128i *node = (const __m128i *)table->keys;
-    __m128i all = _mm_set1_epi32(order4(address)), outside = _mm_set1_epi32(-1);
-    for (uint32_t i = 0; i < table->ladder.nodes; i++, node += 4) {
-        __m128i front = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node)), _mm_loadu_si128(node + 2));
-        __m128i back = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node + 1)), _mm_loadu_si128(node + 3));
-        outside = _mm_and_si128(outside, _mm_and_si128(front, back));
-    }
-    return _mm_movemask_epi8(outside) != 0xffff;
-}
-#define scan4 sse2_scan4
-#else
-#define scan4 portable_scan4
-#endif
 
 /* How many keys are below the address: the number of the range that could hold it. */
 CIDRMATCH_INLINE uint32_t find_range4(const Table4 *table, uint32_t address, Count4 count) {
@@ -364,19 +379,17 @@ CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint
 
 /* -- One address ------------------------------------------------------------- */
 
-CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, Count4 count) {
+CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, Count4 count, Scan4 scan) {
     if (table->map) {
         uint32_t place = table->map[address >> 16];
         uint64_t bits = table->blocks[(size_t)(place & ~MAP_PIECES) * 4 + (address >> 14 & 3)];
-        if (bits >> (address >> 8 & 63) & 1) {
-            return 1;
-        }
-        if (!(place & MAP_PIECES)) {
-            return 0;
+        int is_in = bits >> (address >> 8 & 63) & 1;
+        if (is_in | !(place & MAP_PIECES)) {    /* nearly always, so this branch is no guess at the answer */
+            return is_in;
         }
     }
     if (table->is_scan) {
-        return scan4(table, address);
+        return scan(table, address);
     }
     return (address <= table->last[find_range4(table, address, count)]) & (address >= table->first);
 }
@@ -387,31 +400,28 @@ CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, ui
     return (begun > 0) & !pair_is_before(last->upper, last->lower, upper, lower);
 }
 
-/* Is the /48 of the address in?  1, 0, or -1 when pieces of a /48 have to be looked at. */
-CIDRMATCH_INLINE int ask_map6(const Table6 *table, uint64_t upper, Count4 count) {
-    const Block6 *block = &table->map[table->index[upper >> 48]];
-    int32_t wanted = order4((uint32_t)(upper >> 16));
-    uint32_t node = 0;
-    for (int step = 0; step < 3; step++) {
-        node = node * (NODE4 + 1) + count(table->borders + ((size_t)block->posts[step] + node) * NODE4, wanted);
-    }
-    node = node * NODE4 + count(table->borders + ((size_t)block->keys + node) * NODE4, wanted);
-    return (node ^ block->begins) & 1 ? 1 : -(int)block->has_pieces;
-}
-
 CIDRMATCH_INLINE int contains6_by(
     const Table6 *table, uint64_t upper, uint64_t lower, Count4 count_narrow, Count6 count) {
     if (table->index) {
-        int answer = ask_map6(table, upper, count_narrow);
-        if (answer >= 0) {
-            return answer;
+        const Block6 *block = &table->map[table->index[upper >> 48]];
+        int32_t wanted = order4((uint32_t)(upper >> 16));
+        uint32_t node = 0;
+        int is_in;
+        for (int step = 0; step < 3; step++) {
+            size_t post = (size_t)block->posts[step] + node;
+            node = node * (NODE4 + 1) + count_narrow(table->borders + post * NODE4, wanted);
+        }
+        node = node * NODE4 + count_narrow(table->borders + ((size_t)block->keys + node) * NODE4, wanted);
+        is_in = (node ^ block->begins) & 1;
+        if (is_in | !block->has_pieces) {
+            return is_in;
         }
     }
     return contains6_in_ladder(table, upper, lower, count);
 }
 
 static inline int contains4(const Table4 *table, uint32_t address) {
-    return contains4_by(table, address, count4);
+    return contains4_by(table, address, count4, scan4);
 }
 
 #if CIDRMATCH_VECTORS
@@ -471,20 +481,22 @@ static inline uint32_t load_reversed32(const uint8_t *packed) {
 
 /* One lookup does not wait for another and nothing branches on an answer, so the processor has many in flight. */
 CIDRMATCH_INLINE void each4_by(
-    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out, Count4 count) {
+    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out, Count4 count,
+    Scan4 scan) {
     for (ptrdiff_t i = 0; i < size; i++) {
         const uint8_t *at = packed + 4 * i;
-        out[i] = (uint8_t)contains4_by(table, is_reversed ? load_reversed32(at) : load_network32(at), count);
+        out[i] = (uint8_t)contains4_by(table, is_reversed ? load_reversed32(at) : load_network32(at), count, scan);
     }
 }
 
 /* An address ::ffff:a.b.c.d is a.b.c.d (C16). */
 CIDRMATCH_INLINE void each6_by(
-    const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out, Count4 count_narrow, Count6 count) {
+    const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out, Count4 count_narrow, Scan4 scan,
+    Count6 count) {
     for (ptrdiff_t i = 0; i < size; i++) {
         uint64_t upper = load_network64(packed + 16 * i), lower = load_network64(packed + 16 * i + 8);
         if (upper == 0 && lower >> 32 == 0xffff) {
-            out[i] = (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, count_narrow);
+            out[i] = (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, count_narrow, scan);
         } else {
             out[i] = (uint8_t)contains6_by(&table->ipv6, upper, lower, count_narrow, count);
         }
@@ -495,20 +507,20 @@ CIDRMATCH_INLINE void each6_by(
 #if CIDRMATCH_VECTORS
 CIDRMATCH_AVX2 void avx2_each4(
     const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
-    each4_by(table, packed, size, is_reversed, out, avx2_count4);
+    each4_by(table, packed, size, is_reversed, out, avx2_count4, sse2_scan4);
 }
 
 CIDRMATCH_AVX2 void avx2_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
-    each6_by(table, packed, size, out, avx2_count4, avx2_count6);
+    each6_by(table, packed, size, out, avx2_count4, sse2_scan4, avx2_count6);
 }
 
 CIDRMATCH_AVX512 void avx512_each4(
     const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
-    each4_by(table, packed, size, is_reversed, out, avx512_count4);
+    each4_by(table, packed, size, is_reversed, out, avx512_count4, avx512_scan4);
 }
 
 CIDRMATCH_AVX512 void avx512_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
-    each6_by(table, packed, size, out, avx512_count4, avx512_count6);
+    each6_by(table, packed, size, out, avx512_count4, avx512_scan4, avx512_count6);
 }
 #endif
 
@@ -524,7 +536,7 @@ static inline void each4(
         return;
     }
 #endif
-    each4_by(&table->ipv4, packed, size, is_reversed, out, count4);
+    each4_by(&table->ipv4, packed, size, is_reversed, out, count4, scan4);
 }
 
 static inline void each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
@@ -538,7 +550,7 @@ static inline void each6(const Table *table, const uint8_t *packed, ptrdiff_t si
         return;
     }
 #endif
-    each6_by(table, packed, size, out, count4, count6);
+    each6_by(table, packed, size, out, count4, scan4, count6);
 }
 
 #endif

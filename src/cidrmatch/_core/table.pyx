@@ -51,6 +51,7 @@ from cidrmatch._core.prefix cimport (
     compare_keys, range_of, read_prefix, upper_mask, widen,
 )
 
+import sys
 from array import array
 from operator import index
 
@@ -92,6 +93,7 @@ cdef enum:
     MAPPED_RANGES = 8_192   # the map takes 256 KiB and a little more
     PIECES = 8              # one range in so many may begin or end inside a /24
 
+cdef tuple OTHER_ORDER = (">", "!") if sys.byteorder == "little" else ("<",)    # of a format, not this machine's
 cdef dict FORMS = {"by size": BY_SIZE, "scan": SCAN, "ladder": LADDER, "map": MAP}
 cdef int VECTORS = widest_vectors()     # of this machine
 
@@ -1109,7 +1111,8 @@ cdef class Packed:
         # 2. how many?
         self.count = self.view.len // (width(self.family) >> 3)
         if self.view.len % (width(self.family) >> 3):
-            raise ValueError(f"{self.view.len} bytes are no whole number of addresses of {width(self.family) >> 3}")
+            raise ValueError(f"{self.view.len} bytes are no whole number of addresses "
+                             f"of {width(self.family) >> 3} bytes")
 
     def __dealloc__(self):
         if self.is_held:
@@ -1131,8 +1134,9 @@ cdef class Answers:
         PyObject_GetBuffer(self.result, &self.view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
         self.is_held = True
         item_format = "B" if self.view.format is NULL else (<bytes>self.view.format).decode("ascii", "replace")
-        if self.view.itemsize != item_size or self.view.len != count * item_size or not item_format.endswith(
-                ("b", "B", "c", "?") if item_size == 1 else ("i", "l", "I", "L")):
+        fits = self.view.itemsize == item_size and self.view.len == count * item_size
+        kind = ("b", "B", "c", "?") if item_size == 1 else ("i", "l", "I", "L")
+        if not fits or not item_format.endswith(kind) or item_format.startswith(OTHER_ORDER):
             raise ValueError(f"out has {self.view.len} bytes in items of format {item_format!r}, "
                              f"not {count} {'bytes' if item_size == 1 else '32-bit integers'}")
 

@@ -25,7 +25,8 @@ static inline int widest_vectors(void) {
         return PLAIN;
     }
     if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl")
-        || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vbmi") || !__builtin_cpu_supports("avx512vbmi2")) {
+        || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vbmi")
+        || !__builtin_cpu_supports("avx512vbmi2")) {
         return AVX2;
     }
     return AVX512;
