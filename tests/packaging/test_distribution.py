@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("address", "prefix", "patricia", "table", "check")
+ROOMS = ("address", "prefix", "patricia", "arrow", "table", "check")
 HEADERS = ("ask.h", "bits.h", "search.h", "text.h", "text_avx512.h", "vectors.h")
 
 pytestmark = pytest.mark.packaging

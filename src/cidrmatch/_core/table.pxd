@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key, Text, find_text
+from cidrmatch._core.arrow cimport Chunk
 from cidrmatch._core.prefix cimport Entry, PrefixArray, Range
 
 
@@ -125,9 +126,15 @@ cdef class AllowList:
     cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1
     cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t blocks6, uint32_t nodes6) noexcept nogil
     cdef int contains_each(self, object addresses, Answers answers) except -1
-    cdef int contains_packed(self, Packed packed, Answers answers) except -1
+    cdef void contains_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
+                              uint8_t *into) noexcept nogil
+    cdef object contains_chunks(self, list chunks, object out)
+    cdef Py_ssize_t contains_chunk(self, Chunk chunk, uint8_t *into) noexcept nogil
     cdef int match_each(self, object addresses, Answers answers) except -1
-    cdef int match_packed(self, Packed packed, Answers answers) except -1
+    cdef void match_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
+                           int32_t *into) noexcept nogil
+    cdef object match_chunks(self, list chunks, object out)
+    cdef Py_ssize_t match_chunk(self, Chunk chunk, int32_t *into) noexcept nogil
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil
     cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil
     cdef dict number_labels(self, dict labels)

@@ -5,10 +5,12 @@ from typing import Literal, Protocol, TypeAlias, TypeVar, final, overload, type_
 from _typeshed import ReadableBuffer, WriteableBuffer
 
 from .address import AddressLike
+from .arrow import ArrowArrayExportable, ArrowStreamExportable
 from .prefix import Entry, EntryLike, Prefix, PrefixLike
 
 __all__ = ["AllowList"]
 
+_ManyAddresses: TypeAlias = Iterable[AddressLike] | ArrowArrayExportable | ArrowStreamExportable
 _ByteOrder: TypeAlias = Literal["big", "little"] | None
 _Out = TypeVar("_Out", bound=WriteableBuffer)
 
@@ -30,11 +32,11 @@ class AllowList:
     def from_lines(cls, lines: ReadableBuffer, /) -> AllowList: ...
     @overload
     def contains_many(
-        self, addresses: Iterable[AddressLike], /, *, family: None = None, byteorder: None = None, out: None = None
+        self, addresses: _ManyAddresses, /, *, family: None = None, byteorder: None = None, out: None = None
     ) -> bytes: ...
     @overload
     def contains_many(
-        self, addresses: Iterable[AddressLike], /, *, family: None = None, byteorder: None = None, out: _Out
+        self, addresses: _ManyAddresses, /, *, family: None = None, byteorder: None = None, out: _Out
     ) -> _Out: ...
     @overload
     def contains_many(
@@ -46,11 +48,11 @@ class AllowList:
     ) -> _Out: ...
     @overload
     def match_many(
-        self, addresses: Iterable[AddressLike], /, *, family: None = None, byteorder: None = None, out: None = None
+        self, addresses: _ManyAddresses, /, *, family: None = None, byteorder: None = None, out: None = None
     ) -> array[int]: ...
     @overload
     def match_many(
-        self, addresses: Iterable[AddressLike], /, *, family: None = None, byteorder: None = None, out: _Out
+        self, addresses: _ManyAddresses, /, *, family: None = None, byteorder: None = None, out: _Out
     ) -> _Out: ...
     @overload
     def match_many(

@@ -45,6 +45,7 @@ from libc.stdint cimport (
 from libc.string cimport memset
 
 from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, set_ipv4, width
+from cidrmatch._core.arrow cimport PACKED, Chunk, Item, count_items, find_item, offers_arrow, parse_item, take_chunks
 from cidrmatch._core.prefix cimport (
     LENGTH_BITS, Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, is_before, lower_mask, merge, new_prefix,
     prefixes_of,
@@ -745,8 +746,10 @@ cdef class AllowList:
         """Tell for many addresses at once whether each is in the list.
 
         Args:
-            addresses: an iterable of what `parse_address` takes; or, with `family`, a contiguous buffer of
-                packed addresses: bytes (4 * n or 16 * n, network order), or 32-bit integers (IPv4 only).
+            addresses: an iterable of what `parse_address` takes; or an Arrow array, chunked or not, of strings (u, U,
+                vu), uint32 (I; 10.0.0.1 is 0x0a000001) or fixed-size binary in network order (w:4, w:16); or, with
+                `family`, a contiguous buffer of packed addresses: bytes (4 * n or 16 * n, network order), or 32-bit
+                integers (IPv4 only).
             family: 4 or 6, the family of a packed buffer.
             byteorder: "big" or "little", how the four bytes of each 32-bit integer lie in memory; `sys.byteorder`
                 for an `array` or NumPy array of numbers.  Nothing is guessed: integers without it are refused.
@@ -754,13 +757,16 @@ cdef class AllowList:
         Returns:
             `bytes`, n long: 1 where the address is in, 0 where it is not; or `out`, if that was given.
         Raises:
-            InvalidAddress: with `index`, the position of the bad one; `out` may be filled up to there.
+            InvalidAddress: with `index`, the position of the bad one, which may be a null; `out` may be filled up to
+                there.
             ValueError: the buffer holds no whole number of addresses, its items are neither bytes nor 32-bit integers
-                with their order stated, `out` has another size, or the family is neither 4 nor 6.
-            TypeError: as `parse_address`, or one text was given instead of many.
+                with their order stated, `out` has another size, the family is neither 4 nor 6, or an Arrow array
+                contradicts itself.
+            TypeError: as `parse_address`, or one text was given instead of many, or an Arrow array has another format.
+            OSError: an Arrow stream failed.
         Cost: the parse and the search alone, 20 to 50 ns a text; a buffer, 2 to 30 ns an address.
-        Threads: a buffer is read without the interpreter lock.  It cannot be resized meanwhile; if another thread
-            writes to it, each answer is that of some state of its bytes.
+        Threads: a buffer and an Arrow array are read without the interpreter lock.  A buffer cannot be resized
+            meanwhile; if another thread writes to it, each answer is that of some state of its bytes.
 
         >>> AllowList(["203.0.113.0/24"]).contains_many(["203.0.113.7", "198.51.100.7"])
         b'\\x01\\x00'
@@ -768,13 +774,17 @@ cdef class AllowList:
         if family is None:
             if byteorder is not None:
                 raise ValueError("byteorder is of a packed buffer: say its family, too")
+            if offers_arrow(addresses):
+                return self.contains_chunks(take_chunks(addresses), out)
             addresses = many(addresses)
             answers = Answers(out, len(addresses), 1)
             self.contains_each(addresses, answers)
         else:
             packed = Packed(addresses, family, byteorder)
             answers = Answers(out, packed.count, 1)
-            self.contains_packed(packed, answers)
+            with nogil:
+                self.contains_packed(<const uint8_t *>packed.view.buf, packed.count, packed.family, packed.is_reversed,
+                                     <uint8_t *>answers.view.buf)
         return answers.result
 
     cdef int contains_each(self, object addresses, Answers answers) except -1:
@@ -795,17 +805,48 @@ cdef class AllowList:
             raise ValueError("the list of addresses shrank while it was read")
         return 0
 
-    cdef int contains_packed(self, Packed packed, Answers answers) except -1:
-        cdef const uint8_t *start = <const uint8_t *>packed.view.buf
+    cdef void contains_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
+                              uint8_t *into) noexcept nogil:
+        # hot: begin
+        if family == 4:
+            each4(&self.table, start, count, is_reversed, into)
+        else:
+            each6(&self.table, start, count, into)
+        # hot: end
+
+    cdef object contains_chunks(self, list chunks, object out):
+        cdef Answers answers = Answers(out, count_items(chunks), 1)
         cdef uint8_t *into = <uint8_t *>answers.view.buf
-        with nogil:
-            # hot: begin
-            if packed.family == 4:
-                each4(&self.table, start, packed.count, packed.is_reversed, into)
-            else:
-                each6(&self.table, start, packed.count, into)
-            # hot: end
-        return 0
+        cdef Chunk chunk
+        cdef Py_ssize_t done
+        for chunk in chunks:
+            with nogil:
+                done = self.contains_chunk(chunk, into + chunk.before)
+            if done < chunk.count:
+                chunk.refuse(done)
+        return answers.result
+
+    cdef Py_ssize_t contains_chunk(self, Chunk chunk, uint8_t *into) noexcept nogil:
+        """Answer up to the first item that is no address; how many are."""
+        cdef Py_ssize_t i
+        cdef Item item
+        cdef Key key
+        cdef int answer
+        if chunk.layout == PACKED:
+            self.contains_packed(chunk.items, chunk.filled, chunk.family, chunk.is_reversed, into)
+            return chunk.filled
+        # hot: begin
+        for i in range(chunk.filled):
+            if not find_item(chunk, i, &item):
+                return i
+            answer = ask_text(&self.table, item.text.start, item.text.length) if item.has_room else NOT_COMMON
+            if answer == NOT_COMMON:
+                if not parse_item(&item, &key):
+                    return i
+                answer = contains(&self.table, &key)
+            into[i] = <uint8_t>answer
+        # hot: end
+        return chunk.filled
 
     def covers(self, prefix, /):
         """Tell whether every address of a prefix is in the list, by one entry or several.
@@ -923,7 +964,7 @@ cdef class AllowList:
         Returns:
             `array("i")`, n long: the number of the most specific entry, -1 where there is none; or `out`.
         Raises:
-            InvalidAddress, ValueError, TypeError: as for `contains_many`.
+            InvalidAddress, ValueError, TypeError, OSError: as for `contains_many`.
         Cost: as `contains_many`, and a step a nesting level.
         Threads: as for `contains_many`.
 
@@ -935,13 +976,17 @@ cdef class AllowList:
         if family is None:
             if byteorder is not None:
                 raise ValueError("byteorder is of a packed buffer: say its family, too")
+            if offers_arrow(addresses):
+                return self.match_chunks(take_chunks(addresses), out)
             addresses = many(addresses)
             answers = Answers(out, len(addresses), sizeof(int32_t))
             self.match_each(addresses, answers)
         else:
             packed = Packed(addresses, family, byteorder)
             answers = Answers(out, packed.count, sizeof(int32_t))
-            self.match_packed(packed, answers)
+            with nogil:
+                self.match_packed(<const uint8_t *>packed.view.buf, packed.count, packed.family, packed.is_reversed,
+                                  <int32_t *>answers.view.buf)
         return answers.result
 
     cdef int match_each(self, object addresses, Answers answers) except -1:
@@ -958,22 +1003,47 @@ cdef class AllowList:
             raise ValueError("the list of addresses shrank while it was read")
         return 0
 
-    cdef int match_packed(self, Packed packed, Answers answers) except -1:
+    cdef void match_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
+                           int32_t *into) noexcept nogil:
         cdef Py_ssize_t i
-        cdef const uint8_t *start = <const uint8_t *>packed.view.buf
-        cdef int32_t *into = <int32_t *>answers.view.buf
         cdef Key key
-        with nogil:
-            # hot: begin
-            for i in range(packed.count):
-                if packed.is_reversed:
-                    set_ipv4(&key, load_reversed32(start + 4 * i))
-                else:
-                    load_packed(start + i * (width(packed.family) >> 3), packed.family, &key)
-                fold_mapped(&key)
-                into[i] = <int32_t>self.find_entry(&key)
-            # hot: end
-        return 0
+        # hot: begin
+        for i in range(count):
+            if is_reversed:
+                set_ipv4(&key, load_reversed32(start + 4 * i))
+            else:
+                load_packed(start + i * (width(family) >> 3), family, &key)
+            fold_mapped(&key)
+            into[i] = <int32_t>self.find_entry(&key)
+        # hot: end
+
+    cdef object match_chunks(self, list chunks, object out):
+        cdef Answers answers = Answers(out, count_items(chunks), sizeof(int32_t))
+        cdef int32_t *into = <int32_t *>answers.view.buf
+        cdef Chunk chunk
+        cdef Py_ssize_t done
+        for chunk in chunks:
+            with nogil:
+                done = self.match_chunk(chunk, into + chunk.before)
+            if done < chunk.count:
+                chunk.refuse(done)
+        return answers.result
+
+    cdef Py_ssize_t match_chunk(self, Chunk chunk, int32_t *into) noexcept nogil:
+        """Number the entries up to the first item that is no address; how many are."""
+        cdef Py_ssize_t i
+        cdef Item item
+        cdef Key key
+        if chunk.layout == PACKED:
+            self.match_packed(chunk.items, chunk.filled, chunk.family, chunk.is_reversed, into)
+            return chunk.filled
+        # hot: begin
+        for i in range(chunk.filled):
+            if not (find_item(chunk, i, &item) and parse_item(&item, &key)):
+                return i
+            into[i] = <int32_t>self.find_entry(&key)
+        # hot: end
+        return chunk.filled
 
     # 3. The list as a value.
 
