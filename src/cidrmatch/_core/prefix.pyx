@@ -659,8 +659,8 @@ cdef class RangeArray:
     cdef inline int add(self, const Key *key) except -1:
         """Add a prefix that begins no earlier than the last range."""
         cdef Range added = range_of(key)
-        cdef Range *last = self.ranges + self.size - 1
-        if self.size > 0 and touches(last, &added):
+        cdef Range *last = &self.ranges[self.size - 1] if self.size > 0 else NULL
+        if last is not NULL and touches(last, &added):
             if is_before(last.last_upper, last.last_lower, added.last_upper, added.last_lower):
                 last.last_upper = added.last_upper
                 last.last_lower = added.last_lower
