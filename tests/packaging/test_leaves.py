@@ -388,6 +388,11 @@ static int check_scan(void) {
         if (portable_scan4(&table, address) != is_in || scan4(&table, address) != is_in) {
             return 7;
         }
+#if CIDRMATCH_VECTORS
+        if (widest_vectors() >= AVX512 && avx512_scan4(&table, address) != is_in) {
+            return 11;
+        }
+#endif
     }
     return 0;
 }

@@ -574,3 +574,23 @@ def test_lines_are_let_go_of_again_and_nothing_of_them_is_kept() -> None:
         AllowList.from_lines(lines)
     lines.append(0)
     assert list(allow) == [Entry("10.0.0.0/8")]
+
+
+def test_out_may_not_lie_over_the_addresses() -> None:
+    buffer = bytearray(b"\n\0\0\1" * 4)
+    with pytest.raises(ValueError, match="out lies in the buffer of the addresses"):
+        AllowList(["10.0.0.0/8"]).contains_many(buffer, family=4, out=memoryview(buffer)[4:8])
+    with pytest.raises(ValueError, match="out lies in the buffer of the addresses"):
+        AllowList(["10.0.0.0/8"]).match_many(buffer, family=4, out=memoryview(buffer).cast("i"))
+    assert buffer == b"\n\0\0\1" * 4
+
+
+def test_numbers_need_room_for_minus_one() -> None:
+    with pytest.raises(ValueError, match="out has 16 bytes in items of format 'I'"):
+        AllowList(["10.0.0.0/8"]).match_many(bytes(16), family=4, out=array("I", [0] * 4))
+
+
+def test_lines_are_a_buffer() -> None:
+    nothing: Any = None
+    with pytest.raises(TypeError, match="bytes-like"):
+        AllowList.from_lines(nothing)

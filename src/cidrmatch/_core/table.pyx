@@ -609,7 +609,7 @@ cdef class AllowList:
         >>> AllowList.from_lines(b"203.0.113.0/24\\n2001:db8::/48\\n")
         AllowList(['203.0.113.0/24', '2001:db8::/48'])
         """
-        return cls(Source(None, lines, BY_SIZE, VECTORS))
+        return cls(Source(None, memoryview(lines), BY_SIZE, VECTORS))
 
     cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1:
         """Lay everything out twice, to learn the size and to get the places; then fill it in."""
@@ -782,6 +782,7 @@ cdef class AllowList:
         else:
             packed = Packed(addresses, family, byteorder)
             answers = Answers(out, packed.count, 1)
+            check_apart(packed, answers)
             with nogil:
                 self.contains_packed(<const uint8_t *>packed.view.buf, packed.count, packed.family, packed.is_reversed,
                                      <uint8_t *>answers.view.buf)
@@ -984,6 +985,7 @@ cdef class AllowList:
         else:
             packed = Packed(addresses, family, byteorder)
             answers = Answers(out, packed.count, sizeof(int32_t))
+            check_apart(packed, answers)
             with nogil:
                 self.match_packed(<const uint8_t *>packed.view.buf, packed.count, packed.family, packed.is_reversed,
                                   <int32_t *>answers.view.buf)
@@ -1205,7 +1207,7 @@ cdef class Answers:
         self.is_held = True
         item_format = "B" if self.view.format is NULL else (<bytes>self.view.format).decode("ascii", "replace")
         fits = self.view.itemsize == item_size and self.view.len == count * item_size
-        kind = ("b", "B", "c", "?") if item_size == 1 else ("i", "l", "I", "L")
+        kind = ("b", "B", "c", "?") if item_size == 1 else ("i", "l")
         if not fits or not item_format.endswith(kind) or item_format.startswith(OTHER_ORDER):
             raise ValueError(f"out has {self.view.len} bytes in items of format {item_format!r}, "
                              f"not {count} {'bytes' if item_size == 1 else '32-bit integers'}")
@@ -1213,6 +1215,15 @@ cdef class Answers:
     def __dealloc__(self):
         if self.is_held:
             PyBuffer_Release(&self.view)
+
+
+cdef int check_apart(Packed packed, Answers answers) except -1:
+    """Refuse to write answers over addresses that are still to be read."""
+    cdef const char *read = <const char *>packed.view.buf
+    cdef const char *written = <const char *>answers.view.buf
+    if read < written + answers.view.len and written < read + packed.view.len:
+        raise ValueError("out lies in the buffer of the addresses")
+    return 0
 
 
 cdef class EntryIterator:
