@@ -14,12 +14,8 @@ cdef extern from "text_avx512.h" nogil:
     int parse_text(int vectors, const uint8_t *text, Py_ssize_t length, uint32_t *value, uint64_t *upper,
                    uint64_t *lower)
 
-cdef extern from *:
-    """
-    static int vectors_here = -1;       /* asked once in each extension, at import */
-    #define VECTORS_HERE (vectors_here >= 0 ? vectors_here : (vectors_here = widest_vectors()))
-    """
-    int VECTORS_HERE
+cdef extern from "vectors.h" nogil:
+    int vectors_here()
 
 
 cdef enum Status:
@@ -92,7 +88,7 @@ cdef inline bint find_text(object value, Text *text) noexcept:
 cdef inline bint parse_common(const Text *text, Key *key) noexcept nogil:
     """Parse the common texts of both families, a mapped one not among them; ROOM_BEFORE bytes stand before the text."""
     cdef uint32_t value
-    cdef int family = parse_text(VECTORS_HERE, text.start, text.length, &value, &key.upper, &key.lower)
+    cdef int family = parse_text(vectors_here(), text.start, text.length, &value, &key.upper, &key.lower)
     if family == 4:
         set_ipv4(key, value)
         return True

@@ -65,6 +65,11 @@ static inline uint32_t swap32(uint32_t word) {
     return (uint32_t)(swap64(word) >> 32);
 }
 
+/* Is address a before b?  Bitwise, for the outcome is a coin toss and a branch on it would be missed. */
+static inline int is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower) {
+    return (a_upper < b_upper) | ((a_upper == b_upper) & (a_lower < b_lower));
+}
+
 /* Numbers in network order, at any address. */
 static inline uint32_t load_network32(const uint8_t *packed) {
     return (uint32_t)packed[0] << 24 | (uint32_t)packed[1] << 16 | (uint32_t)packed[2] << 8 | packed[3];

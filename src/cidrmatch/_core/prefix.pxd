@@ -1,9 +1,13 @@
 # cython: language_level=3
 """What other rooms of the core may use of the prefix room; the essay is in prefix.pyx."""
 
-from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
 
 from cidrmatch._core.address cimport Key
+
+cdef extern from "bits.h" nogil:
+    bint is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower)
+
 
 cdef struct Range:
     uint64_t first_upper
@@ -33,14 +37,6 @@ cdef inline bint covers(const Key *prefix, const Key *other) noexcept nogil:
         and (prefix.upper ^ other.upper) & upper_mask(prefix.length) == 0
         and (prefix.lower ^ other.lower) & lower_mask(prefix.length) == 0
     )
-
-
-cdef inline bint is_before(uint64_t upper, uint64_t lower, uint64_t other_upper, uint64_t other_lower) noexcept nogil:
-    """Compare two addresses of one family: upper.lower < other_upper.other_lower.
-
-    Bitwise on purpose: the outcome is a coin toss in a search, and a branch on it would be missed.
-    """
-    return (upper < other_upper) | ((upper == other_upper) & (lower < other_lower))
 
 
 cdef inline int compare_keys(const Key *a, const Key *b) noexcept nogil:
@@ -90,8 +86,8 @@ cdef class PrefixArray:
     cdef Py_ssize_t wide_size
     cdef Py_ssize_t wide_room
 
-    cdef int reserve_narrow(self, Py_ssize_t room) except -1
-    cdef int reserve_wide(self, Py_ssize_t room) except -1
+    cdef int resize_narrow(self, Py_ssize_t room) except -1
+    cdef int resize_wide(self, Py_ssize_t room) except -1
     cdef int push(self, const Key *key) except -1
     cdef bint add_common(self, object text) except -1
     cdef int add_lines(self, const uint8_t[::1] lines) except -1

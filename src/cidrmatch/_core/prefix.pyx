@@ -422,28 +422,26 @@ cdef class PrefixArray:
         PyMem_RawFree(self.narrow)
         PyMem_RawFree(self.wide)
 
-    cdef int reserve_narrow(self, Py_ssize_t room) except -1:
-        """Make room for so many in all, or raise MemoryError and change nothing."""
-        if room > self.narrow_room:
-            self.narrow = <uint64_t *>resized(self.narrow, room, sizeof(uint64_t))
-            self.narrow_room = room
+    cdef int resize_narrow(self, Py_ssize_t room) except -1:
+        """Give room for so many in all, or raise MemoryError and change nothing."""
+        self.narrow = <uint64_t *>resized(self.narrow, room, sizeof(uint64_t))
+        self.narrow_room = room
         return 0
 
-    cdef int reserve_wide(self, Py_ssize_t room) except -1:
-        if room > self.wide_room:
-            self.wide = <Wide *>resized(self.wide, room, sizeof(Wide))
-            self.wide_room = room
+    cdef int resize_wide(self, Py_ssize_t room) except -1:
+        self.wide = <Wide *>resized(self.wide, room, sizeof(Wide))
+        self.wide_room = room
         return 0
 
     cdef int push(self, const Key *key) except -1:
         if key.family == 4:
             if self.narrow_size == self.narrow_room:
-                self.reserve_narrow(max(8, self.narrow_room * 2))
+                self.resize_narrow(max(8, self.narrow_room * 2))
             self.narrow[self.narrow_size] = key.upper >> 32 << LENGTH_BITS | key.length
             self.narrow_size += 1
             return 0
         if self.wide_size == self.wide_room:
-            self.reserve_wide(max(8, self.wide_room * 2))
+            self.resize_wide(max(8, self.wide_room * 2))
         self.wide[self.wide_size].upper = key.upper
         self.wide[self.wide_size].lower = key.lower
         self.wide[self.wide_size].length = key.length
@@ -495,11 +493,9 @@ cdef class PrefixArray:
         self.wide_size = drop_repeated_wide(self.wide, self.wide_size)
         # The room behind them is not needed any more.
         if 0 < self.narrow_size < self.narrow_room:
-            self.narrow = <uint64_t *>resized(self.narrow, self.narrow_size, sizeof(uint64_t))
-            self.narrow_room = self.narrow_size
+            self.resize_narrow(self.narrow_size)
         if 0 < self.wide_size < self.wide_room:
-            self.wide = <Wide *>resized(self.wide, self.wide_size, sizeof(Wide))
-            self.wide_room = self.wide_size
+            self.resize_wide(self.wide_size)
         return 0
 
 

@@ -52,8 +52,8 @@
  * table.pyx, that there are many with equal first addresses does not matter here.
  *
  * Every address gets the same answer from the scan, the ladder and the map, and
- * in every way of counting.  The sizes where one form follows another come from
- * `python -m benchmarks.forms`.  What was tried and lost: halving (a thousand
+ * in every way of counting.  The sizes where one form follows another can be
+ * measured by `python -m benchmarks.forms`.  What was tried and lost: halving (a thousand
  * ranges are ten loads, each waiting for the last); counting in a plain loop,
  * which the compiler does not vectorise (two and a half times as slow).
  * Where the ideas come from: static B-trees (Khuong and Morin, "Array layouts for
@@ -343,17 +343,12 @@ CIDRMATCH_INLINE uint32_t count_keys(const Firsts *firsts, int64_t wanted, Count
     return node * NODE6 + count(firsts->keys + (size_t)node * NODE6, wanted);
 }
 
-/* Is address a before b?  Bitwise, for the outcome is a coin toss and a branch on it would be missed. */
-static inline int pair_is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower) {
-    return (a_upper < b_upper) | ((a_upper == b_upper) & (a_lower < b_lower));
-}
-
 /* The exact way: all 128 bits, by halving. */
 static inline uint32_t count_begun_by_halving(const Firsts *firsts, uint64_t upper, uint64_t lower) {
     uint32_t from = 0, left = firsts->count;
     while (left > 0) {
         uint32_t half = left >> 1, at = from + half;
-        if (pair_is_before(upper, lower, (uint64_t)order6((uint64_t)firsts->keys[at]), firsts->lower[at])) {
+        if (is_before(upper, lower, (uint64_t)order6((uint64_t)firsts->keys[at]), firsts->lower[at])) {
             left = half;
         } else {
             from = at + 1;
@@ -397,7 +392,7 @@ CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, Count4 
 CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, uint64_t lower, Count6 count) {
     uint32_t begun = count_begun(&table->firsts, upper, lower, count);
     const Pair *last = &table->last[begun - (begun > 0)];
-    return (begun > 0) & !pair_is_before(last->upper, last->lower, upper, lower);
+    return (begun > 0) & !is_before(last->upper, last->lower, upper, lower);
 }
 
 CIDRMATCH_INLINE int contains6_by(
@@ -476,7 +471,7 @@ static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower,
 /* -- Many addresses ---------------------------------------------------------- */
 
 static inline uint32_t load_reversed32(const uint8_t *packed) {
-    return (uint32_t)packed[3] << 24 | (uint32_t)packed[2] << 16 | (uint32_t)packed[1] << 8 | packed[0];
+    return swap32(load_network32(packed));
 }
 
 /* One lookup does not wait for another and nothing branches on an answer, so the processor has many in flight. */

@@ -44,7 +44,7 @@ from libc.stdint cimport (
 )
 from libc.string cimport memset
 
-from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, set_ipv4, width
+from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, set_ipv4, vectors_here, width
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, count_items, find_item, offers_arrow, parse_item, take_chunks
 from cidrmatch._core.prefix cimport (
     LENGTH_BITS, Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, is_before, lower_mask, merge, new_prefix,
@@ -72,9 +72,6 @@ cdef extern from "search.h" nogil:
     void each6(const Table *table, const uint8_t *packed, Py_ssize_t size, uint8_t *out)
     uint32_t load_reversed32(const uint8_t *packed)
 
-cdef extern from "vectors.h" nogil:
-    int widest_vectors()
-
 cdef enum:
     NO_ENTRY = -1
     SHOWN_ENTRIES = 3       # in a repr
@@ -88,7 +85,7 @@ cdef enum Form:
     MAP
 
 cdef enum:
-    # Measured by `python -m benchmarks.forms`.
+    # Set by trials; `python -m benchmarks.forms` measures them.
     SCANNED_RANGES4 = 64
     SCANNED_NODES6 = 4      # 32 ranges
     MAPPED_RANGES = 8_192   # the map takes 256 KiB and a little more
@@ -96,7 +93,6 @@ cdef enum:
 
 cdef tuple OTHER_ORDER = (">", "!") if sys.byteorder == "little" else ("<",)    # of a format, not this machine's
 cdef dict FORMS = {"by size": BY_SIZE, "scan": SCAN, "ladder": LADDER, "map": MAP}
-cdef int VECTORS = widest_vectors()     # of this machine
 
 
 # -- Where ranges become a table ----------------------------------------------
@@ -542,7 +538,7 @@ def freeze_as(entries, str form not None, int vectors=2, /):
         form: "by size", "scan", "ladder" or "map" (a map of IPv6 may be too large, then it is a ladder).
         vectors: 0 what every machine has, 1 AVX2, 2 AVX-512; no more are used than this machine has.
     """
-    return AllowList(Source(entries, None, FORMS[form], min(vectors, VECTORS)))
+    return AllowList(Source(entries, None, FORMS[form], min(vectors, vectors_here())))
 
 
 def table_bytes(AllowList allow not None, /):
@@ -581,7 +577,7 @@ cdef class AllowList:
     def __cinit__(self, entries=(), *, policy=None):
         cdef PrefixArray prefixes = PrefixArray()
         cdef dict labels = None
-        cdef Source source = Source(entries, None, BY_SIZE, VECTORS)
+        cdef Source source = Source(entries, None, BY_SIZE, vectors_here())
         self.block = NULL
         self.hash = -1
         # 1. read: every entry is valid or nothing is kept
@@ -609,7 +605,7 @@ cdef class AllowList:
         >>> AllowList.from_lines(b"203.0.113.0/24\\n2001:db8::/48\\n")
         AllowList(['203.0.113.0/24', '2001:db8::/48'])
         """
-        return cls(Source(None, memoryview(lines), BY_SIZE, VECTORS))
+        return cls(Source(None, memoryview(lines), BY_SIZE, vectors_here()))
 
     cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1:
         """Lay everything out twice, to learn the size and to get the places; then fill it in."""
@@ -928,7 +924,7 @@ cdef class AllowList:
             `Entry`, or None.
         Raises:
             InvalidAddress, TypeError: as `parse_address`.
-        Cost: at most twice that of `contains`, a step a nesting level; and two objects, when an entry is matched first.
+        Cost: that of `contains` in a longer table, a step a nesting level; two objects, when an entry is matched first.
         """
         cdef Key key
         cdef Py_ssize_t at
@@ -1154,6 +1150,11 @@ cdef Order order_of(object byteorder) except *:
     raise ValueError(f"byteorder is 'big' or 'little', not {byteorder!r}")
 
 
+cdef str format_of(const Py_buffer *view):
+    """What the items of a buffer are, in the words of `struct`."""
+    return "B" if view.format is NULL else (<bytes>view.format).decode("ascii", "replace")
+
+
 @cython.final
 cdef class Packed:
     """A buffer of packed addresses, held while it is read."""
@@ -1166,7 +1167,7 @@ cdef class Packed:
         self.family = family
         PyObject_GetBuffer(buffer, &self.view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
         self.is_held = True
-        item_format = "B" if self.view.format is NULL else (<bytes>self.view.format).decode("ascii", "replace")
+        item_format = format_of(&self.view)
         # 1. whose bytes are in which order?
         if self.view.itemsize == 1 or item_format.endswith("s"):
             if order == LITTLE:
@@ -1205,7 +1206,7 @@ cdef class Answers:
         self.result = array("i", bytes(count * item_size)) if out is None else out
         PyObject_GetBuffer(self.result, &self.view, PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE | PyBUF_FORMAT)
         self.is_held = True
-        item_format = "B" if self.view.format is NULL else (<bytes>self.view.format).decode("ascii", "replace")
+        item_format = format_of(&self.view)
         fits = self.view.itemsize == item_size and self.view.len == count * item_size
         kind = ("b", "B", "c", "?") if item_size == 1 else ("i", "l")
         if not fits or not item_format.endswith(kind) or item_format.startswith(OTHER_ORDER):

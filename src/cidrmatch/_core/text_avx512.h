@@ -119,17 +119,12 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
     return 1;
 }
 
-CIDRMATCH_AVX512 int avx512_parse_text(
+CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_parse_text(
     const uint8_t *text, ptrdiff_t length, uint32_t *value, uint64_t *upper, uint64_t *lower) {
     if (avx512_parse_ipv4(text, length, value)) {
         return 4;
     }
     return avx512_parse_ipv6(text, length, upper, lower) ? 6 : 0;
-}
-
-CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_parse_common(
-    const uint8_t *text, ptrdiff_t length, uint32_t *value, uint64_t *upper, uint64_t *lower) {
-    return avx512_parse_text(text, length, value, upper, lower);
 }
 #endif
 
@@ -138,7 +133,7 @@ static inline int parse_text(
     int vectors, const uint8_t *text, ptrdiff_t length, uint32_t *value, uint64_t *upper, uint64_t *lower) {
 #if CIDRMATCH_VECTORS
     if (vectors == AVX512) {
-        return avx512_parse_common(text, length, value, upper, lower);
+        return avx512_parse_text(text, length, value, upper, lower);
     }
 #endif
     (void)vectors;

@@ -39,4 +39,13 @@ static inline int widest_vectors(void) {
 }
 #endif
 
+/* The same, asked once in each extension. */
+static inline int vectors_here(void) {
+    static int found = -1;
+    if (found < 0) {
+        found = widest_vectors();
+    }
+    return found;
+}
+
 #endif
