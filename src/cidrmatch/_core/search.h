@@ -239,15 +239,19 @@ static inline int sse2_scan4(const Table4 *table, uint32_t address) {
     return _mm_movemask_epi8(outside) != 0xffff;
 }
 
-CIDRMATCH_AVX512 int avx512_scan4(const Table4 *table, uint32_t address) {
+/* `all` is the address eight times, as `order4` gives it. */
+CIDRMATCH_AVX512 int avx512_scan_all(const Table4 *table, __m256i all) {
     const __m256i *node = (const __m256i *)table->keys;
-    __m256i all = _mm256_set1_epi32(order4(address));
     __mmask8 outside = 0xff;
     for (uint32_t i = 0; i < table->ladder.nodes; i++, node += 2) {
-        outside = _mm256_mask_cmpgt_epi32_mask(
-            outside, _mm256_sub_epi32(all, _mm256_loadu_si256(node)), _mm256_loadu_si256(node + 1));
+        __m256i behind = _mm256_sub_epi32(all, _mm256_loadu_si256(node));
+        outside = _kand_mask8(outside, _mm256_cmpgt_epi32_mask(behind, _mm256_loadu_si256(node + 1)));
     }
     return outside != 0xff;
+}
+
+CIDRMATCH_AVX512 int avx512_scan4(const Table4 *table, uint32_t address) {
+    return avx512_scan_all(table, _mm256_set1_epi32(order4(address)));
 }
 #define scan4 sse2_scan4
 #else
@@ -358,15 +362,22 @@ static inline uint32_t count_begun_by_halving(const Firsts *firsts, uint64_t upp
     return from;
 }
 
+/* Does the last of `begun` first addresses lie in the /64 of the address, but behind it? */
+static inline uint32_t begins_after(const Firsts *firsts, uint32_t begun, uint64_t upper, uint64_t lower) {
+    uint32_t at = begun - (begun > 0);
+    return (begun > 0) & (firsts->keys[at] == order6(upper)) & (firsts->lower[at] > lower);
+}
+
 /* How many first addresses are at or before the address. */
 CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, Count6 count) {
-    uint32_t begun, at;
+    uint32_t begun;
     if (upper == UINT64_MAX) {
         return count_begun_by_halving(firsts, upper, lower);    /* it equals the padding, which leads nowhere */
     }
     begun = count_keys(firsts, order6(upper), count);
-    at = begun - (begun > 0);
-    if ((firsts->keys[at] == order6(upper)) & (firsts->lower[at] > lower)) {
+    /* One first address in the address's own /64 that comes after it is common, and whether it does nobody can guess. */
+    begun -= begins_after(firsts, begun, upper, lower);
+    if (begins_after(firsts, begun, upper, lower)) {
         return count_begun_by_halving(firsts, upper, lower);
     }
     return begun;

@@ -20,39 +20,54 @@
 
 #if CIDRMATCH_VECTORS
 
-/* As `parse_common_ipv4`.  What the value waits for stays in vector registers; what only refuses goes beside it. */
-CIDRMATCH_AVX512 int avx512_parse_ipv4(const uint8_t *text, ptrdiff_t length, uint32_t *value) {
+/* As `parse_common_ipv4`, to four octets of 32 bits each.  What they wait for stays in vector registers; what only
+ * refuses goes beside it. */
+CIDRMATCH_AVX512 int avx512_parse_octets(const uint8_t *text, ptrdiff_t length, __m128i *value) {
     const __m128i positions = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m128i four_of_each = _mm_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+    const __m128i four_of_last = _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2);
     const __m128i before_end = _mm_set1_epi32((int)0xfffefdfc);     /* -4, -3, -2, -1 */
-    __m128i digits, ends, begins, indexes, octets, sizes, least;
+    const __m128i minus_one = _mm_set1_epi8(-1), dot = _mm_set1_epi8('.');
+    __m128i characters, digits, ends, indexes, octets, sizes, least;
     __mmask16 all, dots;
     if (length < SHORTEST_IPV4 || length > LONGEST_IPV4) {
         return 0;
     }
+    /* 1. digits and three dots, nothing else; behind the text each position ends an octet */
     all = (__mmask16)((1u << length) - 1);
-    digits = _mm_sub_epi8(_mm_maskz_loadu_epi8(all, text), _mm_set1_epi8('0'));
-    dots = _mm_mask_cmpeq_epi8_mask(all, digits, _mm_set1_epi8('.' - '0'));
-    /* 1. digits and three dots, nothing else */
-    if ((_mm_mask_cmple_epu8_mask(all, digits, _mm_set1_epi8(9)) | dots) != all || _mm_popcnt_u32(dots) != 3) {
+    characters = _mm_mask_loadu_epi8(dot, all, text);
+    dots = _mm_cmpeq_epi8_mask(characters, dot);
+    digits = _mm_sub_epi8(characters, _mm_set1_epi8('0'));
+    if ((_mm_cmple_epu8_mask(digits, _mm_set1_epi8(9)) | dots) != 0xffff || _mm_popcnt_u32(dots & all) != 3) {
         return 0;
     }
-    /* 2. where each octet ends and begins; each has one to three digits */
-    ends = _mm_maskz_compress_epi8(_kor_mask16(dots, (__mmask16)(1u << length)), positions);
-    begins = _mm_add_epi32(_mm_slli_epi32(ends, 8), _mm_set1_epi32(0x01010100));
-    sizes = _mm_sub_epi8(ends, begins);
-    /* 3. the four characters before each end, those of its own octet */
+    /* 2. the four characters before each end, those of its own octet: behind the end before */
+    ends = _mm_maskz_compress_epi8(dots, positions);
     indexes = _mm_add_epi8(_mm_shuffle_epi8(ends, four_of_each), before_end);
-    begins = _mm_shuffle_epi8(begins, four_of_each);
-    digits = _mm_maskz_permutexvar_epi8(_mm_cmpge_epi8_mask(indexes, begins), indexes, digits);
-    octets = _mm_madd_epi16(_mm_maddubs_epi16(digits, _mm_set1_epi32(0x010a6400)), _mm_set1_epi16(1));
-    /* 4. an octet is no larger than 255; two digits say at least 10, three at least 100 */
+    digits = _mm_maskz_permutexvar_epi8(
+        _mm_cmpgt_epi8_mask(indexes, _mm_mask_shuffle_epi8(minus_one, 0xfff0, ends, four_of_last)), indexes, digits);
+    octets = _mm_dpbusd_epi32(_mm_setzero_si128(), digits, _mm_set1_epi32(0x010a6400));
+    /* 3. each has one to three digits and is no larger than 255; two digits say at least 10, three at least 100 */
+    sizes = _mm_sub_epi8(ends, _mm_add_epi32(_mm_slli_epi32(ends, 8), _mm_set1_epi32(0x01010100)));
     least = _mm_cvtepu8_epi32(_mm_shuffle_epi8(_mm_cvtsi32_si128(0x640a0000), sizes));
     if ((_mm_cmpgt_epu8_mask(_mm_sub_epi8(sizes, _mm_set1_epi8(1)), _mm_set1_epi8(2)) & 0xf)
         | _mm_cmpgt_epu32_mask(octets, _mm_set1_epi32(255)) | _mm_cmplt_epu32_mask(octets, least)) {
         return 0;
     }
-    *value = swap32((uint32_t)_mm_cvtsi128_si32(_mm_cvtepi32_epi8(octets)));
+    *value = octets;
+    return 1;
+}
+
+CIDRMATCH_AVX512 uint32_t avx512_join_octets(__m128i octets) {
+    return swap32((uint32_t)_mm_cvtsi128_si32(_mm_cvtepi32_epi8(octets)));
+}
+
+CIDRMATCH_AVX512 int avx512_parse_ipv4(const uint8_t *text, ptrdiff_t length, uint32_t *value) {
+    __m128i octets;
+    if (!avx512_parse_octets(text, length, &octets)) {
+        return 0;
+    }
+    *value = avx512_join_octets(octets);
     return 1;
 }
 
@@ -64,10 +79,14 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
         6, 5, 4, 3, 2, 1, 0);
     const __m256i four_of_each = _mm256_setr_epi8(
         0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7);
+    const __m256i four_of_last = _mm256_setr_epi8(
+        0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6);
+    const __m256i minus_one = _mm256_set1_epi8(-1);
     const __m256i before_end = _mm256_set1_epi32((int)0xfffefdfc);  /* -4, -3, -2, -1 */
     __m512i characters, letters;
     __m256i indexes, nibbles;
     __m128i ends, begins, network;
+    __m256i all_ends;
     __mmask64 all, are_letters, colons, doubles;
     int64_t missing;
     uint32_t before;
@@ -106,9 +125,11 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
         return 0;
     }
     /* 4. the four characters before each end, those of its own group */
-    indexes = _mm256_add_epi8(_mm256_shuffle_epi8(_mm256_broadcastq_epi64(ends), four_of_each), before_end);
+    all_ends = _mm256_broadcastq_epi64(ends);
+    indexes = _mm256_add_epi8(_mm256_shuffle_epi8(all_ends, four_of_each), before_end);
     nibbles = _mm512_castsi512_si256(_mm512_maskz_permutexvar_epi8(
-        _mm256_cmpge_epi8_mask(indexes, _mm256_shuffle_epi8(_mm256_broadcastq_epi64(begins), four_of_each)),
+        _mm256_cmpgt_epi8_mask(
+            indexes, _mm256_mask_shuffle_epi8(minus_one, 0xfffffff0, all_ends, four_of_last)),
         _mm512_castsi256_si512(indexes), characters));
     network = _mm256_cvtepi16_epi8(_mm256_maddubs_epi16(nibbles, _mm256_set1_epi16(0x0110)));
     /* 5. the groups before the gap to the left, the others to the right */

@@ -2,7 +2,7 @@
  *
  *     every x86-64              SSE2, chosen by the compiler
  *     AVX2      since 2013      in functions of their own, called where `widest_vectors` allows it
- *     AVX-512   VBMI2, 2019     the same
+ *     AVX-512   2019            the same, with VBMI2 and VNNI
  *     anything else             the portable twins
  */
 #ifndef CIDRMATCH_VECTORS_H
@@ -15,7 +15,7 @@ enum { PLAIN = 0, AVX2 = 1, AVX512 = 2 };
 #include <immintrin.h>
 #define CIDRMATCH_TARGET2 __attribute__((target("avx2,popcnt,bmi,bmi2,lzcnt")))
 #define CIDRMATCH_TARGET512 \
-    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx2,popcnt,bmi,bmi2,lzcnt")))
+    __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vbmi2,avx512vnni,avx2,popcnt,bmi,bmi2,lzcnt")))
 #define CIDRMATCH_AVX2 CIDRMATCH_TARGET2 static inline
 #define CIDRMATCH_AVX512 CIDRMATCH_TARGET512 static inline
 
@@ -26,7 +26,7 @@ static inline int widest_vectors(void) {
     }
     if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl")
         || !__builtin_cpu_supports("avx512dq") || !__builtin_cpu_supports("avx512vbmi")
-        || !__builtin_cpu_supports("avx512vbmi2")) {
+        || !__builtin_cpu_supports("avx512vbmi2") || !__builtin_cpu_supports("avx512vnni")) {
         return AVX2;
     }
     return AVX512;
