@@ -309,6 +309,12 @@ static void draw_keys(int64_t *keys, int size, uint64_t around, int64_t padding)
     qsort(keys, (size_t)size, sizeof(int64_t), compare_keys);
 }
 
+static int compare_pairs(const void *a, const void *b) {
+    const Pair *left = a, *right = b;
+    return is_before(right->upper, right->lower, left->upper, left->lower)
+        - is_before(left->upper, left->lower, right->upper, right->lower);
+}
+
 static int check_node4(void) {
     int64_t drawn[NODE4];
     int32_t node[NODE4];
@@ -320,7 +326,7 @@ static int check_node4(void) {
         node[i] = (int32_t)drawn[i];
         below += drawn[i] < wanted;
     }
-    if (portable_count4(node, wanted) != below || count4(node, wanted) != below) {
+    if (portable_count4(node, wanted) != below || PLAIN_WAYS.count4(node, wanted) != below) {
         return 1;
     }
 #if CIDRMATCH_VECTORS
@@ -343,7 +349,7 @@ static int check_node6(void) {
     for (int i = 0; i < NODE6; i++) {
         begun += node[i] <= wanted;
     }
-    if (portable_count6(node, wanted) != begun || count6(node, wanted) != begun) {
+    if (portable_count6(node, wanted) != begun || PLAIN_WAYS.count6(node, wanted) != begun) {
         return 4;
     }
 #if CIDRMATCH_VECTORS
@@ -385,7 +391,7 @@ static int check_scan(void) {
         for (uint32_t i = 0; i < table.ladder.nodes * SCAN4; i++) {
             is_in |= firsts[i] <= address && address <= lasts[i];
         }
-        if (portable_scan4(&table, address) != is_in || scan4(&table, address) != is_in) {
+        if (portable_scan4(&table, address) != is_in || PLAIN_WAYS.scan4(&table, address) != is_in) {
             return 7;
         }
 #if CIDRMATCH_VECTORS
@@ -393,6 +399,43 @@ static int check_scan(void) {
             return 11;
         }
 #endif
+    }
+    return 0;
+}
+
+/* Up to four nodes of first addresses, many of them in one /64; equal ones are allowed. */
+static int check_begun(void) {
+    Pair drawn[4 * NODE6];
+    int64_t keys[4 * NODE6];
+    uint64_t lowers[4 * NODE6], around = draw64(), near = draw64();
+    Firsts firsts;
+    memset(&firsts, 0, sizeof(firsts));
+    firsts.keys = keys;
+    firsts.lower = lowers;
+    firsts.ladder.nodes = 1 + draw(4);
+    firsts.count = 1 + draw(firsts.ladder.nodes * NODE6);
+    firsts.ladder.nodes = (firsts.count + NODE6 - 1) / NODE6;
+    for (uint32_t i = 0; i < firsts.count; i++) {
+        drawn[i].upper = draw(3) ? around : draw_near(around);
+        drawn[i].lower = draw_near(near);
+    }
+    qsort(drawn, firsts.count, sizeof(Pair), compare_pairs);
+    for (uint32_t i = 0; i < firsts.ladder.nodes * NODE6; i++) {
+        keys[i] = i < firsts.count ? order6(drawn[i].upper) : INT64_MAX;
+        lowers[i] = i < firsts.count ? drawn[i].lower : UINT64_MAX;
+    }
+    for (int times = 0; times < 8; times++) {
+        uint64_t upper = draw(3) ? around : draw_near(around), lower = draw(20) ? draw_near(near) : UINT64_MAX;
+        uint32_t begun = 0;
+        upper = draw(20) ? upper : UINT64_MAX;
+        for (uint32_t i = 0; i < firsts.count; i++) {
+            begun += !is_before(upper, lower, drawn[i].upper, drawn[i].lower);
+        }
+        for (int vectors = PLAIN; vectors <= widest_vectors(); vectors++) {
+            if (find_begun(&firsts, upper, lower, vectors) != begun) {
+                return 12 + vectors;
+            }
+        }
     }
     return 0;
 }
@@ -421,7 +464,7 @@ int main(int argc, char **argv) {
         return 1;
     }
     for (long i = 0; i < count / 8; i++) {
-        int found = check_node4() | check_node6() << 4 | check_scan() << 8 | check_bytes() << 12;
+        int found = check_node4() | check_node6() << 4 | check_scan() << 8 | check_bytes() << 12 | check_begun() << 16;
         if (found) {
             printf("%x\n", (unsigned)found);
             return 1;

@@ -21,20 +21,26 @@ CIDRMATCH_AVX512 int avx512_contains_octets(const Table4 *table, __m128i octets)
         __m256i all = _mm256_permutexvar_epi8(eight_times, _mm256_castsi128_si256(octets));
         return avx512_scan_all(table, _mm256_xor_si256(all, _mm256_set1_epi32((int)0x80000000)));
     }
-    return contains4_by(table, avx512_join_octets(octets), avx512_count4, avx512_scan4);
+    return contains4_by(table, avx512_join_octets(octets), &AVX512_WAYS);
+}
+
+/* Two functions, so that the short one keeps everything in few registers. */
+CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_ipv6(
+    const Table *table, const uint8_t *text, ptrdiff_t length) {
+    uint64_t upper, lower;
+    if (!avx512_parse_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
+        return NOT_COMMON;
+    }
+    return contains6_by(&table->ipv6, upper, lower, &AVX512_WAYS);
 }
 
 CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_text(
     const Table *table, const uint8_t *text, ptrdiff_t length) {
     __m128i octets;
-    uint64_t upper, lower;
     if (avx512_parse_octets(text, length, &octets)) {
         return avx512_contains_octets(&table->ipv4, octets);
     }
-    if (!avx512_parse_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
-        return NOT_COMMON;
-    }
-    return contains6_by(&table->ipv6, upper, lower, avx512_count4, avx512_count6);
+    return avx512_ask_ipv6(table, text, length);
 }
 #endif
 
@@ -47,7 +53,7 @@ static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t le
     }
 #endif
     if (parse_common_ipv4(text, length, &value)) {
-        return contains4_by(&table->ipv4, value, count4, scan4);
+        return contains4_by(&table->ipv4, value, &PLAIN_WAYS);
     }
     if (!parse_common_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
         return NOT_COMMON;      /* a mapped address is an IPv4 one (C16) */

@@ -107,7 +107,7 @@ typedef struct {
 typedef struct {
     uint32_t count;
     int64_t *keys;                  /* nodes * NODE6, padded */
-    uint64_t *lower;                /* the other half of each first address, one at least; NULL where the key is all */
+    uint64_t *lower;                /* the other half of each first address, padded alike; NULL where the key is all */
     int64_t *posts;
     Ladder ladder;
 } Firsts;
@@ -149,13 +149,17 @@ static inline int64_t order6(uint64_t upper) {
     return (int64_t)(upper ^ UINT64_C(0x8000000000000000));
 }
 
-/* Count the keys of a node: all of them compared, then the bits of the answers counted.  A search takes the way of
- * counting as an argument that the compiler knows, so there is one text of it and no call. */
-typedef uint32_t (*Count4)(const int32_t *node, int32_t wanted);
-typedef uint32_t (*Count6)(const int64_t *node, int64_t wanted);
+/* The steps that know vectors: how many keys of a node are below (4) or not above (6) the wanted one, is an address in
+ * one of the ranges of a scan, how many first addresses of one are at or before an address.  A search takes them as an
+ * argument that the compiler knows, so there is one text of it and no call. */
+typedef struct {
+    uint32_t (*count4)(const int32_t *node, int32_t wanted);
+    uint32_t (*count6)(const int64_t *node, int64_t wanted);
+    int (*scan4)(const Table4 *table, uint32_t address);
+    uint32_t (*scan6)(const Firsts *firsts, uint64_t upper, uint64_t lower);    /* NULL: as a ladder does it */
+} Ways;
 
-typedef int (*Scan4)(const Table4 *table, uint32_t address);
-
+/* All keys are compared, then the bits of the answers counted. */
 static inline uint32_t portable_count4(const int32_t *node, int32_t wanted) {
     uint32_t count = 0;
     for (int i = 0; i < NODE4; i++) {
@@ -183,13 +187,7 @@ static inline uint32_t sse2_count4(const int32_t *node, int32_t wanted) {
         _mm_cmplt_epi32(_mm_loadu_si128(keys + 2), all), _mm_cmplt_epi32(_mm_loadu_si128(keys + 3), all));
     return (uint32_t)trailing_zeros(~(uint64_t)(uint32_t)_mm_movemask_epi8(_mm_packs_epi16(front, back)));
 }
-#define count4 sse2_count4
-#else
-#define count4 portable_count4
-#endif
-#define count6 portable_count6      /* SSE2 cannot compare 64 bits */
 
-#if CIDRMATCH_VECTORS
 CIDRMATCH_AVX2 uint32_t avx2_count4(const int32_t *node, int32_t wanted) {
     const __m256i *keys = (const __m256i *)node;
     __m256i all = _mm256_set1_epi32(wanted);
@@ -253,9 +251,28 @@ CIDRMATCH_AVX512 int avx512_scan_all(const Table4 *table, __m256i all) {
 CIDRMATCH_AVX512 int avx512_scan4(const Table4 *table, uint32_t address) {
     return avx512_scan_all(table, _mm256_set1_epi32(order4(address)));
 }
-#define scan4 sse2_scan4
+
+/* All 128 bits: what is before the address by its upper half, or equals that and is not behind it by the lower one. */
+CIDRMATCH_AVX512 uint32_t avx512_scan6(const Firsts *firsts, uint64_t upper, uint64_t lower) {
+    __m512i uppers = _mm512_set1_epi64(order6(upper)), lowers = _mm512_set1_epi64((int64_t)lower);
+    uint32_t begun = 0;
+    for (uint32_t i = 0; i < firsts->ladder.nodes; i++) {
+        __m512i keys = _mm512_loadu_si512(firsts->keys + (size_t)i * NODE6);
+        __mmask8 equal = _mm512_cmpeq_epi64_mask(keys, uppers);
+        __mmask8 begins = _mm512_mask_cmple_epu64_mask(
+            equal, _mm512_loadu_si512(firsts->lower + (size_t)i * NODE6), lowers);
+        begun += (uint32_t)_mm_popcnt_u32(_kor_mask8(_mm512_cmplt_epi64_mask(keys, uppers), begins));
+    }
+    return begun;
+}
+#endif
+
+#if CIDRMATCH_VECTORS
+static const Ways PLAIN_WAYS = {sse2_count4, portable_count6, sse2_scan4, NULL};    /* SSE2 cannot compare 64 bits */
+static const Ways AVX2_WAYS = {avx2_count4, avx2_count6, sse2_scan4, NULL};
+static const Ways AVX512_WAYS = {avx512_count4, avx512_count6, avx512_scan4, avx512_scan6};
 #else
-#define scan4 portable_scan4
+static const Ways PLAIN_WAYS = {portable_count4, portable_count6, portable_scan4, NULL};
 #endif
 
 /* -- Ladders ----------------------------------------------------------------- */
@@ -319,32 +336,32 @@ static inline void fill_posts6(Firsts *firsts) {
 /* -- Finding ----------------------------------------------------------------- */
 
 /* How many keys are below the address: the number of the range that could hold it. */
-CIDRMATCH_INLINE uint32_t find_range4(const Table4 *table, uint32_t address, Count4 count) {
+CIDRMATCH_INLINE uint32_t find_range4(const Table4 *table, uint32_t address, const Ways *ways) {
     int32_t wanted = order4(address);
     uint32_t node = 0;
     for (uint32_t step = 0; step < table->ladder.height; step++) {
         size_t post = (size_t)table->ladder.offsets[step] + node;
-        node = node * (NODE4 + 1) + count(table->posts + post * NODE4, wanted);
+        node = node * (NODE4 + 1) + ways->count4(table->posts + post * NODE4, wanted);
     }
-    return node * NODE4 + count(table->keys + (size_t)node * NODE4, wanted);
+    return node * NODE4 + ways->count4(table->keys + (size_t)node * NODE4, wanted);
 }
 
 /* How many keys are at or below the wanted one. */
-CIDRMATCH_INLINE uint32_t count_keys(const Firsts *firsts, int64_t wanted, Count6 count) {
+CIDRMATCH_INLINE uint32_t count_keys(const Firsts *firsts, int64_t wanted, const Ways *ways) {
     uint32_t node = 0;
     assert(wanted < INT64_MAX);     /* that is the padding */
     if (firsts->ladder.height == 0) {
         uint32_t below = 0;
         for (uint32_t i = 0; i < firsts->ladder.nodes; i++) {
-            below += count(firsts->keys + (size_t)i * NODE6, wanted);
+            below += ways->count6(firsts->keys + (size_t)i * NODE6, wanted);
         }
         return below;
     }
     for (uint32_t step = 0; step < firsts->ladder.height; step++) {
         size_t post = (size_t)firsts->ladder.offsets[step] + node;
-        node = node * (NODE6 + 1) + count(firsts->posts + post * NODE6, wanted);
+        node = node * (NODE6 + 1) + ways->count6(firsts->posts + post * NODE6, wanted);
     }
-    return node * NODE6 + count(firsts->keys + (size_t)node * NODE6, wanted);
+    return node * NODE6 + ways->count6(firsts->keys + (size_t)node * NODE6, wanted);
 }
 
 /* The exact way: all 128 bits, by halving. */
@@ -369,12 +386,15 @@ static inline uint32_t begins_after(const Firsts *firsts, uint32_t begun, uint64
 }
 
 /* How many first addresses are at or before the address. */
-CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, Count6 count) {
+CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, const Ways *ways) {
     uint32_t begun;
     if (upper == UINT64_MAX) {
         return count_begun_by_halving(firsts, upper, lower);    /* it equals the padding, which leads nowhere */
     }
-    begun = count_keys(firsts, order6(upper), count);
+    if (ways->scan6 && firsts->ladder.height == 0) {
+        return ways->scan6(firsts, upper, lower);
+    }
+    begun = count_keys(firsts, order6(upper), ways);
     /* One first address in the address's own /64 that comes after it is common, and whether it does nobody can guess. */
     begun -= begins_after(firsts, begun, upper, lower);
     if (begins_after(firsts, begun, upper, lower)) {
@@ -385,7 +405,7 @@ CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint
 
 /* -- One address ------------------------------------------------------------- */
 
-CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, Count4 count, Scan4 scan) {
+CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, const Ways *ways) {
     if (table->map) {
         uint32_t place = table->map[address >> 16];
         uint64_t bits = table->blocks[(size_t)(place & ~MAP_PIECES) * 4 + (address >> 14 & 3)];
@@ -395,19 +415,19 @@ CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, Count4 
         }
     }
     if (table->is_scan) {
-        return scan(table, address);
+        return ways->scan4(table, address);
     }
-    return (address <= table->last[find_range4(table, address, count)]) & (address >= table->first);
+    return (address <= table->last[find_range4(table, address, ways)]) & (address >= table->first);
 }
 
-CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, uint64_t lower, Count6 count) {
-    uint32_t begun = count_begun(&table->firsts, upper, lower, count);
+CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, uint64_t lower, const Ways *ways) {
+    uint32_t begun = count_begun(&table->firsts, upper, lower, ways);
     const Pair *last = &table->last[begun - (begun > 0)];
     return (begun > 0) & !is_before(last->upper, last->lower, upper, lower);
 }
 
 CIDRMATCH_INLINE int contains6_by(
-    const Table6 *table, uint64_t upper, uint64_t lower, Count4 count_narrow, Count6 count) {
+    const Table6 *table, uint64_t upper, uint64_t lower, const Ways *ways) {
     if (table->index) {
         const Block6 *block = &table->map[table->index[upper >> 48]];
         int32_t wanted = order4((uint32_t)(upper >> 16));
@@ -415,37 +435,37 @@ CIDRMATCH_INLINE int contains6_by(
         int is_in;
         for (int step = 0; step < 3; step++) {
             size_t post = (size_t)block->posts[step] + node;
-            node = node * (NODE4 + 1) + count_narrow(table->borders + post * NODE4, wanted);
+            node = node * (NODE4 + 1) + ways->count4(table->borders + post * NODE4, wanted);
         }
-        node = node * NODE4 + count_narrow(table->borders + ((size_t)block->keys + node) * NODE4, wanted);
+        node = node * NODE4 + ways->count4(table->borders + ((size_t)block->keys + node) * NODE4, wanted);
         is_in = (node ^ block->begins) & 1;
         if (is_in | !block->has_pieces) {
             return is_in;
         }
     }
-    return contains6_in_ladder(table, upper, lower, count);
+    return contains6_in_ladder(table, upper, lower, ways);
 }
 
 static inline int contains4(const Table4 *table, uint32_t address) {
-    return contains4_by(table, address, count4, scan4);
+    return contains4_by(table, address, &PLAIN_WAYS);
 }
 
 #if CIDRMATCH_VECTORS
 CIDRMATCH_TARGET2 __attribute__((noinline)) static int avx2_contains6(
     const Table6 *table, uint64_t upper, uint64_t lower) {
-    return contains6_by(table, upper, lower, avx2_count4, avx2_count6);
+    return contains6_by(table, upper, lower, &AVX2_WAYS);
 }
 #endif
 
 /* The two ways to an entry: by its whole key, and by a first address. */
 #if CIDRMATCH_VECTORS
 CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_keys(const Firsts *firsts, int64_t wanted) {
-    return count_keys(firsts, wanted, avx512_count6);
+    return count_keys(firsts, wanted, &AVX512_WAYS);
 }
 
 CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_begun(
     const Firsts *firsts, uint64_t upper, uint64_t lower) {
-    return count_begun(firsts, upper, lower, avx512_count6);
+    return count_begun(firsts, upper, lower, &AVX512_WAYS);
 }
 #endif
 
@@ -456,7 +476,7 @@ static inline uint32_t find_key(const Firsts *firsts, int64_t wanted, int vector
     }
 #endif
     (void)vectors;
-    return count_keys(firsts, wanted, count6);
+    return count_keys(firsts, wanted, &PLAIN_WAYS);
 }
 
 static inline uint32_t find_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, int vectors) {
@@ -466,7 +486,7 @@ static inline uint32_t find_begun(const Firsts *firsts, uint64_t upper, uint64_t
     }
 #endif
     (void)vectors;
-    return count_begun(firsts, upper, lower, count6);
+    return count_begun(firsts, upper, lower, &PLAIN_WAYS);
 }
 
 static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower, int vectors) {
@@ -476,7 +496,7 @@ static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower,
     }
 #endif
     (void)vectors;
-    return contains6_by(table, upper, lower, count4, count6);
+    return contains6_by(table, upper, lower, &PLAIN_WAYS);
 }
 
 /* -- Many addresses ---------------------------------------------------------- */
@@ -487,24 +507,22 @@ static inline uint32_t load_reversed32(const uint8_t *packed) {
 
 /* One lookup does not wait for another and nothing branches on an answer, so the processor has many in flight. */
 CIDRMATCH_INLINE void each4_by(
-    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out, Count4 count,
-    Scan4 scan) {
+    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out, const Ways *ways) {
     for (ptrdiff_t i = 0; i < size; i++) {
         const uint8_t *at = packed + 4 * i;
-        out[i] = (uint8_t)contains4_by(table, is_reversed ? load_reversed32(at) : load_network32(at), count, scan);
+        out[i] = (uint8_t)contains4_by(table, is_reversed ? load_reversed32(at) : load_network32(at), ways);
     }
 }
 
 /* An address ::ffff:a.b.c.d is a.b.c.d (C16). */
 CIDRMATCH_INLINE void each6_by(
-    const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out, Count4 count_narrow, Scan4 scan,
-    Count6 count) {
+    const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out, const Ways *ways) {
     for (ptrdiff_t i = 0; i < size; i++) {
         uint64_t upper = load_network64(packed + 16 * i), lower = load_network64(packed + 16 * i + 8);
         if (upper == 0 && lower >> 32 == 0xffff) {
-            out[i] = (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, count_narrow, scan);
+            out[i] = (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, ways);
         } else {
-            out[i] = (uint8_t)contains6_by(&table->ipv6, upper, lower, count_narrow, count);
+            out[i] = (uint8_t)contains6_by(&table->ipv6, upper, lower, ways);
         }
     }
 }
@@ -513,20 +531,20 @@ CIDRMATCH_INLINE void each6_by(
 #if CIDRMATCH_VECTORS
 CIDRMATCH_AVX2 void avx2_each4(
     const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
-    each4_by(table, packed, size, is_reversed, out, avx2_count4, sse2_scan4);
+    each4_by(table, packed, size, is_reversed, out, &AVX2_WAYS);
 }
 
 CIDRMATCH_AVX2 void avx2_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
-    each6_by(table, packed, size, out, avx2_count4, sse2_scan4, avx2_count6);
+    each6_by(table, packed, size, out, &AVX2_WAYS);
 }
 
 CIDRMATCH_AVX512 void avx512_each4(
     const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
-    each4_by(table, packed, size, is_reversed, out, avx512_count4, avx512_scan4);
+    each4_by(table, packed, size, is_reversed, out, &AVX512_WAYS);
 }
 
 CIDRMATCH_AVX512 void avx512_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
-    each6_by(table, packed, size, out, avx512_count4, avx512_scan4, avx512_count6);
+    each6_by(table, packed, size, out, &AVX512_WAYS);
 }
 #endif
 
@@ -542,7 +560,7 @@ static inline void each4(
         return;
     }
 #endif
-    each4_by(&table->ipv4, packed, size, is_reversed, out, count4, scan4);
+    each4_by(&table->ipv4, packed, size, is_reversed, out, &PLAIN_WAYS);
 }
 
 static inline void each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
@@ -556,7 +574,7 @@ static inline void each6(const Table *table, const uint8_t *packed, ptrdiff_t si
         return;
     }
 #endif
-    each6_by(table, packed, size, out, count4, scan4, count6);
+    each6_by(table, packed, size, out, &PLAIN_WAYS);
 }
 
 #endif

@@ -150,8 +150,8 @@ cdef void fill_table6(Table6 *table, const Range *ranges) noexcept nogil:
     cdef uint32_t i
     for i in range(table.firsts.ladder.nodes * NODE6):
         table.firsts.keys[i] = order6(ranges[i].first_upper) if i < table.firsts.count else INT64_MAX
+        table.firsts.lower[i] = ranges[i].first_lower if i < table.firsts.count else UINT64_MAX
     for i in range(table.firsts.count):
-        table.firsts.lower[i] = ranges[i].first_lower
         table.last[i].upper = ranges[i].last_upper
         table.last[i].lower = ranges[i].last_lower
     fill_posts6(&table.firsts)
@@ -426,8 +426,8 @@ cdef void fill_entries(Firsts *narrow, Firsts *wide, uint8_t *lengths, const uin
         narrow.keys[i] = <int64_t>narrow_prefixes[i] if i < narrow.count else INT64_MAX
     for i in range(wide.ladder.nodes * NODE6):
         wide.keys[i] = order6(wide_prefixes[i].upper) if i < wide.count else INT64_MAX
+        wide.lower[i] = wide_prefixes[i].lower if i < wide.count else UINT64_MAX
     for i in range(wide.count):
-        wide.lower[i] = wide_prefixes[i].lower
         lengths[i] = <uint8_t>wide_prefixes[i].length
     fill_posts6(narrow)
     fill_posts6(wide)
@@ -673,7 +673,7 @@ cdef class AllowList:
         ipv6.firsts.posts = <int64_t *>take(&place, ipv6.firsts.ladder.posts, LINE)
         ipv6.borders = <int32_t *>take(&place, nodes6 if blocks6 > 0 else 0, LINE)
         ipv4.last = <uint32_t *>take(&place, max(1, ipv4.count), sizeof(uint32_t))
-        ipv6.firsts.lower = <uint64_t *>take(&place, max(1, ipv6.firsts.count), sizeof(uint64_t))
+        ipv6.firsts.lower = <uint64_t *>take(&place, max(1, ipv6.firsts.ladder.nodes) * NODE6, sizeof(uint64_t))
         ipv6.last = <Pair *>take(&place, max(1, ipv6.firsts.count), sizeof(Pair))
         ipv4.map = <uint32_t *>take(&place, 65_536, sizeof(uint32_t)) if blocks > 0 else NULL
         ipv4.blocks = <uint64_t *>take(&place, blocks, 4 * sizeof(uint64_t))
@@ -686,7 +686,7 @@ cdef class AllowList:
         self.narrow.lower = NULL
         self.wide.keys = <int64_t *>take(&place, self.wide.ladder.nodes, LINE)
         self.wide.posts = <int64_t *>take(&place, self.wide.ladder.posts, LINE)
-        self.wide.lower = <uint64_t *>take(&place, self.wide.count, sizeof(uint64_t))
+        self.wide.lower = <uint64_t *>take(&place, self.wide.ladder.nodes * NODE6, sizeof(uint64_t))
         self.parents = <int32_t *>take(&place, entries, sizeof(int32_t))
         self.lengths = <uint8_t *>take(&place, self.wide.count, sizeof(uint8_t))
         return place.used
