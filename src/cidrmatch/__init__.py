@@ -14,6 +14,7 @@ from . import presets
 from ._core.address import format_address, parse_address
 from ._core.check import Decision
 from ._core.condition import Condition
+from ._core.keystore import KeyStore
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, aggregate, parse_entry, parse_prefix
 from ._core.reasons import Reason, State
@@ -31,6 +32,7 @@ from .errors import (
     LockOut,
     NotPermitted,
     PolicyError,
+    SnapshotError,
     UnknownName,
 )
 from .pipeline import Outcome, run_pipeline
@@ -54,6 +56,7 @@ __all__ = [
     "InvalidText",
     "KeyRecord",
     "KeyRules",
+    "KeyStore",
     "LockOut",
     "NotPermitted",
     "Outcome",
@@ -65,6 +68,7 @@ __all__ = [
     "Reason",
     "Report",
     "Response",
+    "SnapshotError",
     "State",
     "Transaction",
     "UnknownName",

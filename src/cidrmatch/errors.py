@@ -5,6 +5,7 @@
     │   ├── InvalidAddress                an address was expected
     │   └── InvalidPrefix                 a prefix or an entry of a list was expected
     ├── PolicyError (ValueError)      a list that a policy refuses, with its whole report
+    ├── SnapshotError (ValueError)    a file, or a block of memory, that is no snapshot or a damaged one
     └── EngineError                   a change that an engine refuses; nothing was changed
         ├── UnknownName (LookupError)     no such key, or no such list
         ├── Conflict                      somebody else changed the data first
@@ -35,6 +36,7 @@ __all__ = [
     "LockOut",
     "NotPermitted",
     "PolicyError",
+    "SnapshotError",
     "UnknownName",
     "quote",
 ]
@@ -155,3 +157,7 @@ class NotPermitted(EngineError):
 
 class FeatureOff(EngineError):
     """Allow lists are switched off, so they cannot be edited (U2)."""
+
+
+class SnapshotError(CidrmatchError, ValueError):
+    """A snapshot was refused: it is none, it is damaged, or it is older than what is there."""

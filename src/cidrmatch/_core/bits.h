@@ -11,6 +11,12 @@
 #include <assert.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#define CIDRMATCH_INLINE static inline __attribute__((always_inline))
+#else
+#define CIDRMATCH_INLINE static inline
+#endif
+
 /* The portable twin: halves the word, six steps. */
 static inline int portable_leading_zeros(uint64_t word) {
     int count = 0;

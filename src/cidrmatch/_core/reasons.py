@@ -28,6 +28,8 @@ class Reason(StrEnum):
     """Denied: the key needs a list and has none yet (N4)."""
     UNKNOWN_KEY = "unknown_key"
     """Denied, unless the engine was told to let unknown keys pass: nobody put this key."""
+    DAMAGED = "damaged"
+    """Denied: the snapshot that holds this key was damaged after it was written."""
 
     @property
     def text(self) -> str:
@@ -45,6 +47,7 @@ _TEXTS = {
     Reason.EMPTY_LIST: "the allow list is empty",
     Reason.INACTIVE: "the key is not active until its allow list has an entry",
     Reason.UNKNOWN_KEY: "the key is not known",
+    Reason.DAMAGED: "what is known of the key is damaged",
 }
 
 

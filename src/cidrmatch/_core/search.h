@@ -69,12 +69,6 @@
 #include "bits.h"
 #include "vectors.h"
 
-#if defined(__GNUC__)
-#define CIDRMATCH_INLINE static inline __attribute__((always_inline))
-#else
-#define CIDRMATCH_INLINE static inline
-#endif
-
 enum {
     NODE4 = 16,                     /* keys in a node: 64 bytes */
     NODE6 = 8,

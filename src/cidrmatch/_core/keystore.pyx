@@ -1,0 +1,899 @@
+# cython: language_level=3
+"""The key store: what a million keys may be used from, in one block.  How a block looks is told in store.h.
+
+    pairs --Builder--> one growing piece of memory, record after record
+                       + buckets at its end  = a block
+    block --KeyStore-> asked; saved as it is; mapped from a file, or from shared memory
+
+A record is written once, behind the one before it, and never moved, so memory
+while building is the block, its growth, and nothing for each key.  A new block
+out of an old one copies the records that did not change, as bytes.
+
+A short list of entries stands in its record as it was given, IPv4 before IPv6.
+A longer one is merged to sorted ranges, and what it was is in the notes.  Notes
+are JSON, read only by whoever asks what was said about the key; a check does
+not touch them.
+
+Cost: a check, a hash and two places in memory; a batch, many of these at a time.
+Threads: a store never changes; nobody writes, nobody locks.
+"""
+
+cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from cpython.ref cimport Py_INCREF, PyObject
+from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact
+from libc.stdint cimport UINT16_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdlib cimport free, qsort
+from libc.string cimport memcpy, memset
+
+from cidrmatch._core.address cimport (
+    OK, Key, Text, base_text, find_text, set_ipv4, take_address, vectors_here,
+)
+from cidrmatch._core.prefix cimport (
+    Prefix, PrefixArray, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, read_prefix, upper_mask,
+    widen,
+)
+
+import json
+from collections.abc import Mapping
+
+from ..errors import SnapshotError
+from .prefix import Entry, take_apart
+from .reasons import Reason
+
+__all__ = ["Builder", "KeyStore"]
+
+cdef extern from "store.h" nogil:
+    enum:
+        STORE_FORMAT
+        STORE_ORDER
+        UNIT
+        BUCKET
+        STORE_PAD
+    void *block_memory(uint64_t size)
+    const char *refuse_header(const StoreHeader *header, uint64_t size)
+    void point_into(Store *store, const uint8_t *block)
+    uint64_t fill_buckets(Store *store, Bucket *buckets)
+    uint64_t digest_keys(const Store *store, uint64_t salt)
+    int compare_records(const void *a, const void *b)
+    void prefetch "CIDRMATCH_PREFETCH"(const void *where)
+    const Record *record_at(const Store *store, uint64_t place, Parts *parts)
+    uint64_t find_parts(const Record *record, Parts *parts)
+
+cdef extern from "Python.h":
+    PyObject *PyList_GET_ITEM(object items, Py_ssize_t i)
+    tuple PyTuple_New(Py_ssize_t count)
+    void PyTuple_SET_ITEM(object items, Py_ssize_t i, object item)
+
+cdef enum:
+    AHEAD = 16                  # objects that are fetched before they are needed
+    SCANNED4 = 64               # entries that are asked one by one
+    SCANNED6 = 32
+    KEYS_IN_BUCKET = 5          # of 8, on the average
+    MOST_SEEDS = 16
+    LEAST_ROOM = 4096
+
+cdef size_t MOST_BYTES = 1 << 30        # of a key, or of notes
+cdef tuple REASONS = tuple(Reason)
+
+
+# -- Keys ---------------------------------------------------------------------
+
+cdef bytes encoded_key(object key):
+    """The bytes of a key; half a surrogate pair has some, too."""
+    return key.encode("utf-8", "surrogatepass")
+
+
+cdef bint find_name(object key, Question *question) noexcept:
+    """Point at the bytes of a key, if it is an exact ASCII `str`; they live as long as it does."""
+    cdef Text text
+    if not find_text(key, &text):
+        return False
+    question.key = text.start
+    question.key_size = <size_t>text.length
+    return True
+
+
+# -- Building -----------------------------------------------------------------
+
+@cython.final
+cdef class Builder:
+    """Write records one behind the other; `build` makes a `KeyStore` of them and leaves nothing here."""
+
+    def __cinit__(self):
+        self.block = NULL
+        self.prefixes = PrefixArray()
+        self.used = sizeof(StoreHeader)
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.block)
+
+    cdef int make_room(self, uint64_t size) except -1:
+        cdef uint64_t room = self.room
+        cdef void *grown
+        if self.used + size <= room:
+            return 0
+        room = max(<uint64_t>LEAST_ROOM, room + (room >> 1), self.used + size)
+        grown = PyMem_RawRealloc(self.block, room)
+        if grown is NULL:
+            raise MemoryError()
+        self.block = <uint8_t *>grown
+        self.room = room
+        return 0
+
+    def add(self, key, entries, /, *, unsigned int flags=IS_ENABLED | HAS_ENTRIES, long long created=0,
+            tuple links not None=(), tuple within not None=(), bytes notes not None=b""):
+        """Add a key with its entries.
+
+        Args:
+            key: text.
+            entries: what an `AllowList` takes; for `flags` other than the default, those without conditions.
+            flags, created, links, within, notes: as a record has them; notes of its own are added where the
+                entries alone do not tell what was given.
+        Raises:
+            InvalidPrefix: with `index`.  TypeError, ValueError: the key or an entry is of another kind.
+        """
+        cdef list labelled = []
+        cdef Question question
+        if not PyUnicode_CheckExact(key):
+            raise TypeError(f"a key is named by a text, not {type(key).__name__}")
+        self.read_entries(entries, labelled)
+        if not notes and (labelled or not self.is_short()):
+            notes = notes_of(entries)
+        if find_name(key, &question):
+            self.add_record(question.key, question.key_size, flags, created, links, within, notes)
+        else:
+            name = encoded_key(key)
+            self.add_record(<const uint8_t *>PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name), flags, created,
+                            links, within, notes)
+
+    cdef int read_entries(self, object entries, list labelled) except -1:
+        cdef Key key
+        cdef Py_ssize_t i = 0
+        cdef PrefixArray prefixes = self.prefixes
+        prefixes.narrow_size = 0
+        prefixes.wide_size = 0
+        check_is_list(entries)
+        for entry in entries:
+            if not prefixes.add_common(entry):
+                prefix, label, condition = take_apart(entry, f"entry {i}: ")
+                if condition is not None:
+                    raise ValueError(f"entry {i}: only an Engine judges conditions, "
+                                     "a store would let a denied or expired entry pass")
+                read_prefix(prefix, False, &key, i)
+                prefixes.push(&key)
+                if label is not None:
+                    labelled.append(i)
+            i += 1
+        return 0
+
+    cdef bint is_short(self) noexcept:
+        return self.prefixes.narrow_size <= SCANNED4 and self.prefixes.wide_size <= SCANNED6
+
+    cdef int add_record(self, const uint8_t *key, size_t key_size, uint32_t flags, int64_t created, tuple links,
+                        tuple within, bytes notes) except -1:
+        """Write a record of the prefixes that were read."""
+        cdef Record draft
+        cdef Record *record
+        cdef Parts parts
+        cdef PrefixArray prefixes = self.prefixes
+        cdef RangeArray merged = None
+        cdef Py_ssize_t narrow = prefixes.narrow_size, wide = prefixes.wide_size, i
+        cdef uint64_t size
+        if len(links) > UINT16_MAX or len(within) > UINT16_MAX:
+            raise ValueError("a key is linked to at most 65,535 lists")
+        if not self.is_short():
+            merged = self.merged()
+            narrow = 0
+            while narrow < merged.size and merged.ranges[narrow].family == 4:
+                narrow += 1
+            wide = merged.size - narrow
+            flags |= IS_SORTED4 | IS_SORTED6
+        if key_size > MOST_BYTES or <size_t>len(notes) > MOST_BYTES:
+            raise ValueError("the key, or what was said about it, is too long")
+        # 1. how large?
+        memset(&draft, 0, sizeof(Record))
+        draft.notes_size = <uint32_t>len(notes)
+        draft.key_size = <uint32_t>key_size
+        draft.narrow = <uint32_t>narrow
+        draft.wide = <uint32_t>wide
+        draft.links = <uint16_t>len(links)
+        draft.within = <uint16_t>len(within)
+        draft.flags = flags
+        draft.created = created
+        size = (find_parts(&draft, &parts) + UNIT - 1) & ~<uint64_t>(UNIT - 1)
+        draft.size = <uint32_t>(size // UNIT)
+        self.make_room(size)
+        # 2. write
+        record = <Record *>(self.block + self.used)
+        memset(record, 0, size)
+        record[0] = draft
+        find_parts(record, &parts)
+        memcpy(<void *>parts.key, key, key_size)
+        for i in range(draft.links):
+            (<uint32_t *>parts.links)[i] = links[i]
+        for i in range(draft.within):
+            (<uint32_t *>parts.links)[draft.links + i] = within[i]
+        memcpy(<void *>parts.notes, PyBytes_AS_STRING(notes), draft.notes_size)
+        if merged is None:
+            write_entries(&parts, prefixes)
+        else:
+            write_ranges(&parts, merged, narrow)
+        self.used += size
+        self.keys += 1
+        return 0
+
+    cdef RangeArray merged(self):
+        self.prefixes.sort()
+        return merge(self.prefixes)
+
+    cdef int copy_record(self, const Record *record, const uint32_t *numbers) except -1:
+        """Take over a record of another block, its links by their new numbers."""
+        cdef uint64_t size = <uint64_t>record.size * UNIT
+        cdef Record *copy
+        cdef Parts parts
+        cdef uint32_t i
+        self.make_room(size)
+        copy = <Record *>(self.block + self.used)
+        memcpy(copy, record, size)
+        find_parts(copy, &parts)
+        for i in range(<uint32_t>copy.links + copy.within):
+            (<uint32_t *>parts.links)[i] = numbers[parts.links[i]]
+        self.used += size
+        self.keys += 1
+        return 0
+
+    def copy(self, KeyStore store not None, without, numbers=None, *, bint in_order=False):
+        """Take over all records of a store but for some keys.
+
+        Args:
+            without: the keys to leave out; those that are not there do not matter.
+            numbers: for each list that a link may name, its new number; None: they stay.
+            in_order: sorted by key, so that the same content gives the same bytes.
+        """
+        cdef set left_out = set()
+        cdef const Record *record
+        cdef Parts parts
+        cdef uint64_t place
+        cdef uint64_t limit = store.store.rest
+        cdef uint64_t i, count = 0
+        cdef const Record **sorted_records
+        cdef uint32_t[::1] renumbered = as_numbers(range(store.lists) if numbers is None else numbers)
+        for key in without:
+            if store.find(key, &record, &parts) == MATCHED:
+                left_out.add(<uintptr_t>record)
+        sorted_records = <const Record **>PyMem_RawMalloc(sizeof(void *) * max(1, len(store)))
+        if sorted_records is NULL:
+            raise MemoryError()
+        try:
+            place = store.store.records // UNIT
+            while place * UNIT < limit:
+                record = record_at(&store.store, place, &parts)
+                if record is NULL or record.size == 0 or count >= <uint64_t>len(store):
+                    raise SnapshotError("a record does not fit where it lies")
+                if not left_out or <uintptr_t>record not in left_out:
+                    sorted_records[count] = record
+                    count += 1
+                place += record.size
+            if in_order:
+                with nogil:
+                    qsort(sorted_records, count, sizeof(void *), compare_records)
+            for i in range(count):
+                find_parts(sorted_records[i], &parts)
+                check_links(sorted_records[i], &parts, <uint32_t>renumbered.shape[0] - 1)
+                self.copy_record(sorted_records[i], &renumbered[0])
+        finally:
+            PyMem_RawFree(sorted_records)
+
+    def build(self, *, unsigned long long generation=0, unsigned int lists=0, bytes rest not None=b""):
+        """Make a store of what was added.
+
+        Args:
+            generation: the number of this version of the data.
+            lists: how many named lists there are.
+            rest: bytes for the room above.
+        Raises:
+            ValueError: a key was added twice.
+        Returns:
+            `KeyStore`.  The builder is empty afterwards.
+        """
+        cdef KeyStore built = KeyStore.__new__(KeyStore)
+        cdef uint64_t rest_at = self.used, buckets_at, bucket_count, size, salt, found = 1
+        cdef StoreHeader *header
+        cdef Parts parts
+        cdef uint8_t *block
+        # 1. places of all parts
+        bucket_count = max(<uint64_t>1, (self.keys + KEYS_IN_BUCKET - 1) // KEYS_IN_BUCKET)
+        buckets_at = (rest_at + STORE_PAD + <uint64_t>len(rest) + 63) & ~<uint64_t>63
+        size = buckets_at + bucket_count * sizeof(Bucket)
+        if rest_at >> 32 >= <uint64_t>UNIT:
+            raise ValueError("the records take more than 32 GiB")
+        # The records move once, to memory that has not grown: growing would have cut large pages into small ones.
+        block = <uint8_t *>block_memory(size)
+        if block is NULL:
+            raise MemoryError()
+        built.made = block
+        if self.block is not NULL:
+            memcpy(block + sizeof(StoreHeader), self.block + sizeof(StoreHeader), rest_at - sizeof(StoreHeader))
+        PyMem_RawFree(self.block)
+        self.block = NULL
+        self.room = 0
+        memset(block + rest_at, 0, size - rest_at)
+        memcpy(block + rest_at + STORE_PAD, PyBytes_AS_STRING(rest), <size_t>len(rest))
+        # 2. the header
+        header = <StoreHeader *>block
+        memset(header, 0, sizeof(StoreHeader))
+        memcpy(header.magic, b"cidrkeys", 8)
+        header.format = STORE_FORMAT
+        header.order = STORE_ORDER
+        header.size = size
+        header.generation = generation
+        header.keys = self.keys
+        header.records = sizeof(StoreHeader)
+        header.rest = rest_at
+        header.rest_size = <uint64_t>len(rest)
+        header.buckets = buckets_at
+        header.bucket_count = bucket_count
+        header.lists = lists
+        # 3. the buckets, by the first seed that spreads the keys well enough
+        point_into(&built.store, block)
+        for salt in range(<uint64_t>MOST_SEEDS):
+            with nogil:
+                memset(block + buckets_at, 0, bucket_count * sizeof(Bucket))
+                header.seed[0] = digest_keys(&built.store, salt)
+                header.seed[1] = digest_keys(&built.store, ~salt)
+                point_into(&built.store, block)
+                found = fill_buckets(&built.store, <Bucket *>(block + buckets_at))
+            if found != 1:
+                break
+        if found > 1:
+            record_at(&built.store, found, &parts)
+            name = (<const char *>parts.key)[:record_at(&built.store, found, &parts).key_size]
+            raise ValueError(f"the key {name.decode('utf-8', 'surrogatepass')!r} was added twice")
+        if found == 1:
+            raise ValueError("no seed spreads these keys")
+        header.most_probes = built.store.most_probes
+        self.keys = 0
+        self.used = sizeof(StoreHeader)
+        built.open_block(block, size)
+        return built
+
+
+cdef int check_links(const Record *record, const Parts *parts, uint32_t lists) except -1:
+    cdef uint32_t i
+    for i in range(<uint32_t>record.links + record.within):
+        if parts.links[i] >= lists:
+            raise SnapshotError("a key is linked to a list that is not there")
+    return 0
+
+
+cdef object as_numbers(numbers):
+    """Numbers as an array that is never empty."""
+    from array import array
+    return memoryview(array("I", [*numbers, 0]))
+
+
+cdef void write_entries(const Parts *parts, PrefixArray prefixes) noexcept:
+    cdef Py_ssize_t i
+    cdef Key key
+    for i in range(prefixes.narrow_size):
+        widen(prefixes.narrow[i], &key)
+        (<uint32_t *>parts.first4)[i] = <uint32_t>(key.upper >> 32)
+        (<uint8_t *>parts.length4)[i] = key.length
+    for i in range(prefixes.wide_size):
+        (<uint64_t *>parts.first6)[i] = prefixes.wide[i].upper
+        (<uint64_t *>parts.first6)[prefixes.wide_size + i] = prefixes.wide[i].lower
+        (<uint8_t *>parts.length6)[i] = <uint8_t>prefixes.wide[i].length
+
+
+cdef void write_ranges(const Parts *parts, RangeArray merged, Py_ssize_t narrow) noexcept:
+    cdef Py_ssize_t i, wide = merged.size - narrow
+    for i in range(narrow):
+        (<uint32_t *>parts.first4)[i] = <uint32_t>(merged.ranges[i].first_upper >> 32)
+        (<uint32_t *>parts.last4)[i] = <uint32_t>(merged.ranges[i].last_upper >> 32)
+    for i in range(wide):
+        (<uint64_t *>parts.first6)[i] = merged.ranges[narrow + i].first_upper
+        (<uint64_t *>parts.first6)[wide + i] = merged.ranges[narrow + i].first_lower
+        (<uint64_t *>parts.last6)[i] = merged.ranges[narrow + i].last_upper
+        (<uint64_t *>parts.last6)[wide + i] = merged.ranges[narrow + i].last_lower
+
+
+def written(entry, /):
+    """Give an entry as plain values: its text, or a mapping where there is more to say."""
+    prefix, label, condition = take_apart(entry)
+    prefix = str(prefix if type(prefix) is Prefix else Prefix(prefix))
+    fields = {} if label is None else {"label": label}
+    if condition is not None:
+        if condition.effect != "allow":
+            fields["effect"] = condition.effect
+        if not condition.enabled:
+            fields["enabled"] = False
+        for name in ("not_before", "expires"):
+            moment = getattr(condition, name)
+            if moment is not None:
+                fields[name] = moment.isoformat()
+    return {"prefix": prefix, **fields} if fields else prefix
+
+
+def notes_of(entries, /, **fields):
+    """Write notes: JSON with sorted names, the same for the same content."""
+    return json.dumps({"entries": [written(entry) for entry in entries], **fields}, sort_keys=True,
+                      separators=(",", ":")).encode("ascii")
+
+
+# -- The store ----------------------------------------------------------------
+
+cdef class KeyStore:
+    """Hold lists for many keys in one block of memory: may this address use this key?
+
+    Args:
+        lists: a mapping from key to entries, or pairs of both; entries are what an `AllowList` takes.
+    Raises:
+        InvalidPrefix: with `index`, the position of the first bad entry in its list.
+        TypeError, ValueError: a key is no text or came twice, an entry is of another kind or has a condition.
+    Cost: about 170 bytes for a key with 20 IPv4 entries; a check, a hash of the key, two places in memory
+        and a comparison with each entry of a short list.
+    Threads: safe without a lock, never changes; processes that map one file, or were forked, share the memory.
+    Source: B2, B5; C23.
+
+    An `Engine` has states, named lists and edits; a `KeyStore` has keys and
+    their entries.  A key that it does not hold is denied, and so is everybody
+    for a key whose list is empty.
+
+    >>> store = KeyStore({"key_live_1": ["203.0.113.0/24", "2001:db8::/48"]})
+    >>> store.allows("key_live_1", "203.0.113.7"), store.allows("key_live_1", "198.51.100.7")
+    (True, False)
+    >>> str(store.check("key_live_2", "203.0.113.7"))
+    'unknown_key'
+    """
+
+    def __cinit__(self):
+        self.made = NULL
+
+    def __init__(self, lists=(), /):
+        cdef Builder builder = Builder()
+        cdef KeyStore built
+        if self.size > 0:
+            raise TypeError("a KeyStore never changes")
+        for key, entries in lists.items() if isinstance(lists, Mapping) else lists:
+            builder.add(key, entries)
+        built = builder.build()
+        self.made, built.made = built.made, NULL
+        self.open_block(self.made, built.size)
+
+    @classmethod
+    def from_buffer(cls, buffer, /):
+        """Ask a block that lies elsewhere: a mapped file, shared memory, `bytes`.
+
+        Args:
+            buffer: any contiguous buffer, at an address that is a multiple of 8; it is held, and must not change.
+        Raises:
+            SnapshotError: this is no block, or of another format.
+        Cost: constant; `verify` looks at all of it.
+        """
+        cdef KeyStore store = cls.__new__(cls)
+        PyObject_GetBuffer(buffer, &store.view, PyBUF_SIMPLE)
+        store.is_held = True
+        store.open_block(<const uint8_t *>store.view.buf, <uint64_t>store.view.len)
+        return store
+
+    def __dealloc__(self):
+        free(self.made)
+        if self.is_held:
+            PyBuffer_Release(&self.view)
+
+    cdef int open_block(self, const uint8_t *block, uint64_t size) except -1:
+        cdef const char *reason
+        if <uintptr_t>block % UNIT:
+            raise ValueError("a block begins at a multiple of 8")
+        reason = refuse_header(<const StoreHeader *>block, size)
+        if reason is not NULL:
+            raise SnapshotError(reason.decode("ascii"))
+        point_into(&self.store, block)
+        self.store.vectors = vectors_here()
+        self.size = size
+        return 0
+
+    cdef const StoreHeader *header(self) noexcept nogil:
+        return <const StoreHeader *>self.store.block
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, <void *>self.store.block, <Py_ssize_t>self.size, True, flags)
+
+    @property
+    def generation(self):
+        """The number of this version of the data."""
+        return self.header().generation
+
+    @property
+    def lists(self):
+        """How many named lists the keys may be linked to."""
+        return self.header().lists
+
+    @property
+    def rest(self):
+        """The bytes that are kept for the room above."""
+        cdef const uint8_t *start = self.store.block + self.store.rest + STORE_PAD
+        return start[:self.header().rest_size]
+
+    # 1. One question.
+
+    cdef Verdict find(self, object key, const Record **record, Parts *parts) except *:
+        """Find the record of a key; a key of another type is nobody's."""
+        cdef Question question
+        cdef object name = key
+        if not find_name(key, &question):
+            if not PyUnicode_Check(key):
+                return UNKNOWN_KEY
+            name = encoded_key(base_text(key))
+            question.key = <const uint8_t *>PyBytes_AS_STRING(name)
+            question.key_size = <size_t>PyBytes_GET_SIZE(name)
+        return find_record(&self.store, question.key, question.key_size,
+                           siphash(self.store.seed, question.key, question.key_size), record, parts)
+
+    cdef Verdict ask(self, object key, object address, const Record **record, Parts *parts) except *:
+        """Answer, or say that the record needs more than its own entries (ASK_OBJECTS)."""
+        cdef Question question
+        cdef Text text
+        cdef Verdict verdict
+        if find_name(key, &question) and find_text(address, &text):
+            # hot: begin
+            question.text = text.start
+            question.text_size = text.length
+            verdict = ask_one(&self.store, &question, record, parts)
+            if verdict != ASK_PARSER:
+                return verdict
+            # hot: end
+        else:
+            verdict = self.find(key, record, parts)
+            if verdict != MATCHED:
+                return verdict
+            if not is_plain(record[0]):
+                return ASK_OBJECTS
+        return <Verdict>ask_parsed(self, record[0], parts, address)
+
+    def allows(self, key, address, /):
+        """Tell whether a client address may use a key.
+
+        Args:
+            key: the key's id, text.
+            address: what `parse_address` takes, or None when it is not known.
+        Returns:
+            `bool`.  A bad or unknown address is False, never an exception, and so is an unknown key.
+        Raises:
+            LookupError: the key needs what only an `Engine` knows: named lists, conditions, states.
+        Cost: as the class says.
+        Source: B2, B5; C23.
+        """
+        return self.verdict(key, address) <= LAST_ALLOWED
+
+    def check(self, key, address, /):
+        """Tell the `Reason` why a client address may use a key or not.
+
+        Args, Returns, Raises, Cost: as `allows`, but for the `Reason`.
+        """
+        return REASONS[<int>self.verdict(key, address)]
+
+    cdef Verdict verdict(self, object key, object address) except *:
+        cdef const Record *record
+        cdef Parts parts
+        cdef Verdict verdict = self.ask(key, address, &record, &parts)
+        if verdict == ASK_OBJECTS:
+            raise LookupError(f"the key {key!r} has more to it than its entries; ask an Engine")
+        return verdict
+
+    # 2. Many questions.
+
+    def allows_many(self, keys, addresses, /, *, out=None):
+        """Tell for many keys and addresses at once whether each address may use its key.
+
+        Args:
+            keys, addresses: two lists of the same length, of what `allows` takes.
+            out: a writable contiguous buffer of n bytes.
+        Returns:
+            `bytes`, n long, 1 or 0 each; or `out`.
+        Raises:
+            ValueError: the lists differ in length, or `out` does.  LookupError: as `allows`.
+        Cost: several questions wait for memory at a time.
+        Threads: releases the interpreter lock.
+
+        >>> store = KeyStore({"key_live_1": ["203.0.113.0/24"]})
+        >>> list(store.allows_many(["key_live_1", "key_live_1"], ["203.0.113.7", "198.51.100.7"]))
+        [1, 0]
+        """
+        cdef tuple asked_keys = held(keys), asked = held(addresses)
+        cdef bytearray verdicts = bytearray(len(asked_keys))
+        cdef uint8_t[::1] found = verdicts
+        cdef Py_ssize_t i
+        if len(asked_keys) != len(asked):
+            raise ValueError(f"{len(asked_keys)} keys, but {len(asked)} addresses")
+        if len(asked) > 0:
+            self.ask_each(asked_keys, asked, None, &found[0])
+        for i in range(len(asked)):
+            if found[i] >= ASK_OBJECTS:
+                found[i] = self.verdict(asked_keys[i], asked[i])
+            found[i] = found[i] <= LAST_ALLOWED
+        return given_out(verdicts, out)
+
+    cdef int ask_each(self, tuple keys, tuple addresses, dict overlay, uint8_t *verdicts) except -1:
+        """Answer all that can be answered without objects; ASK_OBJECTS or ASK_PARSER for the others."""
+        cdef Py_ssize_t i, count = len(keys)
+        cdef Text text
+        cdef Question *questions = <Question *>PyMem_RawMalloc(<size_t>max(1, count) * sizeof(Question))
+        if questions is NULL:
+            raise MemoryError()
+        try:
+            for i in range(count):
+                questions[i].text = NULL
+                if not find_name(keys[i], &questions[i]) or (overlay and keys[i] in overlay):
+                    questions[i].key = NULL
+                elif find_text(addresses[i], &text):
+                    questions[i].text = text.start
+                    questions[i].text_size = text.length
+            with nogil:
+                ask_many(&self.store, questions, count, verdicts)
+        finally:
+            PyMem_RawFree(questions)
+        return 0
+
+    # 3. What there is.
+
+    def __len__(self):
+        return <Py_ssize_t>self.header().keys
+
+    def __sizeof__(self):
+        return object.__sizeof__(self) + (self.size if self.made is not NULL else 0)
+
+    def __contains__(self, key):
+        cdef const Record *record
+        cdef Parts parts
+        return self.find(key, &record, &parts) != UNKNOWN_KEY
+
+    def __iter__(self):
+        """Name the keys, in the order in which they lie."""
+        cdef uint64_t place = self.store.records // UNIT
+        cdef const Record *record
+        cdef Parts parts
+        while place * UNIT < self.store.rest:
+            record = self.record(place, &parts)
+            place += record.size
+            yield key_text(record, &parts)
+
+    cdef const Record *record(self, uint64_t place, Parts *parts) except NULL:
+        cdef const Record *record = record_at(&self.store, place, parts)
+        if record is NULL or record.size == 0:
+            raise SnapshotError("a record does not fit where it lies")
+        return record
+
+    def entries(self, key, /):
+        """Give the entries of a key as they were put, IPv4 before IPv6 where nothing else was said.
+
+        Returns:
+            `tuple[Entry, ...]`.
+        Raises:
+            KeyError: no such key.  SnapshotError: its record is damaged.
+        """
+        return self.facts(key)[0]
+
+    def facts(self, key, /):
+        """Give all that the record of a key says: entries, flags, links, within, created, notes."""
+        cdef const Record *record
+        cdef Parts parts
+        cdef Verdict found = self.find(key, &record, &parts)
+        if found == UNKNOWN_KEY:
+            raise KeyError(key)
+        if found == DAMAGED:
+            raise SnapshotError(f"the record of the key {key!r} is damaged")
+        return self.read(record, &parts)
+
+    cdef tuple read(self, const Record *record, const Parts *parts):
+        cdef Py_ssize_t i
+        cdef tuple links = tuple([parts.links[i] for i in range(record.links)])
+        cdef tuple within = tuple([parts.links[record.links + i] for i in range(record.within)])
+        notes = read_notes((<const char *>parts.notes)[:record.notes_size])
+        if "entries" in notes:
+            entries = tuple([parse_written(entry) for entry in notes["entries"]])
+        elif record.flags & (IS_SORTED4 | IS_SORTED6):
+            raise SnapshotError("a long list comes without its entries")
+        else:
+            entries = read_entries(record, parts)
+        return entries, record.flags, links, within, record.created, notes
+
+    def keys_linked(self, unsigned int number, /):
+        """Name the keys that are linked to a list, or lie within it, by the list's number."""
+        cdef uint64_t place = self.store.records // UNIT
+        cdef const Record *record
+        cdef Parts parts
+        cdef uint32_t i
+        cdef list found = []
+        while place * UNIT < self.store.rest:
+            record = self.record(place, &parts)
+            place += record.size
+            for i in range(<uint32_t>record.links + record.within):
+                if parts.links[i] == number:
+                    found.append(key_text(record, &parts))
+                    break
+        return found
+
+    def verify(self):
+        """Look at every byte that a check may read.
+
+        Raises:
+            SnapshotError: with what is wrong.  After it has returned, every key is found, every entry is a prefix,
+            every link names a list, and nothing lies outside.
+        Cost: a second for some million keys.
+        """
+        cdef const char *reason
+        with nogil:
+            reason = find_fault(&self.store, self.header())
+        if reason is not NULL:
+            raise SnapshotError(reason.decode("ascii"))
+
+
+cdef tuple held(object items):
+    """The items as a tuple, which holds them while the interpreter lock is released.  Keys mostly lie far away, so the
+    objects are fetched some ahead of the one whose references are counted."""
+    cdef Py_ssize_t i, count
+    cdef tuple kept
+    cdef PyObject *item
+    check_is_list(items, "keys or addresses")
+    if type(items) is not list:
+        return tuple(items)
+    count = len(items)
+    kept = PyTuple_New(count)
+    for i in range(count):
+        if i + AHEAD < count:
+            prefetch(PyList_GET_ITEM(items, i + AHEAD))
+            prefetch(<char *>PyList_GET_ITEM(items, i + AHEAD) + 64)
+        item = PyList_GET_ITEM(items, i)
+        Py_INCREF(<object>item)
+        PyTuple_SET_ITEM(kept, i, <object>item)
+    return kept
+
+
+cdef int ask_parsed(KeyStore store, const Record *record, const Parts *parts, object address) except -1:
+    """Ask a plain record for an address that the careful parser has to look at."""
+    cdef Key client
+    cdef Py_ssize_t position
+    cdef Asked asked
+    if take_address(address, &client, &position) != OK:
+        return CLIENT_IP_UNKNOWN
+    asked.family = client.family
+    asked.upper = client.upper
+    asked.lower = client.lower
+    asked.value = <uint32_t>(client.upper >> 32)
+    return MATCHED if own_entries_cover(&store.store, record, parts, &asked) else NOT_LISTED
+
+
+cdef object key_text(const Record *record, const Parts *parts):
+    return (<const char *>parts.key)[:record.key_size].decode("utf-8", "surrogatepass")
+
+
+cdef object given_out(bytearray answers, object out):
+    """The answers as `bytes`, or in the buffer that was given."""
+    if out is None:
+        return bytes(answers)
+    view = memoryview(out)
+    if view.nbytes != len(answers) or view.itemsize != 1 or view.readonly:
+        raise ValueError(f"out has {view.nbytes} bytes in items of {view.itemsize}, not {len(answers)} writable bytes")
+    view.cast("B")[:] = answers
+    return out
+
+
+cdef tuple read_entries(const Record *record, const Parts *parts):
+    """Entries that stand in the record itself."""
+    cdef list entries = []
+    cdef uint32_t i
+    cdef Key key
+    for i in range(record.narrow):
+        set_ipv4(&key, parts.first4[i])
+        key.length = parts.length4[i]
+        entries.append(entry_of(&key))
+    for i in range(record.wide):
+        key.upper = parts.first6[i]
+        key.lower = parts.first6[record.wide + i]
+        key.family = 6
+        key.length = parts.length6[i]
+        entries.append(entry_of(&key))
+    return tuple(entries)
+
+
+cdef object entry_of(const Key *key):
+    if not is_prefix_key(key):
+        raise SnapshotError("an entry is no prefix")
+    return Entry(new_prefix(key))
+
+
+cdef bint is_prefix_key(const Key *key) noexcept nogil:
+    """Is the length one of the family, and no bit set behind it?"""
+    if key.length > (32 if key.family == 4 else 128):
+        return False
+    return key.upper & ~upper_mask(key.length) == 0 and key.lower & ~lower_mask(key.length) == 0
+
+
+cdef object parse_written(entry):
+    """An entry out of notes."""
+    prefix, label, condition = take_apart(entry)
+    return Entry(Prefix(prefix), label, condition)
+
+
+cdef dict read_notes(bytes notes):
+    if not notes:
+        return {}
+    try:
+        found = json.loads(notes)
+    except ValueError as error:
+        raise SnapshotError(f"the notes of a key are no JSON: {error}") from None
+    if type(found) is not dict:
+        raise SnapshotError("the notes of a key are no JSON object")
+    return found
+
+
+# -- Verifying ----------------------------------------------------------------
+
+cdef const char *find_fault(const Store *store, const StoreHeader *header) noexcept nogil:
+    """What is wrong with the records or the buckets; NULL if nothing is."""
+    cdef uint64_t place = store.records // UNIT, keys = 0, entered = 0, i
+    cdef const Record *record
+    cdef const Record *found
+    cdef Parts parts, other
+    cdef const char *reason
+    cdef uint32_t k
+    while place * UNIT < store.rest:
+        record = record_at(store, place, &parts)
+        if record is NULL or record.size == 0:
+            return "a record does not fit where it lies"
+        reason = find_fault_of(record, &parts, header.lists)
+        if reason is not NULL:
+            return reason
+        if find_record(store, parts.key, record.key_size, siphash(store.seed, parts.key, record.key_size), &found,
+                       &other) != MATCHED or found != record:
+            return "a key is not found where its hash says"
+        keys += 1
+        place += record.size
+    for i in range(store.bucket_count):
+        for k in range(<uint32_t>BUCKET):
+            entered += store.buckets[i].places[k] != 0
+    if keys != header.keys or entered != header.keys:
+        return "there are not as many keys as it says"
+    return NULL
+
+
+cdef const char *find_fault_of(const Record *record, const Parts *parts, uint32_t lists) noexcept nogil:
+    cdef uint32_t i
+    cdef Key key
+    cdef bint is_sorted = record.flags & IS_SORTED4 != 0
+    if record.flags & ~<uint32_t>(IS_ENABLED | NEEDS_LIST | HAS_ENTRIES | NEEDS_OBJECTS | IS_SORTED4 | IS_SORTED6):
+        return "a record has flags that no record has"
+    if is_sorted != (record.flags & IS_SORTED6 != 0):
+        return "a record is sorted by half"
+    if (record.narrow > 0 or record.wide > 0) and not record.flags & (HAS_ENTRIES | NEEDS_OBJECTS):
+        return "a record without entries has some"
+    for i in range(<uint32_t>record.links + record.within):
+        if parts.links[i] >= lists:
+            return "a key is linked to a list that is not there"
+    for i in range(record.narrow):
+        if is_sorted:
+            if parts.last4[i] < parts.first4[i] or (i > 0 and parts.first4[i] <= parts.last4[i - 1]):
+                return "ranges are not sorted"
+        else:
+            set_ipv4(&key, parts.first4[i])
+            key.length = parts.length4[i]
+            if not is_prefix_key(&key):
+                return "an entry is no prefix"
+    for i in range(record.wide):
+        key.upper = parts.first6[i]
+        key.lower = parts.first6[record.wide + i]
+        key.family = 6
+        if is_sorted:
+            if is_before(parts.last6[i], parts.last6[record.wide + i], key.upper, key.lower):
+                return "ranges are not sorted"
+            if i > 0 and not is_before(parts.last6[i - 1], parts.last6[record.wide + i - 1], key.upper, key.lower):
+                return "ranges are not sorted"
+        else:
+            key.length = parts.length6[i]
+            if not is_prefix_key(&key):
+                return "an entry is no prefix"
+    return NULL
