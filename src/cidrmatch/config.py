@@ -36,7 +36,6 @@ Cost: some hundred microseconds a key, nearly all of it for the shape.
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import json
 import time
@@ -52,15 +51,14 @@ from ._core.check import FrozenList
 from .engine import Engine, KeyRecord
 from .errors import CidrmatchError, quote
 from .list_files import ListFileError, _check_unique, _decode, _noun, _read_bytes
-from .policy import KeyRules, Policy
-from .presets import PRESETS, nomsa
-from .responses import RENDERERS
+from .presets import read_policy, write_policy
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from ._core.check import Rule, View
     from ._core.prefix import Entry, Prefix
+    from .policy import KeyRules, Policy
 
 __all__ = ["ConfigError", "ConfigProblem", "dump", "dumps", "load", "loads", "schema"]
 
@@ -267,7 +265,7 @@ class _Reader:
         if given is None or ("policy",) in self.unsound:
             return None
         try:
-            policy = _read_policy(given)
+            policy = read_policy(given)
             Engine(policy)  # refuses what no engine can work with
         except ValueError as error:
             self.refuse(("policy",), str(error))
@@ -374,28 +372,6 @@ def _list_of(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _read_policy(given: str | dict[str, Any]) -> Policy:
-    """Read a policy whose shape is right.
-
-    Raises:
-        ValueError: its fields contradict each other.
-    """
-    if isinstance(given, str):
-        return PRESETS[given]()
-    if "preset" in given:
-        return nomsa(cutover=datetime.fromisoformat(given["cutover"]))
-    fields, rules = dict(given), dict(given.get("keys", {}))
-    if "cutover" in rules:
-        rules["cutover"] = datetime.fromisoformat(rules["cutover"])
-    if "pipeline" in rules:
-        rules["pipeline"] = tuple(rules["pipeline"])
-    if rules.get("response", "problem") not in RENDERERS:
-        raise ValueError(f"keys.response is one of {', '.join(RENDERERS)}, not {quote(rules['response'])}")
-    for name in fields.keys() & {"families", "kinds"}:
-        fields[name] = frozenset(fields[name])
-    return Policy(**{**fields, "keys": KeyRules(**rules)})
-
-
 # -- Refusing -----------------------------------------------------------------
 
 _TYPES: Final = {
@@ -462,7 +438,7 @@ def dump(engine: Engine) -> dict[str, Any]:
     settings, policy = view.settings, view.settings.policy
     document: dict[str, Any] = {
         "format": 1,
-        "policy": _dump_policy(policy),
+        "policy": write_policy(policy),
         "unknown_key": "pass" if settings.unknown_passes else "deny",
         "enforced": settings.is_enforced,
     }
@@ -529,28 +505,3 @@ def _written(policy: Policy, prefix: Prefix) -> str:
     if len(policy.kinds) == 2:
         return policy.canonical(prefix)
     return prefix.address if "address" in policy.kinds else str(prefix)
-
-
-def _dump_policy(policy: Policy) -> str | dict[str, Any]:
-    if policy.keys.cutover is not None and policy == nomsa(cutover=policy.keys.cutover):
-        return {"preset": "nomsa", "cutover": policy.keys.cutover.isoformat()}
-    for name, preset in PRESETS.items():
-        if policy == preset():
-            return name
-    return _dump_fields(policy)
-
-
-def _dump_fields(thing: Policy | KeyRules) -> dict[str, Any]:
-    """Write all fields of a policy, but for those that are None."""
-    fields = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
-    return {name: _dump_value(value) for name, value in fields.items() if value is not None}
-
-
-def _dump_value(value: Any) -> Any:
-    if isinstance(value, KeyRules):
-        return _dump_fields(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, frozenset):
-        return sorted(value)
-    return list(value) if isinstance(value, tuple) else value

@@ -11,28 +11,37 @@ one reference; whatever goes wrong before that leaves the old view standing:
 `Writer` has the changes, written once: an `Engine` commits each on its own, a
 `Transaction` collects them.
 
+What changed lately is an overlay of objects, some thousand keys at most.  When it
+has grown, it is folded: a new `KeyStore` is made of the old one and the overlay,
+beside the readers, and the next view has it and an overlay of what came since.
+
 Invariants: the version grows by one with each commit; a published view never
 changes; a record's entries were accepted by the policy, or imported as they were.
-Cost: a commit copies the overlay (at most some hundred keys), now and then the base.
+Cost: a commit copies the overlay, whatever the number of keys; a fold copies the store, in the background.
 Threads: writers take turns by a lock; readers take none.
 """
 
 from __future__ import annotations
 
+import json
+import logging
 import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 from ._core.check import Checker, FrozenList, Rule, Shadow, View
+from ._core.keystore import Builder, KeyStore, notes_of, parse_notes
 from ._core.prefix import check_is_list
-from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, UnknownName
+from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, SnapshotError, UnknownName
 from .policy import Policy, Report
+from .presets import read_policy, write_policy
 from .responses import Response, render
+from .snapshot import Identity, PathLike, identify, open_block, save_block
 
 if TYPE_CHECKING:
     from ._core.prefix import Entry, EntryLike
@@ -40,8 +49,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "KeyRecord", "Transaction"]
 
-_SMALLEST_FOLD = 256
-"""An overlay this small is not worth folding into the base."""
+_SMALLEST_FOLD = 2_048
+"""An overlay this small is not worth folding into the store."""
+_LARGEST_OVERLAY = 4
+"""So many times the size from which one is folded in the background: then at once, within the commit."""
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NOTHING = object()
+_NO_LIST = 0xFFFFFFFF
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +103,103 @@ class Settings:
     unknown_passes: bool = False
     permits: Callable[[object, str, str], bool] | None = None
 
+    @staticmethod
+    def thaw(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
+        """Make the rule that a record of the store amounts to."""
+        return thawed(facts, names)
+
+
+# -- Records of the store -----------------------------------------------------
+
+_IS_ENABLED, _NEEDS_LIST, _HAS_ENTRIES, _NEEDS_OBJECTS = 1, 2, 4, 8
+"""The flags of a record, as store.h has them."""
+
+
+def frozen_record(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int]) -> None:
+    """Write a rule as a record: what a check reads as bytes, the rest as notes."""
+    record = cast("KeyRecord", rule.record)
+    is_plain = all(entry.condition is None for entry in record.entries) and record.shadow is None
+    flags = _IS_ENABLED * record.enabled | _NEEDS_LIST * rule.needs_list | _NEEDS_OBJECTS * (not is_plain)
+    notes = b""
+    if not is_plain or record.owner is not None:
+        said = {} if record.owner is None else {"owner": record.owner}
+        notes = notes_of(record.entries, shadow=record.shadow, **said)
+    builder.add(
+        key,
+        record.entries if is_plain else (),
+        flags=flags | _HAS_ENTRIES * bool(record.entries),
+        created=(record.created_at - _EPOCH) // timedelta(microseconds=1),
+        links=tuple(numbers[name] for name in record.lists),
+        within=tuple(numbers[name] for name in record.within),
+        notes=notes,
+    )
+
+
+def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
+    """Make the rule of a record; of what it links, only the names."""
+    entries, flags, links, within, created, notes = facts
+    shadow = parse_notes(notes, "shadow")
+    record = KeyRecord(
+        created_at=_EPOCH + timedelta(microseconds=created),
+        entries=entries,
+        lists=tuple(names[number] for number in links),
+        within=tuple(names[number] for number in within),
+        enabled=bool(flags & _IS_ENABLED),
+        owner=notes.get("owner"),
+        shadow=shadow,
+    )
+    return Rule(
+        record,
+        FrozenList(None, entries) if entries else None,
+        record.lists,
+        record.within,
+        record.enabled,
+        bool(flags & _NEEDS_LIST),
+        None if shadow is None else Shadow(FrozenList(None, shadow)),
+    )
+
+
+def canonical(view: View) -> KeyStore:
+    """Make the store that goes to a file, sorted, so that the same content gives the same bytes."""
+    settings = cast("Settings", view.settings)
+    lists = sorted(view.lists)
+    numbers = {name: number for number, name in enumerate(lists)}
+    said = {
+        "policy": write_policy(settings.policy),
+        "enforced": settings.is_enforced,
+        "unknown_key": "pass" if settings.unknown_passes else "deny",
+        "default": view.default,
+        "lists": [
+            {"name": name, "description": frozen.description, **json.loads(notes_of(frozen.entries))}
+            for name, frozen in sorted(view.lists.items())
+        ],
+    }
+    builder = Builder()
+    store = folded(view) if view.overlay else view.store
+    if store is not None:
+        builder.copy(store, (), [numbers.get(name, _NO_LIST) for name in view.names], in_order=True)
+    rest = json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return builder.build(generation=view.version, lists=len(lists), rest=rest)
+
+
+def folded(view: View) -> KeyStore:
+    """Make a store of a view: the records of its store that still hold, and its overlay."""
+    builder = Builder()
+    numbers = {name: number for number, name in enumerate(view.names)}
+    if view.store is not None:
+        builder.copy(view.store, view.overlay)
+    for key, rule in view.overlay.items():
+        if rule is not None:
+            frozen_record(builder, key, rule, numbers)
+    store = builder.build(generation=view.version, lists=len(view.names))
+    for key, rule in view.overlay.items():
+        if rule is not None and rule.shadow is not None:
+            store.kept[key] = rule  # its counts go on
+    for key, rule in (view.store.kept if view.store is not None else {}).copy().items():
+        if rule.shadow is not None and key not in view.overlay:
+            store.kept[key] = rule
+    return store
+
 
 # -- A view in the making -----------------------------------------------------
 
@@ -100,6 +213,7 @@ class Draft:
     lists: dict[str, FrozenList]
     default: str | None
     rules: dict[str, Rule | None] = field(default_factory=dict)
+    undo: list[tuple[str, Rule | None, bool]] | None = None
     is_over: bool = False
 
     def rule(self, key: str) -> Rule:
@@ -124,9 +238,32 @@ class Draft:
             self.settings.policy.keys.new_keys_need_list and cutover is not None and record.created_at >= cutover
         )
         own = FrozenList(None, record.entries) if record.entries else None
-        self.rules[key] = Rule(
-            record, own, record.lists, record.within, record.enabled, needs_list, self._shadow(key, record)
-        )
+        shadow = self._shadow(key, record)
+        self.set_rule(key, Rule(record, own, record.lists, record.within, record.enabled, needs_list, shadow))
+
+    def set_rule(self, key: str, rule: Rule | None) -> None:
+        """Put a rule, or None to remove the key, so that it can be undone."""
+        if self.undo is not None:
+            self.undo.append((key, self.rules.get(key), key in self.rules))
+        self.rules[key] = rule
+
+    @contextmanager
+    def all_or_nothing(self) -> Iterator[None]:
+        """Undo the changes made inside, if an exception leaves."""
+        outer, before = self.undo, (dict(self.lists), self.default)
+        self.undo = []
+        try:
+            yield
+        except BaseException:
+            for key, rule, was_there in reversed(self.undo):
+                if was_there:
+                    self.rules[key] = rule
+                else:
+                    del self.rules[key]
+            self.lists, self.default = before
+            self.undo = outer
+            raise
+        self.undo = None if outer is None else outer + self.undo
 
     def _shadow(self, key: str, record: KeyRecord) -> Shadow | None:
         """The trial of a key; its counts go on while its entries stay the same."""
@@ -150,22 +287,23 @@ class Draft:
 
     def keys_of(self, name: str) -> list[str]:
         """Name the keys that are linked to a list or lie within it."""
-        records = ((key, self.record(key)) for key in self.keys())
-        return sorted(key for key, record in records if name in record.lists or name in record.within)
+        start = self.start
+        changed = {**start.overlay, **self.rules} if self.rules else start.overlay
+        linked = [key for key, rule in changed.items() if rule is not None and name in (*rule.names, *rule.within)]
+        if start.store is not None and name in start.names:
+            linked += [key for key in start.store.keys_linked(start.names.index(name)) if key not in changed]
+        return sorted(linked)
 
     def is_used(self, name: str) -> bool:
         """Whether a list can decide anything."""
-        return name == self.default or any(name in (*r.lists, *r.within) for r in map(self.record, self.keys()))
+        return name == self.default or bool(self.keys_of(name))
 
     def build(self, version: int) -> View:
-        """Build the view: the old base and a larger overlay, or a new base when that grew too large."""
-        base, overlay = self.start.base, self.start.overlay
-        if self.rules:
-            overlay = {**overlay, **self.rules}
-        if len(overlay) > max(_SMALLEST_FOLD, 2 * math.isqrt(len(base))):
-            merged = {**base, **overlay}
-            base, overlay = {key: rule for key, rule in merged.items() if rule is not None}, {}
-        return View(base, overlay, dict(self.lists), self.default, version, self.settings)
+        """Build the view: the same store and a larger overlay."""
+        start = self.start
+        overlay = {**start.overlay, **self.rules} if self.rules else start.overlay
+        names = start.names + tuple(name for name in self.lists if name not in set(start.names))
+        return View(start.store, overlay, dict(self.lists), self.default, version, self.settings, names)
 
 
 # -- The changes --------------------------------------------------------------
@@ -281,7 +419,7 @@ class Writer:
         """Forget a key; from then on it is unknown."""
         with self._open(if_version) as draft:
             draft.rule(key)
-            draft.rules[key] = None
+            draft.set_rule(key, None)
 
     def put_keys(self, pairs: Iterable[tuple[str, Iterable[EntryLike]]], *, if_version: int | None = None) -> None:
         """Create or replace many keys at once: all of them, in one commit, or none.
@@ -481,7 +619,7 @@ def _check_caller(draft: Draft, caller: object, frozen: FrozenList) -> None:
     probe = Checker()
     record = KeyRecord(created_at=datetime.fromtimestamp(0, UTC))
     rule = Rule(record, frozen, (), (), True, False, None)
-    probe.view = View({"": rule}, {}, {}, None, 0, draft.settings)
+    probe.view = View(None, {"": rule}, {}, None, 0, draft.settings)
     if not probe.allows("", caller):
         raise LockOut(f"the list {frozen.name!r} would deny the address that this change comes from")
 
@@ -498,16 +636,46 @@ class Transaction(Writer):
             raise EngineError("the transaction is over")
         if if_version is not None and if_version != self._draft.start.version:
             raise Conflict(f"the data is at version {self._draft.start.version}, not {if_version}")
-        draft = self._draft
-        before = dict(draft.rules), dict(draft.lists), draft.default
-        try:
-            yield draft
-        except BaseException:
-            draft.rules, draft.lists, draft.default = before
-            raise
+        with self._draft.all_or_nothing():
+            yield self._draft
 
 
 # -- The engine ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """Where an engine came from."""
+
+    path: PathLike
+    identity: Identity
+    verify: bool
+    copy: bool
+
+
+def _opened(store: KeyStore, clock: Callable[[], float], permits: Callable[[object, str, str], bool] | None) -> View:
+    """Make the view of a store that `canonical` made."""
+    try:
+        said = json.loads(store.rest)
+        lists = {
+            fields["name"]: FrozenList(fields["name"], parse_notes(fields, "entries") or (), fields["description"])
+            for fields in said["lists"]
+        }
+        settings = Settings(
+            policy=read_policy(said["policy"]),
+            clock=clock,
+            is_enforced=said["enforced"] is not False,
+            unknown_passes=said["unknown_key"] == "pass",
+            permits=permits,
+        )
+        names = tuple(lists)
+        if len(names) != store.lists or list(names) != sorted(names):
+            raise ValueError("it does not hold the lists that its keys are linked to")
+        if said["default"] is not None and said["default"] not in lists:
+            raise ValueError("its default is no list of it")
+        return View(store, {}, lists, said["default"], store.generation, settings, names)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        raise SnapshotError(f"the snapshot does not say what an engine needs: {error}") from error
 
 
 class Engine(Checker, Writer):
@@ -554,7 +722,9 @@ class Engine(Checker, Writer):
             permits=permits,
         )
         self._lock = threading.RLock()
-        self.view = View({}, {}, {}, None, 0, settings)
+        self._folder: threading.Thread | None = None
+        self._file: _File | None = None
+        self.view = View(None, {}, {}, None, 0, settings)
 
     @contextmanager
     def _open(self, if_version: int | None) -> Iterator[Draft]:
@@ -570,6 +740,149 @@ class Engine(Checker, Writer):
                 self.view = draft.build(start.version + 1)
             finally:
                 draft.is_over = True
+            self._fold_if_large()
+
+    # The file.
+
+    def save(self, path: PathLike) -> None:
+        """Write everything to a file, as one block that other processes can map.
+
+        Args:
+            path: it leads to the whole old file until it leads to the whole new one.
+        Raises:
+            OSError: nothing was changed under that name.
+        Cost: copies the store twice and writes it.  Threads: beside readers and writers; what is saved is one version.
+        Not saved: the clock, the role check, and the counts of trials.
+        """
+        save_block(path, canonical(self.view))
+
+    @classmethod
+    def open(
+        cls,
+        path: PathLike,
+        *,
+        verify: bool = True,
+        copy: bool = False,
+        clock: Callable[[], float] = time.time,
+        permits: Callable[[object, str, str], bool] | None = None,
+    ) -> Engine:
+        """Make an engine of a file that `save` wrote: mapped, and shared by all processes that open it.
+
+        Args:
+            path: a regular file.
+            verify: check every byte and every record first.  Without it opening takes constant time, and a
+                damaged file can give wrong answers: for files that nobody else can write.
+            copy: read the file into memory, where a file that is cut short later cannot end the process.
+            clock, permits: as for `Engine`; they are not in a file.
+        Raises:
+            SnapshotError: with what is wrong with the file.  OSError: it cannot be opened.
+        Cost: some milliseconds and the named lists; with `verify`, a second for some million keys.
+
+        >>> import tempfile, pathlib
+        >>> engine = Engine(presets.bitbybit())
+        >>> report = engine.put_key("key_live_1", ["203.0.113.0/24"])
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = pathlib.Path(directory, "keys.snap")
+        ...     engine.save(path)
+        ...     Engine.open(path).allows("key_live_1", "203.0.113.7")
+        True
+        """
+        store, identity = open_block(path, verify=verify, copy=copy)
+        engine = cls.__new__(cls)
+        engine._lock = threading.RLock()
+        engine._folder = None
+        engine._file = _File(path, identity, verify, copy)
+        engine.view = _opened(store, clock, permits)
+        return engine
+
+    def refresh(self) -> bool:
+        """Look whether the file has a newer generation, and go over to it.
+
+        Returns:
+            Whether there was one.
+        Raises:
+            SnapshotError: the new file is damaged, or of an older generation; the engine stays as it is.
+            Conflict: this engine has changes of its own.  EngineError: it was not opened from a file.
+        Cost: one look at the directory; opening, if there is something new.
+        Threads: checks go on; each is answered by one generation.
+        """
+        with self._lock:
+            if self._file is None:
+                raise EngineError("this engine was not opened from a file")
+            if identify(self._file.path) == self._file.identity:
+                return False
+            start = self.view
+            if start.overlay or start.store is None or start.store.generation != start.version:
+                raise Conflict("this engine has changes of its own; save them, or open the file anew")
+            store, identity = open_block(self._file.path, verify=self._file.verify, copy=self._file.copy)
+            if store.generation < start.version:
+                raise SnapshotError(f"the file is of generation {store.generation}, older than {start.version}")
+            settings = cast("Settings", start.settings)
+            self.view = _opened(store, settings.clock, settings.permits)
+            self._file = replace(self._file, identity=identity)
+            return True
+
+    def follow(self, seconds: float = 1.0) -> Callable[[], None]:
+        """Refresh now and then, in a thread of its own; what is wrong with a new file is logged, once a file.
+
+        Args:
+            seconds: between two looks.
+        Returns:
+            What stops it, and waits until it has stopped.
+        """
+        if self._file is None:
+            raise EngineError("this engine was not opened from a file")
+        is_over = threading.Event()
+
+        def look() -> None:
+            refused = ""
+            while not is_over.wait(seconds):
+                try:
+                    self.refresh()
+                    refused = ""
+                except (SnapshotError, EngineError, OSError) as error:
+                    if str(error) != refused:
+                        _log.warning("the snapshot stays at generation %d: %s", self.version, error)
+                    refused = str(error)
+
+        follower = threading.Thread(target=look, name="cidrmatch-follow", daemon=True)
+        follower.start()
+
+        def stop() -> None:
+            is_over.set()
+            follower.join()
+
+        return stop
+
+    # The overlay and the store.
+
+    def fold(self) -> None:
+        """Fold what changed lately into the store now; nothing that a check answers changes by it.
+
+        Cost: copies the store.  Threads: beside readers and writers; what is written meanwhile stays in the overlay.
+        """
+        view = self.view
+        if not view.overlay:
+            return
+        store = folded(view)
+        with self._lock:
+            now = self.view
+            if now.store is not view.store:
+                return  # somebody else folded meanwhile, or all was replaced
+            overlay = {key: rule for key, rule in now.overlay.items() if view.overlay.get(key, _NOTHING) is not rule}
+            self.view = View(store, overlay, now.lists, now.default, now.version, now.settings, now.names)
+
+    def _fold_if_large(self) -> None:
+        """Keep commits cheap: fold in the background, or now if a bulk of changes came at once."""
+        view = self.view
+        limit = max(_SMALLEST_FOLD, 2 * math.isqrt(0 if view.store is None else len(view.store)))
+        if len(view.overlay) <= limit:
+            return
+        if len(view.overlay) > _LARGEST_OVERLAY * limit:
+            self.fold()
+        elif self._folder is None or not self._folder.is_alive():
+            self._folder = threading.Thread(target=self.fold, name="cidrmatch-fold", daemon=True)
+            self._folder.start()
 
     @contextmanager
     def transaction(self, *, if_version: int | None = None) -> Iterator[Transaction]:

@@ -217,7 +217,7 @@ class _Asking:
         settings = self.settings if is_enforced is None else replace(self.settings, is_enforced=is_enforced)
         rules = {} if rule is None else {str.__str__(cast("str", self.key)): rule}  # the text that the core goes by
         checker = Checker()
-        checker.view = View(rules, {}, self.view.lists, self.view.default, self.view.version, settings)
+        checker.view = View(None, rules, self.view.lists, self.view.default, self.view.version, settings)
         return checker.check(self.key, self.address)
 
     def levels(self) -> Iterator[Level]:

@@ -1,4 +1,4 @@
-"""The four products as values of `Policy`, and nothing else.
+"""The four products as values of `Policy`; and a policy as plain values, to be kept in a file.
 
 preset     families  kinds          entries  broadest  duplicates  labels    private  shown as
 nomsa      4         address        1 - 20   -         reject      -         accept   203.0.113.5
@@ -15,13 +15,16 @@ pigment    lists    the default list, or free    authenticate, ip               
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+from .errors import quote
 from .policy import KeyRules, Policy
+from .responses import RENDERERS
 
-__all__ = ["PRESETS", "bitbybit", "nomsa", "pigment", "unkey"]
+__all__ = ["PRESETS", "bitbybit", "nomsa", "pigment", "read_policy", "unkey", "write_policy"]
 
 
 def nomsa(cutover: datetime | None = None) -> Policy:
@@ -83,3 +86,54 @@ PRESETS: Final[dict[str, Callable[[], Policy]]] = {
     "pigment": pigment,
 }
 """The presets by name, for command lines and configuration files."""
+
+
+# -- As plain values ----------------------------------------------------------
+
+
+def write_policy(policy: Policy) -> str | dict[str, Any]:
+    """Write a policy as plain values: the name of a preset, or all fields."""
+    if policy.keys.cutover is not None and policy == nomsa(cutover=policy.keys.cutover):
+        return {"preset": "nomsa", "cutover": policy.keys.cutover.isoformat()}
+    for name, preset in PRESETS.items():
+        if policy == preset():
+            return name
+    return _write_fields(policy)
+
+
+def _write_fields(thing: Policy | KeyRules) -> dict[str, Any]:
+    """Write all fields of a policy, but for those that are None."""
+    fields = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    return {name: _write_value(value) for name, value in fields.items() if value is not None}
+
+
+def _write_value(value: Any) -> Any:
+    if isinstance(value, KeyRules):
+        return _write_fields(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def read_policy(given: str | dict[str, Any]) -> Policy:
+    """Read a policy that `write_policy` wrote, or one by hand whose shape is right.
+
+    Raises:
+        ValueError: its fields contradict each other.
+    """
+    if isinstance(given, str):
+        return PRESETS[given]()
+    if "preset" in given:
+        return nomsa(cutover=datetime.fromisoformat(given["cutover"]))
+    fields, rules = dict(given), dict(given.get("keys", {}))
+    if "cutover" in rules:
+        rules["cutover"] = datetime.fromisoformat(rules["cutover"])
+    if "pipeline" in rules:
+        rules["pipeline"] = tuple(rules["pipeline"])
+    if rules.get("response", "problem") not in RENDERERS:
+        raise ValueError(f"keys.response is one of {', '.join(RENDERERS)}, not {quote(rules['response'])}")
+    for name in fields.keys() & {"families", "kinds"}:
+        fields[name] = frozenset(fields[name])
+    return Policy(**{**fields, "keys": KeyRules(**rules)})

@@ -357,6 +357,14 @@ class EngineMachine(RuleBasedStateMachine):
             draft.set_record(key, KeyRecord(created_at=moment(created_at), entries=ours, lists=linked))
         self.twin.import_key(key, TwinKey(created_at, entries, linked))
 
+    @rule()
+    def fold(self) -> None:
+        """Objects become records of the store; nobody notices."""
+        version = self.engine.version
+        self.engine.fold()
+        assert self.engine.view.overlay == {}
+        assert self.engine.version == version
+
     @rule(now=MOMENTS)
     def set_clock(self, now: int) -> None:
         self.twin.now = now

@@ -6,11 +6,11 @@ import ipaddress
 import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from cidrmatch import Decision, Engine, Entry, KeyRecord, Policy, Reason, State, presets
+from cidrmatch import Decision, Engine, Entry, KeyRecord, KeyStore, Policy, Reason, State, presets
 from cidrmatch._core.check import FrozenList, Rule, Shadow, View
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
@@ -309,17 +309,18 @@ def test_parts_refuse_what_they_cannot_be_made_of() -> None:
             lambda value: Rule(None, None, value, (), True, False, None),
             lambda value: Rule(None, None, (), value, True, False, None),
             lambda value: Rule(None, None, (), (), True, False, never_none(value)),
-            lambda value: View(value, {}, {}, None, 0, settings),
-            lambda value: View({}, value, {}, None, 0, settings),
-            lambda value: View({}, {}, value, None, 0, settings),
+            lambda value: View(never_none(value), {}, {}, None, 0, settings),
+            lambda value: View(None, value, {}, None, 0, settings),
+            lambda value: View(None, {}, value, None, 0, settings),
+            lambda value: View(None, {}, {}, None, 0, settings, value),
         )
         for build in builds:
             with pytest.raises(TypeError):
                 build(anything)
     with pytest.raises((OverflowError, TypeError)):
-        View({}, {}, {}, None, -1, settings)
+        View(None, {}, {}, None, -1, settings)
     with pytest.raises(AttributeError):
-        View({}, {}, {}, None, 0, object())  # type: ignore[arg-type]
+        View(None, {}, {}, None, 0, object())  # type: ignore[arg-type]
 
 
 def test_parts_show_what_they_were_made_of() -> None:
@@ -330,12 +331,18 @@ def test_parts_show_what_they_were_made_of() -> None:
     assert (rule.record, rule.names, rule.within, rule.is_enabled, rule.needs_list, rule.shadow) == (
         ("record", ("a",), ("b",), True, False, shadow)
     )
+    store = KeyStore({"k": ["10.0.0.1"], "gone": []})
     view = View(
-        {"k": rule, "gone": rule}, {"gone": None, "more": rule}, {"office": frozen}, "office", 7, Engine().view.settings
+        store, {"gone": None, "more": rule}, {"office": frozen}, "office", 7, Engine().view.settings, ("office", "left")
     )
     assert sorted(view) == ["k", "more"]
-    assert (view.rule("k"), view.rule("gone"), view.rule("nobody"), view.rule(5)) == (rule, None, None, None)
-    assert (view.version, view.default, list(view.lists), list(view.base)) == (7, "office", ["office"], ["k", "gone"])
+    assert (view.rule("more"), view.rule("gone"), view.rule("nobody"), view.rule(5)) == (rule, None, None, None)
+    made = view.rule("k")
+    assert made is not None
+    assert made is view.rule("k")
+    assert cast("KeyRecord", made.record).entries == (Entry("10.0.0.1"),)
+    assert (view.version, view.default, list(view.lists), view.store) == (7, "office", ["office"], store)
+    assert view.names == ("office", "left")
     with pytest.raises(TypeError):
         view.state(None)  # type: ignore[arg-type]
     for part, name in ((frozen, "entries"), (rule, "names"), (view, "lists"), (shadow, "would_allow")):

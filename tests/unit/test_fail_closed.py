@@ -20,7 +20,19 @@ from typing import Any
 
 import pytest
 
-from cidrmatch import AllowList, Decision, Engine, Entry, KeyRecord, KeyRules, Policy, PolicyError, State, presets
+from cidrmatch import (
+    AllowList,
+    Decision,
+    Engine,
+    Entry,
+    KeyRecord,
+    KeyRules,
+    KeyStore,
+    Policy,
+    PolicyError,
+    State,
+    presets,
+)
 from cidrmatch._core.check import Checker, FrozenList, Rule, Shadow, View
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
@@ -195,21 +207,24 @@ def use_misshapen_parts() -> None:
             lambda value: Rule(None, value, (), (), True, False, None),
             lambda value: Rule(None, None, value, (), True, False, None),
             lambda value: View(value, {}, {}, None, 0, settings),
-            lambda value: View({}, {}, {}, None, 0, value),
+            lambda value: View(None, {}, {}, None, 0, value),
         )
         for build in builds:
             with contextlib.suppress(TypeError, AttributeError):
                 build(anything)
         views: tuple[Callable[[Any], View], ...] = (
-            lambda value: View({"k": value}, {}, {}, None, 0, settings),
-            lambda value: View({}, {"k": value}, {}, None, 0, settings),
+            lambda value: View(None, {"k": value}, {}, None, 0, settings),
+            lambda value: View(KeyStore({"k": []}), {"k": value}, {}, None, 0, settings),
+            lambda value: View(KeyStore({"k": []}), {}, {}, value, 0, settings, ("x",)),
             lambda value: View(
-                {"k": Rule(None, None, ("x",), (), True, False, None)}, {}, {"x": value}, None, 0, settings
+                None, {"k": Rule(None, None, ("x",), (), True, False, None)}, {"x": value}, None, 0, settings
             ),
-            lambda value: View({"k": Rule(None, None, (value,), (), True, False, None)}, {}, {}, None, 0, settings),
-            lambda value: View({"k": Rule(None, entries, (), (value,), True, False, None)}, {}, {}, None, 0, settings),
+            lambda value: View(None, {"k": Rule(None, None, (value,), (), True, False, None)}, {}, None, 0, settings),
             lambda value: View(
-                {"k": Rule(None, entries, (), ("x",), True, False, None)}, {}, {"x": value}, None, 0, settings
+                None, {"k": Rule(None, entries, (), (value,), True, False, None)}, {}, None, 0, settings
+            ),
+            lambda value: View(
+                None, {"k": Rule(None, entries, (), ("x",), True, False, None)}, {"x": value}, None, 0, settings
             ),
         )
         for view in views:

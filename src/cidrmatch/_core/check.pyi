@@ -5,6 +5,7 @@ from typing_extensions import disjoint_base
 
 from ..policy import Policy
 from ..responses import Response
+from .keystore import KeyStore
 from .prefix import Entry
 from .reasons import Reason, State
 
@@ -22,6 +23,8 @@ class Settings(Protocol):
     def is_enforced(self) -> bool: ...
     @property
     def unknown_passes(self) -> bool: ...
+    @property
+    def thaw(self) -> Callable[..., Rule]: ...
 
 @final
 class FrozenList:
@@ -74,15 +77,18 @@ class Rule:
 class View:
     def __new__(
         cls,
-        base: dict[str, Rule],
+        store: KeyStore | None,
         overlay: dict[str, Rule | None],
         lists: dict[str, FrozenList],
         default: str | None,
         version: int,
         settings: Settings,
+        names: tuple[str, ...] = (),
     ) -> View: ...
     @property
-    def base(self) -> dict[str, Rule]: ...
+    def store(self) -> KeyStore | None: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
     @property
     def overlay(self) -> dict[str, Rule | None]: ...
     @property

@@ -6,15 +6,18 @@ check takes the current view once and asks only it, so its answer is that of
 one version, and no reader ever locks:
 
     engine.view --> View 17                  a commit builds View 18 beside it
-                    |- base      { key: Rule }        and moves the one reference
-                    |- overlay   { key: Rule or None }
+                    |- overlay   { key: Rule or None }    and moves the one reference
+                    |- store     KeyStore or None
                     |- lists     { name: FrozenList }
                     '- default   name or None
 
 A `Rule` is what was said about one key.  It names its lists instead of
 holding them, so a changed list is one new entry in `lists`, whatever the
-number of keys linked to it.  The overlay holds what changed since the base
-was built (None: removed), so a commit copies little.
+number of keys linked to it.  The overlay holds what changed since the store
+was built (None: removed), so a commit copies little; the store holds the rest,
+without an object for a key.  A record of the store links lists by number, and
+`names` says which these are.  Entries with conditions, and trials, are objects:
+a rule is made of such a record when it is first asked for, and kept.
 
     lists of a key   own entries and linked lists, united;    none: the default list
     and also         every list it lies `within` must pass;   each is a level of its own
@@ -24,7 +27,7 @@ that come and go are judged by the engine's clock, read at most once a check.
 
 Whatever goes wrong raises or denies: there is no path from an exception to an
 allowance.
-Cost: a dictionary look-up, an address parse, a table search; a `Decision` more for `check`.
+Cost: a look-up in the overlay or in the store, an address parse, a table search; a `Decision` more for `check`.
 Threads: views, rules and lists never change; a list with times swaps one
 reference to what is in force, and two threads that do so write the same.
 """
@@ -33,32 +36,26 @@ cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact
+from libc.stdint cimport uint8_t, uint32_t
 from libc.math cimport INFINITY, NAN, isfinite
 
 from cidrmatch._core.address cimport Key, OK, base_text, take_address, write_address
+from cidrmatch._core.keystore cimport (
+    ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, INACTIVE, IS_ENABLED,
+    LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, UNKNOWN_KEY, UNRESTRICTED, Asked,
+    KeyStore, Parts, Record, Verdict, given_out, held, own_entries_cover,
+)
 from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
 from .reasons import Reason, State
 
 __all__ = ["Checker", "Decision", "FrozenList", "Rule", "Shadow", "View"]
 
-cdef enum Verdict:
-    # In the order of REASONS.
-    UNRESTRICTED
-    MATCHED
-    NOT_ENFORCED
-    NOT_LISTED
-    DENIED_BY_ENTRY
-    CLIENT_IP_UNKNOWN
-    EMPTY_LIST
-    INACTIVE
-    UNKNOWN_KEY
-    LAST_ALLOWED = NOT_ENFORCED
-
 cdef tuple REASONS = tuple(Reason)
 
 cdef enum:
     MOST_REMEMBERED = 1000      # denied addresses that a shadow keeps
+    MOST_KEPT = 65_536          # rules made of records, without those on trial
 
 
 cdef struct Client:
@@ -261,60 +258,77 @@ cdef class View:
     """Hold one version of an engine's data, for readers.
 
     Args:
-        base, overlay: `dict[str, Rule]` and `dict[str, Rule | None]`; nobody changes them any more.
+        store: what was put before, as a `KeyStore`; or None.
+        overlay: `dict[str, Rule | None]`, what was put or removed since; nobody changes it any more.
         lists: `dict[str, FrozenList]`.
         default: the name of the default list, or None.
         version: the number of this version.
         settings: what does not change from version to version, see `Settings` in engine.py.
+        names: of the lists that records of the store link by number.
     """
 
-    cdef readonly dict base
+    cdef readonly KeyStore store
     cdef readonly dict overlay
     cdef readonly dict lists
     cdef readonly object default
     cdef readonly unsigned long long version
     cdef readonly object settings
+    cdef readonly tuple names
+    cdef tuple numbered         # the lists by number
     cdef object clock
     cdef bint is_enforced
     cdef bint unknown_passes
 
-    def __cinit__(self, dict base not None, dict overlay not None, dict lists not None, default, version, settings):
-        self.base = base
+    def __cinit__(self, KeyStore store, dict overlay not None, dict lists not None, default, version, settings,
+                  tuple names not None=()):
+        self.store = store
         self.overlay = overlay
         self.lists = lists
         self.default = default
         self.version = version
         self.settings = settings
+        self.names = names
+        self.numbered = tuple(map(lists.get, names))
         self.clock = settings.clock
         self.is_enforced = settings.is_enforced
         self.unknown_passes = settings.unknown_passes
 
-    cdef Rule find(self, object key):
-        """The rule of a key, or None; a key of another type is nobody's."""
-        cdef PyObject *found
-        if not PyUnicode_CheckExact(key):
-            if not PyUnicode_Check(key):
-                return None
-            key = base_text(key)
-        if self.overlay:
-            found = PyDict_GetItemWithError(self.overlay, key)
-            if found is not NULL:
-                return <object>found
-        found = PyDict_GetItemWithError(self.base, key)
-        return None if found is NULL else <object>found
-
     def rule(self, key, /):
-        """Give the rule of a key, or None."""
-        return self.find(key)
+        """Give the rule of a key, or None; a key of another type is nobody's."""
+        name = name_of(key)
+        if name is None:
+            return None
+        if name in self.overlay:
+            return self.overlay[name]
+        if self.store is None or name not in self.store:
+            return None
+        return self.made_rule(name)
+
+    cdef Rule made_rule(self, object name):
+        """The rule that a record of the store amounts to.  Made once, so that a trial goes on counting."""
+        cdef dict kept = self.store.kept
+        rule = kept.get(name)
+        if rule is None:
+            rule = self.settings.thaw(self.store.facts(name), self.names)
+            if len(kept) >= MOST_KEPT:
+                for other in list(kept):
+                    if (<Rule?>kept[other]).shadow is None:
+                        del kept[other]
+            rule = kept.setdefault(name, rule)
+        return rule
 
     def __iter__(self):
         """Name the keys of this version."""
-        for key in self.base:
+        for key in self.store or ():
             if key not in self.overlay:
                 yield key
         for key, rule in self.overlay.items():
             if rule is not None:
                 yield key
+
+    cdef FrozenList list_by_number(self, uint32_t number):
+        """A list as a record links it, or None where there is no such list."""
+        return self.numbered[number] if number < <size_t>len(self.numbered) else None
 
     cdef tuple level_of(self, Rule rule):
         """The lists of a key, united; its own, or else the default."""
@@ -349,8 +363,6 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
     cdef Verdict verdict
     cdef tuple level
     cdef int answer
-    client.is_known = False
-    client.now = NAN
     if rule is None:
         return UNKNOWN_KEY
     # 0. the common case, in as few steps through memory as can be
@@ -386,6 +398,117 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
             break
         verdict = judge_level(view, (view.lists[name],), client)
     return verdict
+
+
+cdef object name_of(object key):
+    """The exact text of a key, or None."""
+    if PyUnicode_CheckExact(key):
+        return key
+    return base_text(key) if PyUnicode_Check(key) else None
+
+
+cdef Verdict judge_key(View view, object key, object address, Client *client, Decision decision) except *:
+    """Judge one request; a decision is told the rule, where one is at hand."""
+    cdef PyObject *found
+    cdef Rule rule
+    client.is_known = False
+    client.now = NAN
+    if not PyUnicode_CheckExact(key):
+        key = name_of(key)
+        if key is None:
+            return UNKNOWN_KEY
+    if view.overlay:
+        found = PyDict_GetItemWithError(view.overlay, key)
+        if found is not NULL:
+            rule = <object>found
+            if decision is not None:
+                decision.rule = rule
+            return judge(view, rule, address, client)
+    if view.store is None:
+        return UNKNOWN_KEY
+    return judge_stored(view, key, address, client, decision)
+
+
+cdef Verdict judge_stored(View view, object key, object address, Client *client, Decision decision) except *:
+    """As `judge`, for a key of the store."""
+    cdef const Record *record
+    cdef Parts parts
+    cdef Verdict verdict
+    cdef Rule rule
+    # 1. most keys are their own entries, and the store answers for them
+    if view.is_enforced:
+        verdict = view.store.ask(key, address, &record, &parts)
+        if verdict != ASK_OBJECTS:
+            return verdict
+    else:
+        verdict = view.store.find(key, &record, &parts)
+        if verdict != MATCHED:
+            return verdict
+    # 2. links, states, the default
+    if not record.flags & NEEDS_OBJECTS:
+        verdict = judge_record(view, record, &parts, address, client)
+        if verdict != ASK_OBJECTS:
+            return verdict
+    # 3. conditions
+    rule = view.made_rule(key)
+    if decision is not None:
+        decision.rule = rule
+    return judge(view, rule, address, client)
+
+
+cdef Verdict judge_record(View view, const Record *record, const Parts *parts, object address,
+                          Client *client) except *:
+    """Judge by a record and the lists it links; ASK_OBJECTS where one of them denies, for then lengths decide."""
+    cdef bint has_own = record.flags & HAS_ENTRIES != 0
+    cdef bint is_listed = False, has_entries = has_own
+    cdef Py_ssize_t position
+    cdef Verdict verdict
+    cdef FrozenList frozen
+    cdef Span span
+    cdef Asked asked
+    cdef uint32_t i
+    cdef object default = None if has_own or record.links > 0 else view.default
+    if not view.is_enforced:
+        return NOT_ENFORCED
+    # 1. the state
+    if not has_own and record.links == 0 and default is None:
+        if record.flags & NEEDS_LIST:
+            return INACTIVE
+        if record.within == 0:
+            return UNRESTRICTED
+    if not record.flags & (IS_ENABLED | NEEDS_LIST):
+        return UNRESTRICTED
+    # 2. the address
+    client.is_known = take_address(address, &client.address, &position) == OK
+    if not client.is_known:
+        return CLIENT_IP_UNKNOWN
+    # 3. its own entries and lists, then each list that it lies within
+    if has_own or record.links > 0 or default is not None:
+        if has_own:
+            asked.family = client.address.family
+            asked.upper = client.address.upper
+            asked.lower = client.address.lower
+            asked.value = <uint32_t>(client.address.upper >> 32)
+            is_listed = own_entries_cover(&view.store.store, record, parts, &asked)
+        for i in range(max(<uint32_t>record.links, <uint32_t>(default is not None))):
+            frozen = view.lists[default] if default is not None else view.list_by_number(parts.links[i])
+            if frozen is None:
+                return DAMAGED
+            span = frozen.span_at(view, client)
+            if span.deny is not None:
+                return ASK_OBJECTS
+            has_entries |= len(frozen.entries) > 0
+            is_listed |= contains(&span.allow.table, &client.address)
+        if not is_listed:
+            return NOT_LISTED if has_entries else EMPTY_LIST
+    for i in range(record.within):
+        frozen = view.list_by_number(parts.links[record.links + i])
+        if frozen is None:
+            return DAMAGED
+        verdict = judge_level(view, (frozen,), client)
+        if verdict != MATCHED:
+            return verdict
+    return MATCHED
 
 
 cdef object original_of(entry, tuple entries, bint allows, double now):
@@ -438,7 +561,40 @@ cdef class Checker:
         """
         cdef View view = self.view
         cdef Client client
-        return is_allowed(view, judge(view, view.find(key), address, &client))
+        return is_allowed(view, judge_key(view, key, address, &client, None))
+
+    def allows_many(self, keys, addresses, /, *, out=None):
+        """Tell for many keys and addresses at once whether each address may use its key.
+
+        Args:
+            keys, addresses: two lists of the same length, of what `allows` takes.
+            out: a writable contiguous buffer of n bytes.
+        Returns:
+            `bytes`, n long, 1 or 0 each; or `out`.
+        Raises:
+            ValueError: the lists differ in length, or `out` does.  Whatever the engine's clock raises.
+        Cost: for keys in the store several wait for memory at a time, without the interpreter lock; for others as
+            `allows`.
+        Threads: safe without a lock; the answers are those of one version.
+        Source: B2, B5, U1, U6; C23.
+        """
+        cdef View view = self.view
+        cdef tuple asked_keys = held(keys), asked = held(addresses)
+        cdef Py_ssize_t i, count = len(asked)
+        cdef bytearray answers = bytearray(b"\xff" * count)
+        cdef uint8_t[::1] into = answers
+        cdef Verdict verdict
+        cdef Client client
+        if len(asked_keys) != count:
+            raise ValueError(f"{len(asked_keys)} keys, but {count} addresses")
+        if count > 0 and view.store is not None and view.is_enforced:
+            view.store.ask_each(asked_keys, asked, view.overlay, &into[0])
+        for i in range(count):
+            verdict = <Verdict>into[i]
+            if verdict >= ASK_OBJECTS:
+                verdict = judge_key(view, asked_keys[i], asked[i], &client, None)
+            into[i] = is_allowed(view, verdict)
+        return given_out(answers, out)
 
     def check(self, key, address, /):
         """Decide whether a client address may use a key, and say why.
@@ -457,10 +613,9 @@ cdef class Checker:
         cdef Decision decision = Decision.__new__(Decision)
         cdef View view = self.view
         decision.view = view
-        decision.rule = view.find(key)
-        decision.verdict = judge(view, decision.rule, address, &decision.client)
         decision.key = key
         decision.given = address
+        decision.verdict = judge_key(view, key, address, &decision.client, decision)
         return decision
 
 
@@ -497,7 +652,14 @@ cdef class Decision:
     @property
     def state(self):
         """The `State` of the key, or None for an unknown key."""
-        return None if self.rule is None else self.view.state(self.rule)
+        cdef Rule rule = self.known_rule()
+        return None if rule is None else self.view.state(rule)
+
+    cdef Rule known_rule(self):
+        """The rule that was judged, or None; for a record of the store it is made now."""
+        if self.rule is None and self.view is not None and self.verdict != UNKNOWN_KEY and self.verdict != DAMAGED:
+            self.rule = self.view.rule(self.key)
+        return self.rule
 
     @property
     def version(self):
@@ -544,10 +706,11 @@ cdef class Decision:
 
     cdef tuple deciding_level(self, Client *client):
         """The lists of the level that decided: the key's own, or the first `within` that denied."""
-        cdef tuple level = self.view.level_of(self.rule)
+        cdef Rule rule = self.known_rule()
+        cdef tuple level = self.view.level_of(rule)
         if level and (self.verdict == MATCHED or judge_level(self.view, level, client) == self.verdict):
             return level
-        for name in self.rule.within:
+        for name in rule.within:
             level = (self.view.lists[name],)
             if judge_level(self.view, level, client) == self.verdict:
                 break
@@ -573,9 +736,10 @@ cdef class Decision:
     def would_allow(self):
         """What the key's shadow list would have said, or None without one (B31)."""
         cdef Client client = self.client
-        if self.rule is None or self.rule.shadow is None:
+        cdef Rule rule = self.known_rule()
+        if rule is None or rule.shadow is None:
             return None
-        return client.is_known and judge_level(self.view, (self.rule.shadow.list,), &client) == MATCHED
+        return client.is_known and judge_level(self.view, (rule.shadow.list,), &client) == MATCHED
 
     def response(self, *, show_address=False):
         """Render the denial in the product's own form: `.status`, `.headers`, `.body`.

@@ -112,12 +112,12 @@ cdef class Builder:
     cdef PrefixArray prefixes
 
     cdef int make_room(self, uint64_t size) except -1
-    cdef int read_entries(self, object entries, list labelled) except -1
+    cdef bint read_entries(self, object entries) except -1
     cdef bint is_short(self) noexcept
     cdef RangeArray merged(self)
     cdef int add_record(self, const uint8_t *key, size_t key_size, uint32_t flags, int64_t created, tuple links,
                         tuple within, bytes notes) except -1
-    cdef int copy_record(self, const Record *record, const uint32_t *numbers) except -1
+    cdef void copy_record(self, const Record *record, const uint32_t *numbers) noexcept nogil
 
 
 cdef class KeyStore:
@@ -126,6 +126,7 @@ cdef class KeyStore:
     cdef uint8_t *made          # NULL: the block is somebody else's, and `view` holds it
     cdef Py_buffer view
     cdef bint is_held
+    cdef readonly dict kept     # for the room above: what it made of records
 
     cdef const StoreHeader *header(self) noexcept nogil
     cdef int open_block(self, const uint8_t *block, uint64_t size) except -1
@@ -140,3 +141,5 @@ cdef class KeyStore:
 cdef bint find_name(object key, Question *question) noexcept
 cdef bytes encoded_key(object key)
 cdef int ask_parsed(KeyStore store, const Record *record, const Parts *parts, object address) except -1
+cdef tuple held(object items)
+cdef object given_out(bytearray answers, object out)

@@ -135,12 +135,14 @@ cdef class Builder:
         Raises:
             InvalidPrefix: with `index`.  TypeError, ValueError: the key or an entry is of another kind.
         """
-        cdef list labelled = []
         cdef Question question
+        cdef bint tells_all
         if not PyUnicode_CheckExact(key):
             raise TypeError(f"a key is named by a text, not {type(key).__name__}")
-        self.read_entries(entries, labelled)
-        if not notes and (labelled or not self.is_short()):
+        check_is_list(entries)
+        entries = entries if type(entries) is list or type(entries) is tuple else list(entries)
+        tells_all = self.read_entries(entries)
+        if not notes and not tells_all:
             notes = notes_of(entries)
         if find_name(key, &question):
             self.add_record(question.key, question.key_size, flags, created, links, within, notes)
@@ -149,13 +151,16 @@ cdef class Builder:
             self.add_record(<const uint8_t *>PyBytes_AS_STRING(name), <size_t>PyBytes_GET_SIZE(name), flags, created,
                             links, within, notes)
 
-    cdef int read_entries(self, object entries, list labelled) except -1:
+    cdef bint read_entries(self, object entries) except -1:
+        """Read every entry, or raise.  Will the record alone tell what was given: few, no labels, IPv4 before IPv6?"""
         cdef Key key
         cdef Py_ssize_t i = 0
         cdef PrefixArray prefixes = self.prefixes
+        cdef Py_ssize_t narrow_before_wide
+        cdef bint is_labelled = False
         prefixes.narrow_size = 0
         prefixes.wide_size = 0
-        check_is_list(entries)
+        narrow_before_wide = 0
         for entry in entries:
             if not prefixes.add_common(entry):
                 prefix, label, condition = take_apart(entry, f"entry {i}: ")
@@ -164,10 +169,11 @@ cdef class Builder:
                                      "a store would let a denied or expired entry pass")
                 read_prefix(prefix, False, &key, i)
                 prefixes.push(&key)
-                if label is not None:
-                    labelled.append(i)
+                is_labelled |= label is not None
+            if prefixes.wide_size == 0:
+                narrow_before_wide = prefixes.narrow_size
             i += 1
-        return 0
+        return not is_labelled and self.is_short() and narrow_before_wide == prefixes.narrow_size
 
     cdef bint is_short(self) noexcept:
         return self.prefixes.narrow_size <= SCANNED4 and self.prefixes.wide_size <= SCANNED6
@@ -229,21 +235,18 @@ cdef class Builder:
         self.prefixes.sort()
         return merge(self.prefixes)
 
-    cdef int copy_record(self, const Record *record, const uint32_t *numbers) except -1:
-        """Take over a record of another block, its links by their new numbers."""
+    cdef void copy_record(self, const Record *record, const uint32_t *numbers) noexcept nogil:
+        """Take over a record of another block, its links by their new numbers; there is room."""
         cdef uint64_t size = <uint64_t>record.size * UNIT
-        cdef Record *copy
+        cdef Record *copy = <Record *>(self.block + self.used)
         cdef Parts parts
         cdef uint32_t i
-        self.make_room(size)
-        copy = <Record *>(self.block + self.used)
         memcpy(copy, record, size)
         find_parts(copy, &parts)
         for i in range(<uint32_t>copy.links + copy.within):
             (<uint32_t *>parts.links)[i] = numbers[parts.links[i]]
         self.used += size
         self.keys += 1
-        return 0
 
     def copy(self, KeyStore store not None, without, numbers=None, *, bint in_order=False):
         """Take over all records of a store but for some keys.
@@ -258,8 +261,9 @@ cdef class Builder:
         cdef Parts parts
         cdef uint64_t place
         cdef uint64_t limit = store.store.rest
-        cdef uint64_t i, count = 0
+        cdef uint64_t i, count = 0, size = 0
         cdef const Record **sorted_records
+        cdef const uint32_t *numbers_at
         cdef uint32_t[::1] renumbered = as_numbers(range(store.lists) if numbers is None else numbers)
         for key in without:
             if store.find(key, &record, &parts) == MATCHED:
@@ -273,17 +277,19 @@ cdef class Builder:
                 record = record_at(&store.store, place, &parts)
                 if record is NULL or record.size == 0 or count >= <uint64_t>len(store):
                     raise SnapshotError("a record does not fit where it lies")
+                check_links(record, &parts, <uint32_t>renumbered.shape[0] - 1)
                 if not left_out or <uintptr_t>record not in left_out:
                     sorted_records[count] = record
                     count += 1
+                    size += <uint64_t>record.size * UNIT
                 place += record.size
-            if in_order:
-                with nogil:
+            self.make_room(size)
+            numbers_at = &renumbered[0]
+            with nogil:
+                if in_order:
                     qsort(sorted_records, count, sizeof(void *), compare_records)
-            for i in range(count):
-                find_parts(sorted_records[i], &parts)
-                check_links(sorted_records[i], &parts, <uint32_t>renumbered.shape[0] - 1)
-                self.copy_record(sorted_records[i], &renumbered[0])
+                for i in range(count):
+                    self.copy_record(sorted_records[i], numbers_at)
         finally:
             PyMem_RawFree(sorted_records)
 
@@ -400,6 +406,19 @@ cdef void write_ranges(const Parts *parts, RangeArray merged, Py_ssize_t narrow)
         (<uint64_t *>parts.last6)[wide + i] = merged.ranges[narrow + i].last_lower
 
 
+def use_vectors(KeyStore store not None, int vectors, /):
+    """The same block, asked with no wider vectors than these: 0 none, 1 AVX2, 2 AVX-512.  For tests and benchmarks."""
+    cdef KeyStore narrowed = KeyStore.from_buffer(store)
+    narrowed.store.vectors = min(vectors, vectors_here())
+    return narrowed
+
+
+def hash_of(bytes text not None, unsigned long long first, unsigned long long second, /):
+    """The hash of a key under a seed, for tests: SipHash-1-3."""
+    cdef uint64_t[2] seed = [first, second]
+    return siphash(seed, <const uint8_t *>PyBytes_AS_STRING(text), <size_t>PyBytes_GET_SIZE(text))
+
+
 def written(entry, /):
     """Give an entry as plain values: its text, or a mapping where there is more to say."""
     prefix, label, condition = take_apart(entry)
@@ -418,9 +437,12 @@ def written(entry, /):
 
 
 def notes_of(entries, /, **fields):
-    """Write notes: JSON with sorted names, the same for the same content."""
-    return json.dumps({"entries": [written(entry) for entry in entries], **fields}, sort_keys=True,
-                      separators=(",", ":")).encode("ascii")
+    """Write notes: JSON with sorted names, the same for the same content; fields are text, or entries, or None."""
+    said = {"entries": [written(entry) for entry in entries]}
+    for name, value in fields.items():
+        if value is not None:
+            said[name] = value if type(value) is str else [written(entry) for entry in value]
+    return json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
 # -- The store ----------------------------------------------------------------
@@ -451,6 +473,7 @@ cdef class KeyStore:
 
     def __cinit__(self):
         self.made = NULL
+        self.kept = {}
 
     def __init__(self, lists=(), /):
         cdef Builder builder = Builder()
@@ -473,7 +496,7 @@ cdef class KeyStore:
             SnapshotError: this is no block, or of another format.
         Cost: constant; `verify` looks at all of it.
         """
-        cdef KeyStore store = cls.__new__(cls)
+        cdef KeyStore store = KeyStore.__new__(KeyStore)
         PyObject_GetBuffer(buffer, &store.view, PyBUF_SIMPLE)
         store.is_held = True
         store.open_block(<const uint8_t *>store.view.buf, <uint64_t>store.view.len)
@@ -689,17 +712,21 @@ cdef class KeyStore:
         return self.read(record, &parts)
 
     cdef tuple read(self, const Record *record, const Parts *parts):
-        cdef Py_ssize_t i
-        cdef tuple links = tuple([parts.links[i] for i in range(record.links)])
-        cdef tuple within = tuple([parts.links[record.links + i] for i in range(record.within)])
+        cdef uint32_t i
+        cdef list links = [], within = [], entries = []
+        for i in range(record.links):
+            links.append(parts.links[i])
+        for i in range(record.within):
+            within.append(parts.links[record.links + i])
         notes = read_notes((<const char *>parts.notes)[:record.notes_size])
         if "entries" in notes:
-            entries = tuple([parse_written(entry) for entry in notes["entries"]])
+            for entry in notes["entries"]:
+                entries.append(parse_written(entry))
         elif record.flags & (IS_SORTED4 | IS_SORTED6):
             raise SnapshotError("a long list comes without its entries")
         else:
-            entries = read_entries(record, parts)
-        return entries, record.flags, links, within, record.created, notes
+            read_entries(record, parts, entries)
+        return tuple(entries), record.flags, tuple(links), tuple(within), record.created, notes
 
     def keys_linked(self, unsigned int number, /):
         """Name the keys that are linked to a list, or lie within it, by the list's number."""
@@ -782,9 +809,8 @@ cdef object given_out(bytearray answers, object out):
     return out
 
 
-cdef tuple read_entries(const Record *record, const Parts *parts):
+cdef int read_entries(const Record *record, const Parts *parts, list entries) except -1:
     """Entries that stand in the record itself."""
-    cdef list entries = []
     cdef uint32_t i
     cdef Key key
     for i in range(record.narrow):
@@ -797,7 +823,7 @@ cdef tuple read_entries(const Record *record, const Parts *parts):
         key.family = 6
         key.length = parts.length6[i]
         entries.append(entry_of(&key))
-    return tuple(entries)
+    return 0
 
 
 cdef object entry_of(const Key *key):
@@ -817,6 +843,16 @@ cdef object parse_written(entry):
     """An entry out of notes."""
     prefix, label, condition = take_apart(entry)
     return Entry(Prefix(prefix), label, condition)
+
+
+def parse_notes(notes, name, /):
+    """Entries that notes hold under a name, or None."""
+    cdef list entries = []
+    if notes.get(name) is None:
+        return None
+    for entry in notes[name]:
+        entries.append(parse_written(entry))
+    return tuple(entries)
 
 
 cdef dict read_notes(bytes notes):

@@ -1,0 +1,375 @@
+"""Snapshots: an engine in a file, mapped by whoever wants to ask it, and never half of one.
+
+Requirements: B2, B5 (the answers are those of the engine that was saved), C23 (what cannot be read denies).
+"""
+
+import multiprocessing
+import os
+import signal
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from cidrmatch import Conflict, Engine, EngineError, Entry, KeyRecord, Policy, SnapshotError, State, presets
+from cidrmatch._core.check import FrozenList
+from cidrmatch.snapshot import open_block, sealed_header
+
+HOME, OFFICE, ELSEWHERE = "203.0.113.5", "198.51.100.7", "192.0.2.1"
+CUTOVER = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def some_engine() -> Engine:
+    """One of everything that can be said."""
+    engine = Engine(presets.bitbybit(), clock=lambda: 1_800_000_000.0, unknown_key="deny")
+    engine.put_list("office", ["198.51.100.0/24"], description="Wien, Österreich")
+    engine.put_list("org", [{"prefix": "198.51.0.0/16"}, {"prefix": "198.51.100.66", "effect": "deny"}, HOME])
+    engine.put_key("plain", [HOME, "2001:db8::/48"])
+    engine.put_key("free")
+    engine.put_key("off", [HOME], enabled=False)
+    engine.put_key("linked", [HOME], lists=["office"])
+    engine.put_key("within", [HOME, OFFICE, "198.51.100.66", ELSEWHERE], within=["org"])
+    engine.put_key("denied", lists=["org"])
+    engine.put_key("labelled", [("198.51.100.7", "CI ✓")], owner="me")
+    engine.put_key("timed", [{"prefix": HOME, "expires": datetime(2027, 1, 1, tzinfo=UTC)}, {"prefix": OFFICE}])
+    engine.put_key("waits", [{"prefix": HOME, "not_before": datetime(2030, 1, 1, tzinfo=timezone(timedelta(hours=5)))}])
+    engine.put_key("schlüssel", ["2001:db8::1", HOME])
+    engine.put_key("tried", [HOME])
+    engine.put_shadow("tried", [OFFICE])
+    return engine
+
+
+KEYS = some_engine().keys()
+ADDRESSES = [HOME, OFFICE, ELSEWHERE, "198.51.100.66", "2001:db8::1", "::ffff:203.0.113.5", None, "junk", b"\1\2\3\4"]
+
+
+def assert_equal(ours: Engine, theirs: Engine) -> None:
+    assert ours.keys() == theirs.keys()
+    assert {key: ours.key(key) for key in ours.keys()} == {key: theirs.key(key) for key in theirs.keys()}
+    assert (ours.version, ours.default(), ours.policy) == (theirs.version, theirs.default(), theirs.policy)
+    for name, frozen in theirs.lists().items():
+        other = ours.lists()[name]
+        assert (other.entries, other.description) == (frozen.entries, frozen.description)
+        assert ours.keys_of(name) == theirs.keys_of(name)
+    for key in [*theirs.keys(), "unknown"]:
+        for address in ADDRESSES:
+            assert ours.check(key, address).to_dict() == theirs.check(key, address).to_dict(), (key, address)
+    asked = [(key, address) for key in [*theirs.keys(), "unknown"] for address in ADDRESSES]
+    keys, addresses = [key for key, _ in asked], [address for _, address in asked]
+    assert ours.allows_many(keys, addresses) == theirs.allows_many(keys, addresses)
+    assert list(theirs.allows_many(keys, addresses)) == [theirs.allows(*pair) for pair in asked]
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("verified", [False, True])
+@pytest.mark.parametrize("is_folded", [False, True])
+def test_an_engine_comes_back_whole(tmp_path: Path, copied: bool, verified: bool, is_folded: bool) -> None:
+    engine, path = some_engine(), tmp_path / "keys.snap"
+    if is_folded:
+        engine.fold()
+    engine.save(path)
+    opened = Engine.open(path, clock=lambda: 1_800_000_000.0, copy=copied, verify=verified)
+    assert_equal(opened, engine)
+    assert [os.fspath(found) for found in tmp_path.iterdir()] == [os.fspath(path)]
+    assert stat.S_IMODE(path.stat().st_mode) & 0o022 == 0
+
+
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_policies_and_switches_come_back(tmp_path: Path, name: str) -> None:
+    policy = presets.nomsa(CUTOVER) if name == "nomsa" else presets.PRESETS[name]()
+    for engine in (Engine(policy, unknown_key="pass"), Engine(policy, enforced=False), Engine(Policy(max_entries=3))):
+        engine.save(tmp_path / "keys.snap")
+        opened = Engine.open(tmp_path / "keys.snap")
+        assert opened.policy == engine.policy
+        assert opened.check("unknown", HOME).allowed == engine.check("unknown", HOME).allowed
+        assert opened.view.settings.is_enforced == engine.view.settings.is_enforced
+
+
+def test_states_come_back(tmp_path: Path) -> None:
+    """N2, N4, C22: inactive, legacy and empty lists."""
+    engine = Engine(presets.nomsa(CUTOVER))
+    old, new = CUTOVER - timedelta(days=1), CUTOVER
+    engine.restore(
+        keys={
+            "old": KeyRecord(created_at=old),
+            "new": KeyRecord(created_at=new),
+            "full": KeyRecord(created_at=new, entries=(Entry(HOME),)),
+            "empty": KeyRecord(created_at=old, lists=("empty",)),
+        },
+        lists=[FrozenList("empty", ()), FrozenList("default", (Entry(OFFICE),))],
+    )
+    engine.save(tmp_path / "keys.snap")
+    opened = Engine.open(tmp_path / "keys.snap")
+    states = {key: opened.state(key) for key in opened.keys()}
+    assert states == {
+        "old": State.UNRESTRICTED, "new": State.INACTIVE, "full": State.RESTRICTED, "empty": State.RESTRICTED
+    }  # fmt: skip
+    assert_equal(opened, engine)
+    engine.restore(keys={"free": KeyRecord(created_at=old)}, lists=engine.lists().values(), default="default")
+    engine.save(tmp_path / "keys.snap")
+    assert opened.refresh()
+    assert (opened.allows("free", HOME), opened.allows("free", OFFICE)) == (False, True)
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    first, second = some_engine(), some_engine()
+    for engine in (first, second):
+        for key in engine.keys():
+            record = engine.key(key)
+            engine.restore(
+                keys={**{key: engine.key(key) for key in engine.keys()}, key: KeyRecord(
+                    created_at=CUTOVER, entries=record.entries, lists=record.lists, within=record.within,
+                    enabled=record.enabled, owner=record.owner, shadow=record.shadow,
+                )},
+                lists=engine.lists().values(),
+            )  # fmt: skip
+    second.fold()
+    second.put_list("zoo", [HOME])
+    second.remove_list("zoo")
+    first.put_list("zoo", [HOME])
+    first.remove_list("zoo")
+    first.save(tmp_path / "first")
+    second.save(tmp_path / "second")
+    Engine.open(tmp_path / "second").save(tmp_path / "third")
+    blocks = {(tmp_path / name).read_bytes() for name in ("first", "second", "third")}
+    assert len(blocks) == 1
+
+
+def test_an_opened_engine_can_be_changed_and_saved(tmp_path: Path) -> None:
+    path = tmp_path / "keys.snap"
+    some_engine().save(path)
+    opened = Engine.open(path, clock=lambda: 1_800_000_000.0)
+    opened.put_key("more", [ELSEWHERE], lists=["org"])
+    opened.remove_key("plain")
+    opened.link("free", "office")
+    opened.put_list("office", [ELSEWHERE])
+    assert (opened.allows("linked", OFFICE), opened.allows("linked", ELSEWHERE)) == (False, True)
+    with pytest.raises(Conflict, match="changes of its own"):
+        os.utime(path, (1, 1))
+        opened.refresh()
+    opened.save(path)
+    again = Engine.open(path, clock=lambda: 1_800_000_000.0)
+    assert_equal(again, opened)
+    opened.fold()
+    assert_equal(again, opened)
+
+
+# Following
+
+
+def test_a_reader_goes_over_to_a_newer_generation(tmp_path: Path) -> None:
+    engine, path = some_engine(), tmp_path / "keys.snap"
+    engine.save(path)
+    reader = Engine.open(path)
+    assert not reader.refresh()
+    old = reader.check("plain", HOME)
+    engine.put_key("plain", [OFFICE])
+    engine.save(path)
+    assert not reader.allows("plain", OFFICE)
+    assert reader.refresh()
+    assert not reader.refresh()
+    assert (reader.allows("plain", OFFICE), reader.allows("plain", HOME)) == (True, False)
+    assert old.to_dict()["allowed"], "a decision keeps the generation that it was made by"
+
+
+def test_an_older_generation_or_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    engine, path = some_engine(), tmp_path / "keys.snap"
+    engine.save(tmp_path / "old")
+    engine.put_key("more", [HOME])
+    engine.save(path)
+    reader = Engine.open(path)
+    os.replace(tmp_path / "old", path)
+    with pytest.raises(SnapshotError, match="older"):
+        reader.refresh()
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        reader.refresh()
+    path.write_bytes(b"cidrkeys")
+    with pytest.raises(SnapshotError, match="shorter"):
+        reader.refresh()
+    assert reader.allows("more", HOME)
+    engine.put_key("most", [HOME])
+    engine.save(path)
+    assert reader.refresh()
+    with pytest.raises(EngineError, match="not opened"):
+        engine.refresh()
+    with pytest.raises(EngineError, match="not opened"):
+        engine.follow()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+def test_following_swaps_by_itself_and_says_what_it_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    engine, path = some_engine(), tmp_path / "keys.snap"
+    engine.save(path)
+    reader = Engine.open(path)
+    stop = reader.follow(0.005)
+    try:
+        engine.put_key("more", [HOME])
+        engine.save(path)
+        wait_for(lambda: reader.allows("more", HOME))
+        (tmp_path / "junk").write_bytes(b"x" * 500)
+        os.replace(tmp_path / "junk", path)
+        wait_for(lambda: "stays at generation" in caplog.text)
+        assert reader.allows("more", HOME)
+    finally:
+        stop()
+    assert "cidrmatch-follow" not in {thread.name for thread in threading.enumerate()}
+
+
+# What is no snapshot
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "empty").touch()
+    (tmp_path / "text").write_text("[[keys]]\n" * 100)
+    for path, reason in (
+        (tmp_path, "regular file"), (tmp_path / "fifo", "regular file"), (Path("/dev/null"), "regular file"),
+        (tmp_path / "empty", "shorter"), (tmp_path / "text", "does not begin"),
+    ):  # fmt: skip
+        for copy in (False, True):
+            with pytest.raises(SnapshotError, match=reason):
+                Engine.open(path, copy=copy)
+    with pytest.raises(FileNotFoundError):
+        Engine.open(tmp_path / "nothing")
+
+
+def small_snapshot(tmp_path: Path) -> bytes:
+    engine = some_engine()
+    for number in range(34):
+        engine.put_key(f"key_{number}", [f"10.{number}.0.0/16"])
+    engine.save(tmp_path / "small")
+    block = (tmp_path / "small").read_bytes()
+    assert abs(len(block) - 4_096) < 500
+    return block
+
+
+def test_every_truncation_is_refused(tmp_path: Path) -> None:
+    block = small_snapshot(tmp_path)
+    path = tmp_path / "keys.snap"
+    for size in range(len(block)):
+        path.write_bytes(block[:size])
+        for verify in (True, False):
+            with pytest.raises(SnapshotError):
+                open_block(path, verify=verify)
+    path.write_bytes(block + b"\0")
+    with pytest.raises(SnapshotError):
+        open_block(path, verify=False)
+
+
+def test_every_changed_byte_is_refused(tmp_path: Path) -> None:
+    block = small_snapshot(tmp_path)
+    path = tmp_path / "keys.snap"
+    for at in range(len(block)):
+        changed = bytearray(block)
+        changed[at] ^= 1 << at % 8 or 1
+        path.write_bytes(changed)
+        with pytest.raises(SnapshotError):
+            open_block(path)
+        if at < 128:
+            with pytest.raises(SnapshotError):
+                open_block(path, verify=False)
+
+
+def test_a_snapshot_that_says_nonsense_is_refused(tmp_path: Path) -> None:
+    """The checksums are right, what they cover is not."""
+    block, path = small_snapshot(tmp_path), tmp_path / "keys.snap"
+    swaps = [
+        (b'"enforced":true', b'"enforced":"on"'), (b'"policy":"bitbybit"', b'"policy":"bitbibit"'),
+        (b'"default":null', b'"default":"xy"'), (b'"name":"office"', b'"name":"zffice"'), (b'{"default"', b'["default"'),
+        (b'"prefix":"198.51.0.0/16"', b'"prefix":"198.51.0.0/x6"'), (b'"name":"org"', b'"nome":"org"'),
+    ]  # fmt: skip
+    for old, new in swaps:
+        changed = bytearray(block.replace(old, new))
+        if bytes(changed) == block:
+            continue
+        if len(changed) == len(block):
+            path.write_bytes(sealed_header(memoryview(changed)) + changed[128:])
+            if old == swaps[0][0]:
+                Engine.open(path)  # anything but false is on
+                continue
+            with pytest.raises(SnapshotError):
+                Engine.open(path)
+
+
+# Other processes
+
+
+def test_a_file_that_is_cut_short_ends_a_process_that_mapped_it_and_none_that_copied_it(tmp_path: Path) -> None:
+    """The first is what mapping means; the second is what protects from it."""
+    engine, path = Engine(), tmp_path / "keys.snap"
+    engine.put_keys((f"key_{number}", ["10.0.0.1"]) for number in range(2_000))
+    code = f"""
+        import os, sys
+        from cidrmatch import Engine
+        engine = Engine.open({os.fspath(path)!r}, copy=sys.argv[1] == "copy", verify=False)
+        os.truncate({os.fspath(path)!r}, 128)
+        print(all(engine.allows(f"key_{{number}}", "10.0.0.1") for number in range(2_000)))
+        """
+    ends = {}
+    for how in ("map", "copy"):
+        engine.save(path)
+        said = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), how], capture_output=True, text=True, check=False
+        )
+        ends[how] = (said.returncode, said.stdout.strip())
+    assert ends == {"map": (-signal.SIGBUS, ""), "copy": (0, "True")}
+
+
+def ask_in_child(engine: Engine, queue: "multiprocessing.Queue[bool]") -> None:
+    queue.put(all(engine.allows(f"key_{number}", "10.0.0.1") for number in range(100)))
+
+
+def test_it_works_after_fork(tmp_path: Path) -> None:
+    engine = Engine()
+    engine.put_keys((f"key_{number}", ["10.0.0.1"]) for number in range(100))
+    engine.fold()
+    engine.save(tmp_path / "keys.snap")
+    context = multiprocessing.get_context("fork")
+    for parent in (engine, Engine.open(tmp_path / "keys.snap")):
+        queue: multiprocessing.Queue[bool] = context.Queue()
+        child = context.Process(target=ask_in_child, args=(parent, queue))
+        child.start()
+        assert queue.get(timeout=30)
+        child.join()
+        assert child.exitcode == 0
+
+
+def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
+    """The old one or the new one, and never anything else under that name."""
+    path = tmp_path / "keys.snap"
+    code = f"""
+        from cidrmatch import Engine
+        engine = Engine()
+        engine.put_keys((f"key_{{number}}", ["10.0.0.1"]) for number in range(500))
+        print("ready", flush=True)
+        while True:
+            engine.put_key("last", ["10.0.0.2"])
+            engine.save({os.fspath(path)!r})
+        """
+    generation = 0
+    for turn in range(int(os.environ.get("CIDRMATCH_KILLS", "12"))):
+        writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        time.sleep(0.001 * (turn * 7 % 40))
+        writer.kill()
+        writer.wait()
+        writer.stdout.close()
+        if path.exists():
+            generation = max(generation, Engine.open(path).version)
+    assert generation > 0
