@@ -15,7 +15,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 BUILD = os.environ.get("CIDRMATCH_BUILD", "release")
-ROOMS = ["address", "prefix", "patricia", "arrow", "table", "keystore", "check"]
+ROOMS = ["address", "prefix", "patricia", "arrow", "table", "keystore", "check", "capi"]
 
 HEADERS = sorted(str(path) for path in Path("src/cidrmatch/_core").glob("*.h"))
 

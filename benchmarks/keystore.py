@@ -1,0 +1,339 @@
+"""A million keys with a list each: speed, memory, opening, sharing, changing and swapping.
+
+    python -m benchmarks.keystore [--keys N] [--json PATH]
+
+    check    by turns with `dict.get` on the same keys, answers compared first    ratios within a round
+    memory   bytes a key in the block; what the process grew by while building
+    open     a snapshot of all keys, without `verify` and with it
+    share    eight processes that ask one snapshot: the memory of all, by PSS, against that of one
+    change   one key of an engine: from the call until `allows` says the new answer
+    swap     two processes follow a file that is written again and again, and time their checks
+
+Keys and addresses are drawn at random, so a check meets its key in no near
+cache, as `dict.get` does.  The clock is the thread's own where a loop is timed.
+"""
+
+import argparse
+import gc
+import json
+import multiprocessing
+import os
+import random
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import machine, ways
+from cidrmatch import Engine, KeyStore
+from cidrmatch._core.keystore import Builder
+
+ENTRIES = 20
+PASS = 4_096
+ROUNDS = 60
+SHARERS = 8
+CHANGES = 2_000
+Figures = dict[str, float]
+
+
+def key_of(number: int) -> str:
+    return f"key_live_{number:08x}"
+
+
+def pool_of(rng: random.Random) -> list[str]:
+    """Addresses to make lists of; every one is an entry of its own."""
+    return [".".join(map(str, rng.randbytes(4))) for _ in range(200_000)]
+
+
+def pairs(count: int, entries: int = ENTRIES) -> Iterator[tuple[str, list[str]]]:
+    rng = random.Random(1)
+    pool = pool_of(rng)
+    for number in range(count):
+        start = rng.randrange(len(pool) - entries)
+        yield key_of(number), pool[start : start + entries]
+
+
+def list_of(number: int, count: int) -> list[str]:
+    """The list of one key, again."""
+    rng = random.Random(1)
+    pool = pool_of(rng)
+    starts = [rng.randrange(len(pool) - ENTRIES) for _ in range(number + 1)]
+    return pool[starts[number] : starts[number] + ENTRIES] if number < count else []
+
+
+# -- Building -----------------------------------------------------------------
+
+
+def peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def build(count: int) -> tuple[KeyStore, Figures]:
+    """Build from lists that are there, key after key; what parsing costs is learnt from lists of other lengths."""
+    few = min(count, 100_000)
+    per_key = {entries: build_time(few, entries) for entries in (5, ENTRIES)}
+    parse = (per_key[ENTRIES] - per_key[5]) / (ENTRIES - 5) * ENTRIES
+    made = list(pairs(count))
+    before = peak_bytes()
+    gc.collect()
+    began = time.process_time()
+    store = KeyStore(made)
+    elapsed = time.process_time() - began
+    size = memoryview(store).nbytes
+    return store, {
+        "bytes a key": size / count,
+        "build, us a key": elapsed / count * 1e6,
+        "of that parsing, us a key": parse * 1e6,
+        "above parsing, us a key": (elapsed / count - parse) * 1e6,
+        "peak while building / block": (peak_bytes() - before) / size,
+    }
+
+
+def build_time(count: int, entries: int) -> float:
+    made = list(pairs(count, entries))
+    times = []
+    for _ in range(5):
+        began = time.process_time()
+        KeyStore(made)
+        times.append(time.process_time() - began)
+    return min(times) / count
+
+
+# -- Checks -------------------------------------------------------------------
+
+
+def ask_get(box: Callable[[str], object], items: Sequence[tuple[str, str]]) -> None:
+    for key, _address in items:
+        box(key)
+
+
+def ask_call(box: Callable[[str, str], object], items: Sequence[tuple[str, str]]) -> None:
+    for key, address in items:
+        box(key, address)
+
+
+def ask_many(box: Callable[[list[str], list[str]], object], items: tuple[list[str], list[str]]) -> None:
+    box(*items)
+
+
+def checks(store: KeyStore, engine: Engine, count: int) -> Figures:
+    """By turns, ratios within a round."""
+    rng = random.Random(2)
+    keys = [key_of(number) for number in range(count)]
+    pool = pool_of(random.Random(1))
+    found = {key: number for number, key in enumerate(keys)}
+    sides: dict[str, tuple[Any, Any]] = {
+        "dict.get(key)": (ways.own_copy(ask_get), found.get),
+        "store.check(key, ip)": (ways.own_copy(ask_call), store.check),
+        "store.allows(key, ip)": (ways.own_copy(ask_call), store.allows),
+        "store.allows_many(keys, ips)": (ways.own_copy(ask_many), store.allows_many),
+        "engine.check(key, ip)": (ways.own_copy(ask_call), engine.check),
+        "engine.allows(key, ip)": (ways.own_copy(ask_call), engine.allows),
+        "engine.allows_many(keys, ips)": (ways.own_copy(ask_many), engine.allows_many),
+    }
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    gc.disable()
+    for _ in range(ROUNDS):
+        for name in rng.sample(list(sides), len(sides)):
+            asked = rng.choices(keys, k=PASS)
+            fresh = "\n".join(rng.choices(pool, k=PASS)).split("\n")
+            loop, box = sides[name]
+            items: Any = (asked, fresh) if loop.__name__ == "ask_many" else list(zip(asked, fresh, strict=True))
+            began = time.thread_time_ns()
+            loop(box, items)
+            times[name].append((time.thread_time_ns() - began) / PASS)
+    gc.enable()
+    floor = times["dict.get(key)"]
+    figures = {f"{name}, ns": statistics.median(mine) for name, mine in times.items()}
+    for name, mine in times.items():
+        figures[f"{name} / dict.get"] = statistics.median(a / b for a, b in zip(mine, floor, strict=True))
+    return figures
+
+
+def compare(store: KeyStore, engine: Engine, count: int) -> None:
+    """Every way gives the same answers, and half of them are yes."""
+    rng = random.Random(3)
+    numbers = rng.sample(range(min(count, 2_000)), 50)
+    for number in numbers:
+        for address in list_of(number, count)[:5] + ["192.0.2.1"]:
+            key = key_of(number)
+            expected = address in list_of(number, count)
+            answers = {store.allows(key, address), engine.allows(key, address), engine.check(key, address).allowed}
+            answers.add(bool(store.allows_many([key], [address])[0]))
+            if answers != {expected}:
+                raise AssertionError(f"{key} from {address}: {answers}, not {expected}")
+
+
+# -- The file -----------------------------------------------------------------
+
+
+def opening(path: Path) -> Figures:
+    figures = {}
+    for verify in (False, True):
+        times = []
+        for _ in range(5 if verify else 50):
+            began = time.perf_counter()
+            Engine.open(path, verify=verify)
+            times.append(time.perf_counter() - began)
+        figures[f"open, verify={verify}, ms"] = statistics.median(times) * 1e3
+    return figures
+
+
+def proportional_bytes(name: str) -> int:
+    """What a process has of the snapshot, shared pages divided by those who share them."""
+    total, is_ours = 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if "-" in line.split(" ", 1)[0]:
+            is_ours = line.endswith(name)
+        elif is_ours and line.startswith("Pss:"):
+            total += int(line.split()[1]) * 1024
+    return total
+
+
+def share(path: Path, count: int) -> Figures:
+    """Each touches every page, then all say what they have, at the same time."""
+
+    def sharer(together: Any, queue: Any) -> None:
+        engine = Engine.open(path, verify=False)
+        for number in range(0, count, 7):
+            engine.allows(key_of(number), "192.0.2.1")
+        together.wait()
+        queue.put(proportional_bytes(path.name))
+        together.wait()
+
+    context = multiprocessing.get_context("fork")
+    sums = {}
+    for processes in (1, SHARERS):
+        together, queue = context.Barrier(processes), context.Queue()
+        children = [context.Process(target=sharer, args=(together, queue)) for _ in range(processes)]
+        for child in children:
+            child.start()
+        sums[processes] = sum(queue.get() for _ in children)
+        for child in children:
+            child.join()
+    return {"one process, MiB": sums[1] / 2**20, f"{SHARERS} processes / one": sums[SHARERS] / sums[1]}
+
+
+# -- Changes ------------------------------------------------------------------
+
+
+def change(engine: Engine, count: int) -> Figures:
+    rng = random.Random(4)
+    times = []
+    for _ in range(CHANGES):
+        key, address = key_of(rng.randrange(count)), f"11.{'.'.join(map(str, rng.randbytes(3)))}"
+        began = time.perf_counter_ns()
+        engine.put_key(key, [address])
+        is_there = engine.allows(key, address)
+        times.append((time.perf_counter_ns() - began) / 1e3)
+        assert is_there
+    times.sort()
+    return {"change until visible, us": times[len(times) // 2], "change, 99 %, us": times[len(times) * 99 // 100]}
+
+
+def swap(directory: Path, swaps: int) -> Figures:
+    """The file of generation g allows g and nothing else, for every key: a mixed answer would show."""
+    path = directory / "swap.snap"
+    context = multiprocessing.get_context("fork")
+    writer = Engine()
+
+    def write() -> None:
+        with writer.transaction() as transaction:
+            for number in range(200):
+                transaction.put_key(key_of(number), [address_of(writer.version + 1)])
+        writer.save(path)
+
+    def reader(is_over: Any, queue: Any) -> None:
+        engine = Engine.open(path)
+        stop = engine.follow(0.0005)
+        times, wrong, rng = [], 0, random.Random(os.getpid())
+        while not is_over.is_set():
+            key = key_of(rng.randrange(200))
+            began = time.perf_counter_ns()
+            decision = engine.check(key, address_of(engine.version))
+            times.append(time.perf_counter_ns() - began)
+            wrong += decision.allowed is not (decision.address == address_of(decision.version))
+        stop()
+        times.sort()
+        queue.put((times[len(times) * 999 // 1000], wrong, engine.version, len(times)))
+
+    figures: Figures = {}
+    for name, goes in (("idle", 0), ("swapping", swaps)):
+        write()
+        is_over, queue = context.Event(), context.Queue()
+        readers = [context.Process(target=reader, args=(is_over, queue)) for _ in range(2)]
+        for process in readers:
+            process.start()
+        if not goes:
+            time.sleep(3)
+        for _ in range(goes):
+            write()
+        is_over.set()
+        found = [queue.get() for _ in readers]
+        for process in readers:
+            process.join()
+        figures[f"check, 99.9 %, {name}, us"] = max(slow for slow, *_ in found) / 1e3
+        figures[f"wrong answers, {name}"] = sum(wrong for _, wrong, *_ in found)
+        figures[f"checks, {name}"] = sum(times for *_, times in found)
+    figures["swaps"] = swaps
+    return figures
+
+
+def address_of(generation: int) -> str:
+    return f"10.{generation >> 16 & 255}.{generation >> 8 & 255}.{generation & 255}"
+
+
+# -- All of it ----------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.keystore", description="Measure a million keys.")
+    parser.add_argument("--keys", type=int, default=1_000_000)
+    parser.add_argument("--swaps", type=int, default=10_000)
+    parser.add_argument("--json", metavar="PATH", type=Path, help="where to write the figures")
+    options = parser.parse_args(arguments)
+    figures: dict[str, Figures] = {}
+
+    def report(name: str, found: Figures) -> None:
+        figures[name] = found
+        print(f"{name}, {options.keys:,} keys")
+        for what, value in found.items():
+            print(f"  {what:<44}{value:>14,.2f}", flush=True)
+
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        if options.swaps:
+            report("swap", swap(directory, options.swaps))
+        store, found = build(options.keys)
+        report("build", found)
+        engine = engine_of(store)
+        compare(store, engine, options.keys)
+        report("check", checks(store, engine, options.keys))
+        began = time.perf_counter()
+        engine.save(directory / "keys.snap")
+        report("save", {"seconds": time.perf_counter() - began})
+        report("open", opening(directory / "keys.snap"))
+        report("share", share(directory / "keys.snap", options.keys))
+        report("change", change(engine, options.keys))
+    if options.json:
+        options.json.write_text(json.dumps({"facts": machine.facts(["python", *sys.argv]), "figures": figures}, indent=1))
+    return 0
+
+
+def engine_of(store: KeyStore) -> Engine:
+    """An engine that has these keys, as if they had been put and folded."""
+    from cidrmatch._core.check import View
+
+    engine = Engine()
+    builder = Builder()
+    builder.copy(store, ())
+    engine.view = View(builder.build(generation=0), {}, {}, None, 0, engine.view.settings)
+    return engine
+
+
+if __name__ == "__main__":
+    sys.exit(main())

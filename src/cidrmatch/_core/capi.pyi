@@ -1,0 +1,3 @@
+__all__ = ["get_include"]
+
+def get_include() -> str: ...
