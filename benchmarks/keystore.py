@@ -83,7 +83,7 @@ def build(count: int) -> tuple[KeyStore, Figures]:
     began = time.process_time()
     store = KeyStore(made)
     elapsed = time.process_time() - began
-    size = memoryview(store).nbytes
+    size = store.block.nbytes
     return store, {
         "bytes a key": size / count,
         "build, us a key": elapsed / count * 1e6,
@@ -159,7 +159,7 @@ def compare(store: KeyStore, engine: Engine, count: int) -> None:
     rng = random.Random(3)
     numbers = rng.sample(range(min(count, 2_000)), 50)
     for number in numbers:
-        for address in list_of(number, count)[:5] + ["192.0.2.1"]:
+        for address in [*list_of(number, count)[:5], "192.0.2.1"]:
             key = key_of(number)
             expected = address in list_of(number, count)
             answers = {store.allows(key, address), engine.allows(key, address), engine.check(key, address).allowed}
@@ -320,7 +320,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report("share", share(directory / "keys.snap", options.keys))
         report("change", change(engine, options.keys))
     if options.json:
-        options.json.write_text(json.dumps({"facts": machine.facts(["python", *sys.argv]), "figures": figures}, indent=1))
+        options.json.write_text(
+            json.dumps({"facts": machine.facts(["python", *sys.argv]), "figures": figures}, indent=1)
+        )
     return 0
 
 

@@ -11,12 +11,17 @@
     cidrmatch lint      --config FILE                  what looks like a mistake?
     cidrmatch schema                                   the JSON Schema of a configuration
 
+    cidrmatch compile   FILE -o SNAP                   the same engine as a snapshot, for `Engine.open`
+    cidrmatch inspect   SNAP                           what is in it
+    cidrmatch verify    SNAP                           is every byte of it as it was written?
+    cidrmatch check     --snapshot SNAP KEY ADDRESS... as with --config; so does explain
+
 LIST is a file that `list_files` reads, or "-".  Only `validate` asks a policy;
 the others apply the rules of text, and refuse a list with one bad entry whole.
 FILE is a whole engine as `config` reads it, judged by the policy that it names.
 
     exit status   0  allowed, accepted, no difference, no warning
-                  1  denied, refused, different, a warning of lint
+                  1  denied, refused, different, a warning of lint, a damaged snapshot
                   2  a wrong call, a file that cannot be read, an argument that is no address
     stdout        the answer: lines for people, or with --json one document and nothing else
     stderr        everything else: why the call failed, why a list is refused, progress
@@ -47,7 +52,8 @@ from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, parse_entry, parse_prefix
 from ._core.table import AllowList
 from .config import ConfigError, load, schema
-from .errors import InvalidAddress, InvalidPrefix, quote
+from .engine import Engine
+from .errors import InvalidAddress, InvalidPrefix, SnapshotError, quote
 from .explain import explain as explain_check
 from .lint import lint as lint_engine
 from .list_files import STDIN, Format, ListFile, ListFileError, read_list
@@ -59,7 +65,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ._core.check import Decision
-    from .engine import Engine
 
 __all__ = ["app"]
 
@@ -113,6 +118,10 @@ SubjectArgument = Annotated[
 ConfigOption = Annotated[
     str | None, typer.Option("--config", metavar="FILE", help="Ask this configuration (.toml or .json) about a key.")
 ]
+SnapshotOption = Annotated[
+    str | None, typer.Option("--snapshot", metavar="SNAP", help="Ask this snapshot about a key.")
+]
+SnapshotArgument = Annotated[str, typer.Argument(metavar="SNAP", help="A file that `compile` or an engine wrote.")]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -173,13 +182,15 @@ def check(
     source: SubjectArgument,
     addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS", help="Client addresses.")],
     config: ConfigOption = None,
+    snapshot: SnapshotOption = None,
     file_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether addresses may pass, or use a key."""
     canonical = [_parse_address(address) for address in addresses]
-    if config is not None:
-        _check_key(config, source, list(zip(addresses, canonical, strict=True)), file_format, as_json)
+    if config is not None or snapshot is not None:
+        subject = _subject(config, snapshot, file_format)
+        _check_key(subject, source, list(zip(addresses, canonical, strict=True)), as_json)
     loaded = _load(source, file_format, as_json)
     answers = [(address, loaded.allow.match(address)) for address in canonical]
     allowed = all(entry is not None for _, entry in answers)
@@ -204,13 +215,14 @@ def explain(
     source: SubjectArgument,
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A client address.")],
     config: ConfigOption = None,
+    snapshot: SnapshotOption = None,
     file_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which entries decide, or what is near."""
     canonical = _parse_address(address)
-    if config is not None:
-        _explain_key(config, source, canonical, file_format, as_json)
+    if config is not None or snapshot is not None:
+        _explain_key(_subject(config, snapshot, file_format), source, canonical, as_json)
     loaded = _load(source, file_format, as_json)
     matches = loaded.allow.matches(canonical)
     entry = matches[0] if matches else None
@@ -318,17 +330,34 @@ def print_schema() -> None:
 # -- A key of a configuration -------------------------------------------------
 
 
-def _check_key(
-    config: str, key: str, addresses: list[tuple[str, str]], file_format: Format | None, as_json: bool
-) -> NoReturn:
+@dataclass(frozen=True)
+class _Subject:
+    """The file that is asked about a key: a configuration, or a snapshot."""
+
+    kind: str
+    path: str
+
+    def load(self, as_json: bool) -> Engine:
+        """Load it, or refuse it."""
+        return _load_config(self.path, as_json) if self.kind == "config" else _open_snapshot(self.path, as_json)
+
+
+def _subject(config: str | None, snapshot: str | None, file_format: Format | None) -> _Subject:
+    if file_format is not None:
+        raise typer.BadParameter("--format tells how LIST is written; a configuration says it by its suffix")
+    if config is not None and snapshot is not None:
+        raise typer.BadParameter("--config and --snapshot are two files; name one")
+    return _Subject("config", config) if config is not None else _Subject("snapshot", snapshot or "")
+
+
+def _check_key(subject: _Subject, key: str, addresses: list[tuple[str, str]], as_json: bool) -> NoReturn:
     """Answer `check` for a key; addresses: what was given, and the same in canonical text."""
-    _refuse_format(file_format)
-    engine = _load_config(config, as_json)
+    engine = subject.load(as_json)
     decisions = [(given, engine.check(key, address)) for given, address in addresses]
     allowed = all(decision.allowed for _, decision in decisions)
     if as_json:
         answers = [{"given": given, **decision.to_dict()} for given, decision in decisions]
-        _print_json(config=config, key=key, allowed=allowed, answers=answers)
+        _print_json(**{subject.kind: subject.path}, key=key, allowed=allowed, answers=answers)
     else:
         out = _console(sys.stdout)
         width = max(len(address) for _, address in addresses)
@@ -338,12 +367,11 @@ def _check_key(
     _finish(0 if allowed else 1)
 
 
-def _explain_key(config: str, key: str, address: str, file_format: Format | None, as_json: bool) -> NoReturn:
+def _explain_key(subject: _Subject, key: str, address: str, as_json: bool) -> NoReturn:
     """Answer `explain` for a key."""
-    _refuse_format(file_format)
-    explanation = explain_check(_load_config(config, as_json), key, address)
+    explanation = explain_check(subject.load(as_json), key, address)
     if as_json:
-        _print_json(config=config, **explanation.to_dict())
+        _print_json(**{subject.kind: subject.path}, **explanation.to_dict())
     else:
         out = _console(sys.stdout)
         verdict, _, rest = explanation.lines[0].partition(":")
@@ -363,15 +391,10 @@ def _describe_decision(decision: Decision) -> str:
     return f"by {decision.policy.canonical(entry.prefix)}{label} ({where})"
 
 
-def _refuse_format(file_format: Format | None) -> None:
-    if file_format is not None:
-        raise typer.BadParameter("--format tells how LIST is written; a configuration says it by its suffix")
-
-
 def _load_config(config: str, as_json: bool) -> Engine:
     """Load a configuration, or refuse it with all that is wrong (exit 1; 2 if it cannot be read at all)."""
     try:
-        return load(config)
+        return load(config, watch=_with_progress)
     except ModuleNotFoundError as error:
         _fail(str(error))
     except ConfigError as error:
@@ -391,6 +414,92 @@ def _refuse_config(config: str, error: ConfigError, as_json: bool) -> NoReturn:
             _say(console, "error", f": {problem.reason}", place=f"{problem.place}: ")
         _say(console, "refused", f": {_count(len(error.problems), 'error')} in {config}; nothing of it is used")
     _finish(1)
+
+
+# -- Snapshots ----------------------------------------------------------------
+
+
+@app.command("compile")
+def compile_snapshot(
+    config: Annotated[str, typer.Argument(metavar="FILE", help="A configuration (.toml or .json).")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="SNAP", help="Where the snapshot goes.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a configuration as a snapshot, one generation newer than the one that is there."""
+    engine = _load_config(config, as_json)
+    try:
+        generation = _generation_of(output) + 1
+        engine.save(output, generation=generation)
+        size = os.stat(output).st_size
+    except OSError as error:
+        _fail(f"{quote(output)}: {error.strerror or error}")
+    if as_json:
+        _print_json(config=config, snapshot=output, generation=generation, keys=len(engine.keys()), bytes=size)
+    else:
+        counts = f"{_count(len(engine.keys()), 'key')}, {_count(size, 'byte')}, generation {generation}"
+        _say(_console(sys.stdout), "accepted", f": {counts}")
+    _finish(0)
+
+
+def _generation_of(path: str) -> int:
+    """The generation of the snapshot that is there; 0 if there is none, or none that can be read."""
+    try:
+        return Engine.open(path, verify=False).version
+    except (FileNotFoundError, SnapshotError):
+        return 0
+
+
+@app.command()
+def inspect(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
+    """Say what is in a snapshot, by its header and its lists."""
+    engine = _open_snapshot(snapshot, as_json, verify=False)
+    store, size = engine.view.store, os.stat(snapshot).st_size
+    keys = 0 if store is None else len(store)
+    facts = {
+        "generation": engine.version,
+        "bytes": size,
+        "keys": keys,
+        "policy": engine.policy.name,
+        "enforced": engine.view.settings.is_enforced,
+        "default": engine.default(),
+        "lists": {name: len(frozen.entries) for name, frozen in engine.lists().items()},
+    }
+    if as_json:
+        _print_json(snapshot=snapshot, **facts)
+    else:
+        out = _console(sys.stdout)
+        for name, value in facts.items():
+            if name != "lists":
+                _say(out, f"{name:<12}{'none' if value is None else value}")
+        for name, frozen in engine.lists().items():
+            _say(out, f"list {quote(name)}: {_count(len(frozen.entries), 'entry', 'entries')}")
+    _finish(0)
+
+
+@app.command()
+def verify(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
+    """Say whether every byte of a snapshot is as it was written, and means something."""
+    engine = _open_snapshot(snapshot, as_json)
+    keys = 0 if engine.view.store is None else len(engine.view.store)
+    if as_json:
+        _print_json(snapshot=snapshot, ok=True, generation=engine.version, keys=keys)
+    else:
+        _say(_console(sys.stdout), "clean", f": {_count(keys, 'key')}, generation {engine.version}")
+    _finish(0)
+
+
+def _open_snapshot(snapshot: str, as_json: bool, *, verify: bool = True) -> Engine:
+    """Open a snapshot, or refuse it (exit 1; 2 if it cannot be read at all)."""
+    try:
+        return Engine.open(snapshot, verify=verify)
+    except OSError as error:
+        _fail(f"{quote(snapshot)}: {error.strerror or error}")
+    except SnapshotError as error:
+        if as_json:
+            _print_json(snapshot=snapshot, ok=False, error=str(error))
+        else:
+            _say(_console(sys.stderr), "refused", f": {error}")
+        _finish(1)
 
 
 # -- What the commands ask ----------------------------------------------------

@@ -40,7 +40,7 @@ import importlib
 import json
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -64,6 +64,8 @@ __all__ = ["ConfigError", "ConfigProblem", "dump", "dumps", "load", "loads", "sc
 
 FileFormat: TypeAlias = Literal["toml", "json"]
 _Place: TypeAlias = tuple[str | int, ...]
+_Item: TypeAlias = tuple[_Place, dict[str, Any]]
+Watch: TypeAlias = Callable[[Sequence[_Item]], Iterable[_Item]]
 
 _FORMATS: Final[dict[str, FileFormat]] = {".toml": "toml", ".json": "json"}
 _END: Final = "[end]"
@@ -132,19 +134,21 @@ def load(
     *,
     clock: Callable[[], float] = time.time,
     permits: Callable[[object, str, str], bool] | None = None,
+    watch: Watch = iter,
 ) -> Engine:
     """Build an engine from a configuration file.
 
     Args:
         source: a path that ends in .toml or .json, or a document such as `dump` gives.
         clock, permits: as for `Engine`; they are no data, so no file holds them.
+        watch: gets the list of keys and gives them back one by one, such as a progress bar does.
     Returns:
         `Engine`, at version 1.
     Raises:
         ConfigError: with everything that is wrong.  ModuleNotFoundError: the extra "config" is missing.
     """
     if isinstance(source, Mapping):
-        return _build("<document>", source, clock, permits)
+        return _build("<document>", source, clock, permits, watch)
     name = str(source)
     file_format = _FORMATS.get(Path(source).suffix.lower())
     if file_format is None:
@@ -153,7 +157,7 @@ def load(
         text = _decode(name, _read_bytes(source, name))
     except ListFileError as error:
         raise _unreadable(error.place, error.reason) from error
-    return loads(text, file_format, name=name, clock=clock, permits=permits)
+    return loads(text, file_format, name=name, clock=clock, permits=permits, watch=watch)
 
 
 def loads(
@@ -163,11 +167,12 @@ def loads(
     name: str = "<text>",
     clock: Callable[[], float] = time.time,
     permits: Callable[[object, str, str], bool] | None = None,
+    watch: Watch = iter,
 ) -> Engine:
     """Build an engine from the text of a configuration; `name` stands for the file in errors, else as `load`."""
     try:
         document = _parse_toml(name, text) if file_format == "toml" else _parse_json(name, text)
-        return _build(name, document, clock, permits)
+        return _build(name, document, clock, permits, watch)
     except RecursionError as error:
         raise _unreadable(name, "it is nested too deep") from error
 
@@ -191,13 +196,17 @@ def _parse_json(name: str, text: str) -> object:
 
 
 def _build(
-    name: str, document: object, clock: Callable[[], float], permits: Callable[[object, str, str], bool] | None
+    name: str,
+    document: object,
+    clock: Callable[[], float],
+    permits: Callable[[object, str, str], bool] | None,
+    watch: Watch,
 ) -> Engine:
     reader = _Reader(_plain(document))
     reader.check_shape()
     policy = reader.read_policy()
     lists = reader.read_lists(policy) if policy else {}
-    keys = reader.read_keys(policy, lists) if policy else {}
+    keys = reader.read_keys(policy, lists, watch) if policy else {}
     if policy:
         reader.check_default(policy, lists)
     if reader.problems:
@@ -285,9 +294,9 @@ class _Reader:
             found[name] = FrozenList(name, entries, description)
         return found
 
-    def read_keys(self, policy: Policy, lists: Mapping[str, FrozenList]) -> dict[str, KeyRecord]:
+    def read_keys(self, policy: Policy, lists: Mapping[str, FrozenList], watch: Watch) -> dict[str, KeyRecord]:
         found: dict[str, KeyRecord] = {}
-        for place, item in self.items("keys"):
+        for place, item in watch(list(self.items("keys"))):
             record = self.read_key(policy, lists, place, item)
             key = item.get("id")
             if not isinstance(key, str) or record is None:

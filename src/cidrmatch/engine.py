@@ -159,7 +159,7 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
     )
 
 
-def canonical(view: View) -> KeyStore:
+def canonical(view: View, generation: int) -> KeyStore:
     """Make the store that goes to a file, sorted, so that the same content gives the same bytes."""
     settings = cast("Settings", view.settings)
     lists = sorted(view.lists)
@@ -179,7 +179,7 @@ def canonical(view: View) -> KeyStore:
     if store is not None:
         builder.copy(store, (), [numbers.get(name, _NO_LIST) for name in view.names], in_order=True)
     rest = json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
-    return builder.build(generation=view.version, lists=len(lists), rest=rest)
+    return builder.build(generation=generation, lists=len(lists), rest=rest)
 
 
 def folded(view: View) -> KeyStore:
@@ -744,17 +744,19 @@ class Engine(Checker, Writer):
 
     # The file.
 
-    def save(self, path: PathLike) -> None:
+    def save(self, path: PathLike, *, generation: int | None = None) -> None:
         """Write everything to a file, as one block that other processes can map.
 
         Args:
             path: it leads to the whole old file until it leads to the whole new one.
+            generation: the number that readers go by; by default this engine's version.
         Raises:
             OSError: nothing was changed under that name.
         Cost: copies the store twice and writes it.  Threads: beside readers and writers; what is saved is one version.
         Not saved: the clock, the role check, and the counts of trials.
         """
-        save_block(path, canonical(self.view))
+        view = self.view
+        save_block(path, canonical(view, view.version if generation is None else generation))
 
     @classmethod
     def open(

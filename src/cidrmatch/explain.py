@@ -215,7 +215,9 @@ class _Asking:
     def decide(self, rule: Rule | None, *, is_enforced: bool | None = None) -> Decision:
         """Put a rule for the key to the core."""
         settings = self.settings if is_enforced is None else replace(self.settings, is_enforced=is_enforced)
-        rules = {} if rule is None else {str.__str__(cast("str", self.key)): rule}  # the text that the core goes by
+        rules: dict[str, Rule | None] = (
+            {} if rule is None else {str.__str__(cast("str", self.key)): rule}
+        )  # the text that the core goes by
         checker = Checker()
         checker.view = View(None, rules, self.view.lists, self.view.default, self.view.version, settings)
         return checker.check(self.key, self.address)

@@ -79,7 +79,7 @@ def save_block(path: PathLike, store: KeyStore) -> None:
     """
     target = Path(path)
     draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
-    with memoryview(store) as block:
+    with store.block as block:
         header = sealed_header(block)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
         try:

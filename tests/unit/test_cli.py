@@ -884,3 +884,85 @@ def test_any_other_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "cidrmatch.list_files", None)
     with pytest.raises(ModuleNotFoundError, match=r"cidrmatch\.list_files"):
         __main__.main()
+
+
+# -- Snapshots ----------------------------------------------------------------
+
+TWO_KEYS = """
+format = 1
+policy = "bitbybit"
+
+[[lists]]
+name = "office"
+entries = ["198.51.100.0/24"]
+
+[[keys]]
+id = "key_1"
+created_at = 2026-07-01T00:00:00Z
+entries = [{ prefix = "203.0.113.5", label = "CI" }]
+lists = ["office"]
+
+[[keys]]
+id = "free"
+created_at = 2026-07-01T00:00:00Z
+
+[end]
+"""
+
+
+def test_a_configuration_is_compiled_and_asked_as_a_snapshot() -> None:
+    """B2, B5: the answers are those of the configuration."""
+    write("keys.toml", TWO_KEYS)
+    for generation in (1, 2):
+        result = run("compile", "keys.toml", "-o", "keys.snap")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert f"2 keys, {os.stat('keys.snap').st_size} bytes, generation {generation}" in result.stdout
+    facts = run_json("compile", "keys.toml", "-o", "keys.snap", code=0)
+    assert (facts["generation"], facts["keys"]) == (3, 2)
+    for key in ("key_1", "free", "nobody"):
+        for command in ("check", "explain"):
+            for address in ("203.0.113.5", "198.51.100.7", "192.0.2.1"):
+                by_config = run(command, "--config", "keys.toml", key, address)
+                by_snapshot = run(command, "--snapshot", "keys.snap", key, address)
+                assert (by_snapshot.exit_code, by_snapshot.stdout) == (by_config.exit_code, by_config.stdout)
+    answer = run_json("check", "--snapshot", "keys.snap", "key_1", "203.0.113.5", code=0)
+    assert (answer["snapshot"], answer["answers"][0]["label"]) == ("keys.snap", "CI")
+
+
+def test_snapshots_are_inspected_and_verified() -> None:
+    write("keys.toml", TWO_KEYS)
+    run("compile", "keys.toml", "--output", "keys.snap")
+    result = run("inspect", "keys.snap")
+    assert result.exit_code == 0
+    assert "list 'office': 1 entry" in result.stdout
+    facts = run_json("inspect", "keys.snap", code=0)
+    assert (facts["keys"], facts["lists"], facts["policy"], facts["default"]) == (2, {"office": 1}, "bitbybit", None)
+    assert run("verify", "keys.snap").stdout == "clean: 2 keys, generation 1\n"
+    assert run_json("verify", "keys.snap", code=0)["ok"] is True
+    with open("keys.snap", "r+b") as file:
+        file.seek(200)
+        file.write(b"\xff")
+    result = run("verify", "keys.snap")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "checksum of the body" in result.stderr
+    assert run_json("verify", "keys.snap", code=1)["ok"] is False
+    assert run("check", "--snapshot", "keys.snap", "key_1", "203.0.113.5").exit_code == 1
+
+
+def test_snapshots_that_cannot_be_read_or_written_are_a_wrong_call() -> None:
+    write("keys.toml", TWO_KEYS)
+    for call in (
+        ("verify", "nothing.snap"),
+        ("inspect", "nothing.snap"),
+        ("compile", "keys.toml", "-o", "no/such/directory/keys.snap"),
+        ("compile", "nothing.toml", "-o", "keys.snap"),
+        ("compile", "keys.toml"),
+        ("check", "--snapshot", "a", "--config", "keys.toml", "key_1", "203.0.113.5"),
+        ("check", "--snapshot", "a", "--format", "csv", "key_1", "203.0.113.5"),
+    ):
+        result = run(*call)
+        assert (result.exit_code, result.stdout) == (2, ""), call
+    assert run("verify", "keys.toml").exit_code == 1
+    write("bad.toml", TWO_KEYS.replace("203.0.113.5", "203.0.113.555"))
+    assert run("compile", "bad.toml", "-o", "keys.snap").exit_code == 1
+    assert not os.path.exists("keys.snap")

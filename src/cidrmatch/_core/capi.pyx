@@ -20,7 +20,7 @@ from cidrmatch._core.address cimport (
     OK, ROOM_BEFORE, Key, Text, fold_mapped, load_packed, parse_common, parse_unfolded,
 )
 from cidrmatch._core.keystore cimport (
-    ASK_OBJECTS, ASK_PARSER, CLIENT_IP_UNKNOWN, MATCHED, NOT_LISTED, Asked, KeyStore, Parts, Question, Record, Store,
+    ASK_PARSER, CLIENT_IP_UNKNOWN, MATCHED, NOT_LISTED, Asked, KeyStore, Parts, Question, Record, Store,
     Verdict, ask_one, own_entries_cover,
 )
 from cidrmatch._core.table cimport AllowList, Table, contains
@@ -114,7 +114,7 @@ cdef const void *list_of(object allow) except NULL:
 
 
 cdef const void *store_of(object store) except NULL:
-    if not isinstance(store, KeyStore):
+    if type(store) is not KeyStore:
         raise TypeError(f"a KeyStore was expected, not {type(store).__name__}")
     return &(<KeyStore>store).store
 

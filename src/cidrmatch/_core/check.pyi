@@ -1,6 +1,7 @@
-from collections.abc import Callable, Iterator
-from typing import Protocol, final, type_check_only
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol, TypeVar, final, overload, type_check_only
 
+from _typeshed import WriteableBuffer
 from typing_extensions import disjoint_base
 
 from ..policy import Policy
@@ -10,6 +11,8 @@ from .prefix import Entry
 from .reasons import Reason, State
 
 __all__ = ["Checker", "Decision", "FrozenList", "Rule", "Shadow", "View"]
+
+_Out = TypeVar("_Out", bound=WriteableBuffer)
 
 @type_check_only
 class Settings(Protocol):
@@ -107,6 +110,10 @@ class View:
 class Checker:
     view: View
     def allows(self, key: object, address: object, /) -> bool: ...
+    @overload
+    def allows_many(self, keys: Iterable[object], addresses: Iterable[object], /, *, out: None = None) -> bytes: ...
+    @overload
+    def allows_many(self, keys: Iterable[object], addresses: Iterable[object], /, *, out: _Out) -> _Out: ...
     def check(self, key: object, address: object, /) -> Decision: ...
 
 @final

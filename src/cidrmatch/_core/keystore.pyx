@@ -447,6 +447,7 @@ def notes_of(entries, /, **fields):
 
 # -- The store ----------------------------------------------------------------
 
+@cython.final
 cdef class KeyStore:
     """Hold lists for many keys in one block of memory: may this address use this key?
 
@@ -524,6 +525,11 @@ cdef class KeyStore:
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         PyBuffer_FillInfo(view, self, <void *>self.store.block, <Py_ssize_t>self.size, True, flags)
+
+    @property
+    def block(self):
+        """All of its bytes, as a read-only `memoryview`."""
+        return memoryview(self)
 
     @property
     def generation(self):
@@ -685,7 +691,9 @@ cdef class KeyStore:
             yield key_text(record, &parts)
 
     cdef const Record *record(self, uint64_t place, Parts *parts) except NULL:
-        cdef const Record *record = record_at(&self.store, place, parts)
+        cdef const Record *record
+        memset(parts, 0, sizeof(Parts))     # else the compiler believes that it might stay unset
+        record = record_at(&self.store, place, parts)
         if record is NULL or record.size == 0:
             raise SnapshotError("a record does not fit where it lies")
         return record
