@@ -3,9 +3,12 @@
 Requirements: B2, B5 (the answers are those of the engine that was saved), C23 (what cannot be read denies).
 """
 
+import contextlib
+import http.client
 import multiprocessing
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -342,6 +345,77 @@ def test_it_works_after_fork(tmp_path: Path) -> None:
         assert queue.get(timeout=30)
         child.join()
         assert child.exitcode == 0
+
+
+def test_it_works_in_spawned_processes(tmp_path: Path) -> None:
+    engine = Engine()
+    engine.put_keys((f"key_{number}", ["10.0.0.1"]) for number in range(100))
+    engine.save(tmp_path / "keys.snap")
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(2) as pool:
+        asked = [(os.fspath(tmp_path / "keys.snap"), f"key_{number}") for number in range(20)]
+        assert pool.starmap(ask_a_file, asked) == [True] * 20
+
+
+def ask_a_file(path: str, key: str) -> bool:
+    return Engine.open(path).allows(key, "10.0.0.1")
+
+
+APP = """
+import os
+from urllib.parse import parse_qs
+from cidrmatch import Engine
+
+engine = Engine.open(os.environ["KEYS"])          # before the fork: --preload
+engine.put_key("early", ["10.0.0.1"])
+
+def app(environ, start_response):
+    asked = parse_qs(environ["QUERY_STRING"])
+    allowed = engine.allows(asked["key"][0], asked["ip"][0])
+    start_response("200 OK" if allowed else "403 Forbidden", [])
+    return [str(os.getpid()).encode()]
+"""
+
+
+def test_it_works_in_gunicorn_with_preload(tmp_path: Path) -> None:
+    """A real server, its workers forked from a process that has the engine already."""
+    pytest.importorskip("gunicorn")
+    engine = Engine()
+    engine.put_keys((f"key_{number}", ["10.0.0.1"]) for number in range(100))
+    engine.save(tmp_path / "keys.snap")
+    (tmp_path / "app.py").write_text(APP)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [sys.executable, "-m", "gunicorn", "--preload", "--workers=2", f"--bind=127.0.0.1:{port}", "app:app"],
+        cwd=tmp_path, env={**os.environ, "KEYS": os.fspath(tmp_path / "keys.snap")}, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+
+    def ask(key: str, address: str) -> tuple[int, bytes]:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+            connection.request("GET", f"/?key={key}&ip={address}")
+            response = connection.getresponse()
+            return response.status, response.read()
+
+    def is_up() -> bool:
+        with contextlib.suppress(OSError):
+            return ask("key_1", "10.0.0.1")[0] == 200
+        return False
+
+    try:
+        wait_for(is_up)
+        workers = set()
+        for number in range(100):
+            status, worker = ask(f"key_{number}", "10.0.0.1")
+            assert status == 200
+            workers.add(worker)
+            assert ask(f"key_{number}", "10.0.0.2")[0] == 403
+        assert ask("early", "10.0.0.1")[0] == 200
+        assert ask("late", "10.0.0.1")[0] == 403
+        assert str(server.pid).encode() not in workers
+    finally:
+        server.terminate()
+        server.wait(30)
 
 
 def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
