@@ -1,6 +1,7 @@
 """A million keys with a list each: speed, memory, opening, sharing, changing and swapping.
 
     python -m benchmarks.keystore [--keys N] [--json PATH]
+    python -m benchmarks.keystore --report       the newest result into docs/key-store.md
 
     check    by turns with `dict.get` on the same keys, answers compared first    ratios within a round
     memory   bytes a key in the block; what the process grew by while building
@@ -25,10 +26,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, ways
+from benchmarks.report import fill
 from cidrmatch import Engine, KeyStore
 from cidrmatch._core.keystore import Builder
 
@@ -37,6 +40,9 @@ PASS = 4_096
 ROUNDS = 60
 SHARERS = 8
 CHANGES = 2_000
+RESULTS = Path(__file__).parent / "results" / "keys"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "key-store.md"
+SHOWN_FACTS = ("date", "commit", "cpu", "os", "python", "compiler", "load")
 Figures = dict[str, float]
 
 
@@ -44,25 +50,22 @@ def key_of(number: int) -> str:
     return f"key_live_{number:08x}"
 
 
-def pool_of(rng: random.Random) -> list[str]:
+@cache
+def pool() -> list[str]:
     """Addresses to make lists of; every one is an entry of its own."""
+    rng = random.Random(1)
     return [".".join(map(str, rng.randbytes(4))) for _ in range(200_000)]
 
 
+def list_of(number: int, entries: int = ENTRIES) -> list[str]:
+    """The list of a key: a part of the pool, at no particular place."""
+    start = number * 7_919 % (len(pool()) - entries)
+    return pool()[start : start + entries]
+
+
 def pairs(count: int, entries: int = ENTRIES) -> Iterator[tuple[str, list[str]]]:
-    rng = random.Random(1)
-    pool = pool_of(rng)
     for number in range(count):
-        start = rng.randrange(len(pool) - entries)
-        yield key_of(number), pool[start : start + entries]
-
-
-def list_of(number: int, count: int) -> list[str]:
-    """The list of one key, again."""
-    rng = random.Random(1)
-    pool = pool_of(rng)
-    starts = [rng.randrange(len(pool) - ENTRIES) for _ in range(number + 1)]
-    return pool[starts[number] : starts[number] + ENTRIES] if number < count else []
+        yield key_of(number), list_of(number, entries)
 
 
 # -- Building -----------------------------------------------------------------
@@ -73,10 +76,7 @@ def peak_bytes() -> int:
 
 
 def build(count: int) -> tuple[KeyStore, Figures]:
-    """Build from lists that are there, key after key; what parsing costs is learnt from lists of other lengths."""
-    few = min(count, 100_000)
-    per_key = {entries: build_time(few, entries) for entries in (5, ENTRIES)}
-    parse = (per_key[ENTRIES] - per_key[5]) / (ENTRIES - 5) * ENTRIES
+    """Build from lists of text that are there, parsing included."""
     made = list(pairs(count))
     before = peak_bytes()
     gc.collect()
@@ -86,21 +86,9 @@ def build(count: int) -> tuple[KeyStore, Figures]:
     size = store.block.nbytes
     return store, {
         "bytes a key": size / count,
-        "build, us a key": elapsed / count * 1e6,
-        "of that parsing, us a key": parse * 1e6,
-        "above parsing, us a key": (elapsed / count - parse) * 1e6,
+        "build, parsing included, us a key": elapsed / count * 1e6,
         "peak while building / block": (peak_bytes() - before) / size,
     }
-
-
-def build_time(count: int, entries: int) -> float:
-    made = list(pairs(count, entries))
-    times = []
-    for _ in range(5):
-        began = time.process_time()
-        KeyStore(made)
-        times.append(time.process_time() - began)
-    return min(times) / count
 
 
 # -- Checks -------------------------------------------------------------------
@@ -124,7 +112,6 @@ def checks(store: KeyStore, engine: Engine, count: int) -> Figures:
     """By turns, ratios within a round."""
     rng = random.Random(2)
     keys = [key_of(number) for number in range(count)]
-    pool = pool_of(random.Random(1))
     found = {key: number for number, key in enumerate(keys)}
     sides: dict[str, tuple[Any, Any]] = {
         "dict.get(key)": (ways.own_copy(ask_get), found.get),
@@ -140,7 +127,7 @@ def checks(store: KeyStore, engine: Engine, count: int) -> Figures:
     for _ in range(ROUNDS):
         for name in rng.sample(list(sides), len(sides)):
             asked = rng.choices(keys, k=PASS)
-            fresh = "\n".join(rng.choices(pool, k=PASS)).split("\n")
+            fresh = "\n".join(rng.choices(pool(), k=PASS)).split("\n")
             loop, box = sides[name]
             items: Any = (asked, fresh) if loop.__name__ == "ask_many" else list(zip(asked, fresh, strict=True))
             began = time.thread_time_ns()
@@ -159,9 +146,9 @@ def compare(store: KeyStore, engine: Engine, count: int) -> None:
     rng = random.Random(3)
     numbers = rng.sample(range(min(count, 2_000)), 50)
     for number in numbers:
-        for address in [*list_of(number, count)[:5], "192.0.2.1"]:
+        for address in [*list_of(number)[:5], "192.0.2.1"]:
             key = key_of(number)
-            expected = address in list_of(number, count)
+            expected = address in list_of(number)
             answers = {store.allows(key, address), engine.allows(key, address), engine.check(key, address).allowed}
             answers.add(bool(store.allows_many([key], [address])[0]))
             if answers != {expected}:
@@ -294,8 +281,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.keystore", description="Measure a million keys.")
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--swaps", type=int, default=10_000)
-    parser.add_argument("--json", metavar="PATH", type=Path, help="where to write the figures")
+    parser.add_argument("--json", metavar="PATH", type=Path, default=RESULTS / "scratch.tmp.json")
+    parser.add_argument("--report", action="store_true", help="fill docs/key-store.md from the newest result")
     options = parser.parse_args(arguments)
+    if options.report:
+        return fill_document()
     figures: dict[str, Figures] = {}
 
     def report(name: str, found: Figures) -> None:
@@ -306,8 +296,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        if options.swaps:
-            report("swap", swap(directory, options.swaps))
         store, found = build(options.keys)
         report("build", found)
         engine = engine_of(store)
@@ -319,10 +307,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report("open", opening(directory / "keys.snap"))
         report("share", share(directory / "keys.snap", options.keys))
         report("change", change(engine, options.keys))
-    if options.json:
-        options.json.write_text(
-            json.dumps({"facts": machine.facts(["python", *sys.argv]), "figures": figures}, indent=1)
-        )
+        del engine, store
+        if options.swaps:
+            report("swap", swap(directory, options.swaps))
+    facts = machine.facts(["python", "-m", "benchmarks.keystore", *(arguments or sys.argv[1:])])
+    options.json.parent.mkdir(exist_ok=True)
+    options.json.write_text(json.dumps({"facts": facts, "keys": options.keys, "figures": figures}, indent=1) + "\n")
+    print("results  ", options.json)
+    return 0
+
+
+def fill_document() -> int:
+    """Put the newest result that is kept into the document."""
+    path = max(RESULTS.glob("*-*.json"))
+    run = json.loads(path.read_text())
+    lines = ["", "| | |", "| --- | ---: |"]
+    for name, figures in run["figures"].items():
+        lines += [f"| **{name}** | |", *(f"| {what} | {value:,.2f} |" for what, value in figures.items())]
+    facts = "; ".join(f"{name} {value}" for name, value in run["facts"].items() if name in SHOWN_FACTS)
+    fill(DOCUMENT, [*lines, "", f"{run['keys']:,} keys with {ENTRIES} IPv4 entries each; {facts}.", ""])
     return 0
 
 

@@ -29,7 +29,9 @@ SECONDS = float(os.environ.get("CIDRMATCH_SECONDS", "2"))
 
 
 @pytest.fixture(autouse=True)
-def _switch_often() -> Iterator[None]:
+def _switch_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """And fold in the background, again and again."""
+    monkeypatch.setattr("cidrmatch.engine._SMALLEST_FOLD", 16)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield
@@ -73,6 +75,7 @@ class Reader:
         for half, client in enumerate(("192.0.2.1", "192.0.2.129")):
             self.judge_union(self.check("union", client), half)
             assert self.engine.allows("union", client) is True
+            assert self.engine.allows_many(["union"] * 3, [client] * 3) == b"\1\1\1"
         assert self.engine.allows("both", "198.51.100.1") is False
         self.asked += 6
 
