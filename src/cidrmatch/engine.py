@@ -104,9 +104,12 @@ class Settings:
     permits: Callable[[object, str, str], bool] | None = None
 
     @staticmethod
-    def thaw(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
-        """Make the rule that a record of the store amounts to."""
-        return thawed(facts, names)
+    def thaw(store: KeyStore, key: str, names: tuple[str, ...]) -> Rule | None:
+        """Make the rule that a record of the store amounts to; None if it does not say what a rule says."""
+        try:
+            return thawed(store.facts(key), names)
+        except (SnapshotError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+            return None
 
 
 # -- Records of the store -----------------------------------------------------
@@ -139,6 +142,8 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
     """Make the rule of a record; of what it links, only the names."""
     entries, flags, links, within, created, notes = facts
     shadow = parse_notes(notes, "shadow")
+    if bool(entries) != bool(flags & _HAS_ENTRIES):
+        raise SnapshotError("a record tells other entries than its flags")  # without any the key would be free
     record = KeyRecord(
         created_at=_EPOCH + timedelta(microseconds=created),
         entries=entries,

@@ -152,7 +152,7 @@ def open_block(path: PathLike, *, verify: bool = True, copy: bool = False) -> tu
     try:
         store = KeyStore.from_buffer(block)
         with memoryview(block) as view:
-            _check_sums(view, verify=verify)
+            check_sums(view, verify=verify)
         if verify:
             store.verify()
     except SnapshotError as error:
@@ -177,7 +177,8 @@ def _copied(descriptor: int, size: int) -> mmap.mmap:
     return block
 
 
-def _check_sums(block: memoryview, *, verify: bool) -> None:
+def check_sums(block: memoryview, *, verify: bool) -> None:
+    """Compare the checksums of a block, that of its body only if wanted; SnapshotError if one is wrong."""
     header = bytearray(block[:_HEADER])
     body, own = _CHECKSUMS.unpack_from(header, _CHECKSUMS_AT)
     _CHECKSUMS.pack_into(header, _CHECKSUMS_AT, body, 0)

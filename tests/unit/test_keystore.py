@@ -4,9 +4,11 @@ Requirements: B2, B5 (a request passes if its address is on the key's list), C16
 unreadable address is denied).
 """
 
+import copy
 import gc
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,10 +140,34 @@ def test_a_bad_entry_is_named() -> None:
 
 
 def test_a_store_never_changes() -> None:
-    with pytest.raises(TypeError, match="never changes"):
-        STORE.__init__({"a": []})
+    block = bytes(STORE.block)
     with pytest.raises(TypeError):
         STORE.block[0] = 1
+    with pytest.raises(AttributeError):
+        STORE.generation = 5  # type: ignore[misc]
+    assert bytes(STORE.block) == block
+    assert copy.copy(STORE) is STORE
+    assert copy.deepcopy(STORE) is STORE
+    assert bytes(pickle.loads(pickle.dumps(STORE)).block) == block
+    assert repr(STORE) == f"<KeyStore of 10 keys, {len(block):,} bytes>"
+
+
+def test_a_store_that_nobody_filled_is_empty() -> None:
+    assert KeyStore.__new__(KeyStore).check("a", "10.0.0.1") is Reason.UNKNOWN_KEY
+    with pytest.raises(InvalidPrefix):
+        KeyStore.__new__(KeyStore, {"a": ["x"]})
+
+
+def test_a_builder_is_empty_after_it_failed() -> None:
+    builder = Builder()
+    builder.add("a", ["10.0.0.1"])
+    builder.add("a", ["10.0.0.2"])
+    with pytest.raises(ValueError, match="added twice"):
+        builder.build()
+    builder.add("b", ["10.0.0.3"])
+    store = builder.build()
+    store.verify()
+    assert list(store) == ["b"]
 
 
 # Batches

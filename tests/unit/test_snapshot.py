@@ -22,9 +22,21 @@ from pathlib import Path
 
 import pytest
 
-from cidrmatch import Conflict, Engine, EngineError, Entry, KeyRecord, Policy, SnapshotError, State, presets
+from cidrmatch import (
+    Conflict,
+    Engine,
+    EngineError,
+    Entry,
+    KeyRecord,
+    KeyStore,
+    Policy,
+    Reason,
+    SnapshotError,
+    State,
+    presets,
+)
 from cidrmatch._core.check import FrozenList
-from cidrmatch.snapshot import open_block, sealed_header
+from cidrmatch.snapshot import check_sums, open_block, sealed_header
 
 HOME, OFFICE, ELSEWHERE = "203.0.113.5", "198.51.100.7", "192.0.2.1"
 CUTOVER = datetime(2026, 1, 1, tzinfo=UTC)
@@ -283,6 +295,23 @@ def test_every_changed_byte_is_refused(tmp_path: Path) -> None:
                 open_block(path, verify=False)
 
 
+@pytest.mark.long
+def test_every_byte_changed_to_every_other_value_is_refused(tmp_path: Path) -> None:
+    block = bytearray(small_snapshot(tmp_path))
+    refused = 0
+    for at in range(len(block)):
+        for other in range(1, 256):
+            block[at] ^= other
+            try:
+                KeyStore.from_buffer(block)
+                check_sums(memoryview(block), verify=True)
+            except SnapshotError:
+                refused += 1
+            block[at] ^= other
+    print(f"{refused:,} of {255 * len(block):,} changed bytes refused")
+    assert refused == 255 * len(block)
+
+
 def test_a_snapshot_that_says_nonsense_is_refused(tmp_path: Path) -> None:
     """The checksums are right, what they cover is not."""
     block, path = small_snapshot(tmp_path), tmp_path / "keys.snap"
@@ -302,6 +331,32 @@ def test_a_snapshot_that_says_nonsense_is_refused(tmp_path: Path) -> None:
         path.write_bytes(sealed_header(memoryview(changed)) + changed[128:])
         with pytest.raises(SnapshotError):
             Engine.open(path)
+
+
+def test_notes_that_say_nonsense_deny(tmp_path: Path) -> None:
+    """C23: a record that cannot be read is nobody's permission, and checks do not raise."""
+    block, path = small_snapshot(tmp_path), tmp_path / "keys.snap"
+    for old, new in (
+        (b'"expires":"2027', b'"expires":"20x7'),
+        (b'{"entries":[{"expires"', b'["entries":[{"expires"'),
+        (b'{"entries":[{"expires"', b'{"entriez":[{"expires"'),
+        (b'[{"expires":"2027', b'["{expires":"2027'),
+        (b'"expires":"2027-01-01T00:00:00+00:00"', b'"expires":20270101000000000000000000'),
+        (b'"expires":"2027-01-01T00:00:00+00:00"', b'"label":[[[[[[[[[[[[[]]]]]]]]]]]]]'),
+    ):
+        assert old in block
+        changed = block.replace(old, new.ljust(len(old)))
+        assert len(changed) == len(block)
+        path.write_bytes(sealed_header(memoryview(changed)) + changed[128:])
+        engine = Engine.open(path)
+        assert engine.allows("plain", HOME)
+        for address in ADDRESSES:
+            assert engine.check("timed", address).reason is Reason.DAMAGED
+            assert not engine.allows("timed", address)
+        assert engine.allows_many(["timed"], [HOME]) == b"\0"
+        assert engine.check("timed", HOME).state is None
+        with pytest.raises(SnapshotError, match="damaged"):
+            engine.key("timed")
 
 
 # Other processes

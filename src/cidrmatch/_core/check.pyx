@@ -47,6 +47,7 @@ from cidrmatch._core.keystore cimport (
 )
 from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
+from ..errors import SnapshotError
 from .reasons import Reason, State
 
 __all__ = ["Checker", "Decision", "FrozenList", "Rule", "Shadow", "View"]
@@ -302,14 +303,19 @@ cdef class View:
             return self.overlay[name]
         if self.store is None or name not in self.store:
             return None
-        return self.made_rule(name)
+        rule = self.made_rule(name)
+        if rule is None:
+            raise SnapshotError(f"the record of the key {name!r} is damaged")
+        return rule
 
     cdef Rule made_rule(self, object name):
-        """The rule that a record of the store amounts to.  Made once, so that a trial goes on counting."""
+        """The rule that a record amounts to, None for a damaged one.  Made once, so that a trial goes on counting."""
         cdef dict kept = self.store.kept
         rule = kept.get(name)
         if rule is None:
-            rule = self.settings.thaw(self.store.facts(name), self.names)
+            rule = self.settings.thaw(self.store, name, self.names)
+            if rule is None:
+                return None
             if len(kept) >= MOST_KEPT:
                 for other in list(kept):
                     if (<Rule?>kept[other]).shadow is None:
@@ -451,6 +457,8 @@ cdef Verdict judge_stored(View view, object key, object address, Client *client,
             return verdict
     # 3. conditions
     rule = view.made_rule(key)
+    if rule is None:
+        return DAMAGED
     if decision is not None:
         decision.rule = rule
     return judge(view, rule, address, client)

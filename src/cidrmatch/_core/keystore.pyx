@@ -77,6 +77,7 @@ cdef enum:
 
 cdef size_t MOST_BYTES = 1 << 30        # of a key, or of notes
 cdef tuple REASONS = tuple(Reason)
+cdef object BARE = object()             # makes a store without a block, for who gives it one at once
 
 
 # -- Keys ---------------------------------------------------------------------
@@ -305,13 +306,13 @@ cdef class Builder:
         Returns:
             `KeyStore`.  The builder is empty afterwards.
         """
-        cdef KeyStore built = KeyStore.__new__(KeyStore)
-        cdef uint64_t rest_at = self.used, buckets_at, bucket_count, size, salt, found = 1
+        cdef KeyStore built = KeyStore.__new__(KeyStore, BARE)
+        cdef uint64_t rest_at = self.used, keys = self.keys, buckets_at, bucket_count, size, salt, found = 1
         cdef StoreHeader *header
         cdef Parts parts
         cdef uint8_t *block
         # 1. places of all parts
-        bucket_count = max(<uint64_t>1, (self.keys + KEYS_IN_BUCKET - 1) // KEYS_IN_BUCKET)
+        bucket_count = max(<uint64_t>1, (keys + KEYS_IN_BUCKET - 1) // KEYS_IN_BUCKET)
         buckets_at = (rest_at + STORE_PAD + <uint64_t>len(rest) + 63) & ~<uint64_t>63
         size = buckets_at + bucket_count * sizeof(Bucket)
         if rest_at >> 32 >= <uint64_t>UNIT:
@@ -325,7 +326,8 @@ cdef class Builder:
             memcpy(block + sizeof(StoreHeader), self.block + sizeof(StoreHeader), rest_at - sizeof(StoreHeader))
         PyMem_RawFree(self.block)
         self.block = NULL
-        self.room = 0
+        self.room = self.keys = 0
+        self.used = sizeof(StoreHeader)
         memset(block + rest_at, 0, size - rest_at)
         memcpy(block + rest_at + STORE_PAD, PyBytes_AS_STRING(rest), <size_t>len(rest))
         # 2. the header
@@ -336,7 +338,7 @@ cdef class Builder:
         header.order = STORE_ORDER
         header.size = size
         header.generation = generation
-        header.keys = self.keys
+        header.keys = keys
         header.records = sizeof(StoreHeader)
         header.rest = rest_at
         header.rest_size = <uint64_t>len(rest)
@@ -361,8 +363,6 @@ cdef class Builder:
         if found == 1:
             raise ValueError("no seed spreads these keys")
         header.most_probes = built.store.most_probes
-        self.keys = 0
-        self.used = sizeof(StoreHeader)
         built.open_block(block, size)
         return built
 
@@ -472,15 +472,14 @@ cdef class KeyStore:
     'unknown_key'
     """
 
-    def __cinit__(self):
+    def __cinit__(self, lists=(), /):
+        cdef Builder builder
+        cdef KeyStore built
         self.made = NULL
         self.kept = {}
-
-    def __init__(self, lists=(), /):
-        cdef Builder builder = Builder()
-        cdef KeyStore built
-        if self.size > 0:
-            raise TypeError("a KeyStore never changes")
+        if lists is BARE:
+            return
+        builder = Builder()
         for key, entries in lists.items() if isinstance(lists, Mapping) else lists:
             builder.add(key, entries)
         built = builder.build()
@@ -497,7 +496,7 @@ cdef class KeyStore:
             SnapshotError: this is no block, or of another format.
         Cost: constant; `verify` looks at all of it.
         """
-        cdef KeyStore store = KeyStore.__new__(KeyStore)
+        cdef KeyStore store = KeyStore.__new__(KeyStore, BARE)
         PyObject_GetBuffer(buffer, &store.view, PyBUF_SIMPLE)
         store.is_held = True
         store.open_block(<const uint8_t *>store.view.buf, <uint64_t>store.view.len)
@@ -671,6 +670,18 @@ cdef class KeyStore:
 
     def __len__(self):
         return <Py_ssize_t>self.header().keys
+
+    def __reduce__(self):
+        return KeyStore.from_buffer, (bytes(self),)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo, /):
+        return self
+
+    def __repr__(self):
+        return f"<KeyStore of {len(self):,} keys, {self.size:,} bytes>"
 
     def __sizeof__(self):
         return object.__sizeof__(self) + (self.size if self.made is not NULL else 0)
