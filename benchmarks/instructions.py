@@ -47,7 +47,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import data, machine, ways
 from benchmarks.data import Family
-from cidrmatch import AllowList, Engine, Policy, parse_address
+from cidrmatch import AllowList, Engine, KeyStore, Policy, parse_address
 from cidrmatch._core import table
 
 COMMITTED = Path(__file__).with_suffix(".json")
@@ -126,6 +126,10 @@ def ask_pairs(ask: Callable[[str, str], object], pairs: Iterable[tuple[str, str]
         ask(key, address)
 
 
+def ask_lists(ask: Callable[[list[str], list[str]], object], pairs: Sequence[tuple[str, str]]) -> None:
+    ask([key for key, _ in pairs], [address for _, address in pairs])
+
+
 def hot_paths() -> Iterator[HotPath]:
     for family in FAMILIES:
         for size in SIZES:
@@ -142,6 +146,8 @@ def hot_paths() -> Iterator[HotPath]:
         yield HotPath(f"parse/{family}", short, lambda _entries: parse_address, ways.ask_call)
     yield HotPath("check/v4/1k keys/allows", keys, lambda lists: engine_of(lists).allows, ask_pairs)
     yield HotPath("check/v4/1k keys/check", keys, lambda lists: engine_of(lists).check, ask_pairs)
+    yield HotPath("store/v4/1k keys/allows", keys, lambda lists: KeyStore(lists).allows, ask_pairs)
+    yield HotPath("store/v4/1k keys/allows_many", keys, lambda lists: KeyStore(lists).allows_many, ask_lists)
     for family in FAMILIES:
         for name, order in (("sorted", list), ("shuffled", data.shuffled)):
             work = partial(built, family, order)

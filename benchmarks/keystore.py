@@ -1,7 +1,7 @@
 """A million keys with a list each: speed, memory, opening, sharing, changing and swapping.
 
     python -m benchmarks.keystore [--keys N] [--json PATH]
-    python -m benchmarks.keystore --report       the newest result into docs/key-store.md
+    python -m benchmarks.keystore --report       the results in results/keys into docs/key-store.md
 
     check    by turns with `dict.get` on the same keys, answers compared first    ratios within a round
     memory   bytes a key in the block; what the process grew by while building
@@ -282,7 +282,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--swaps", type=int, default=10_000)
     parser.add_argument("--json", metavar="PATH", type=Path, default=RESULTS / "scratch.tmp.json")
-    parser.add_argument("--report", action="store_true", help="fill docs/key-store.md from the newest result")
+    parser.add_argument("--report", action="store_true", help="fill docs/key-store.md from the results")
     options = parser.parse_args(arguments)
     if options.report:
         return fill_document()
@@ -318,14 +318,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def fill_document() -> int:
-    """Put the newest result that is kept into the document."""
-    path = max(RESULTS.glob("*-*.json"))
-    run = json.loads(path.read_text())
-    lines = ["", "| | |", "| --- | ---: |"]
-    for name, figures in run["figures"].items():
-        lines += [f"| **{name}** | |", *(f"| {what} | {value:,.2f} |" for what, value in figures.items())]
-    facts = "; ".join(f"{name} {value}" for name, value in run["facts"].items() if name in SHOWN_FACTS)
-    fill(DOCUMENT, [*lines, "", f"{run['keys']:,} keys with {ENTRIES} IPv4 entries each; {facts}.", ""])
+    """Put the results that are kept into the document, a column each."""
+    runs = sorted((json.loads(path.read_text()) for path in RESULTS.glob("*-*.json")), key=lambda run: run["keys"])
+    heads = [f"{run['keys']:,} keys" for run in runs]
+    lines = ["", f"| | {' | '.join(heads)} |", f"| --- |{' ---: |' * len(runs)}"]
+    for name, figures in runs[0]["figures"].items():
+        lines.append(f"| **{name}** |{' |' * len(runs)}")
+        for what in figures:
+            found = [run["figures"].get(name, {}).get(what) for run in runs]
+            lines.append(f"| {what} | {' | '.join('' if value is None else f'{value:,.2f}' for value in found)} |")
+    for run in runs:
+        facts = "; ".join(f"{name} {value}" for name, value in run["facts"].items() if name in SHOWN_FACTS)
+        lines += ["", f"{run['keys']:,} keys with {ENTRIES} IPv4 entries each: {facts}."]
+    fill(DOCUMENT, [*lines, ""])
     return 0
 
 
