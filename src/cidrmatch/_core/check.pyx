@@ -276,6 +276,7 @@ cdef class View:
     cdef readonly object settings
     cdef readonly tuple names
     cdef tuple numbered         # the lists by number
+    cdef bint has_overlay
     cdef object clock
     cdef bint is_enforced
     cdef bint unknown_passes
@@ -284,6 +285,7 @@ cdef class View:
                   tuple names not None=()):
         self.store = store
         self.overlay = overlay
+        self.has_overlay = len(overlay) > 0
         self.lists = lists
         self.default = default
         self.version = version
@@ -368,18 +370,8 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
     cdef Py_ssize_t position
     cdef Verdict verdict
     cdef tuple level
-    cdef int answer
     if rule is None:
         return UNKNOWN_KEY
-    # 0. the common case, in as few steps through memory as can be
-    if rule.is_simple and view.is_enforced:
-        answer = ask_simple(rule, address)
-        if answer != NOT_COMMON:
-            return MATCHED if answer else NOT_LISTED
-        client.is_known = take_address(address, &client.address, &position) == OK
-        if not client.is_known:
-            return CLIENT_IP_UNKNOWN
-        return MATCHED if contains(&rule.table, &client.address) else NOT_LISTED
     if rule.shadow is not None:
         client.is_known = take_address(address, &client.address, &position) == OK
         rule.shadow.note(view, client)
@@ -417,18 +409,24 @@ cdef Verdict judge_key(View view, object key, object address, Client *client, De
     """Judge one request; a decision is told the rule, where one is at hand."""
     cdef PyObject *found
     cdef Rule rule
+    cdef int answer
     client.is_known = False
     client.now = NAN
     if not PyUnicode_CheckExact(key):
         key = name_of(key)
         if key is None:
             return UNKNOWN_KEY
-    if view.overlay:
+    if view.has_overlay:
         found = PyDict_GetItemWithError(view.overlay, key)
         if found is not NULL:
             rule = <object>found
             if decision is not None:
                 decision.rule = rule
+            # The common case, in as few steps through memory as can be.
+            if rule is not None and rule.is_simple and view.is_enforced:
+                answer = ask_simple(rule, address)
+                if answer != NOT_COMMON:
+                    return MATCHED if answer else NOT_LISTED
             return judge(view, rule, address, client)
     if view.store is None:
         return UNKNOWN_KEY
