@@ -35,7 +35,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from ._core.check import Checker, FrozenList, Rule, Shadow, View
-from ._core.keystore import Builder, KeyStore, notes_of, parse_notes
+from ._core.keystore import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes
 from ._core.prefix import check_is_list
 from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, SnapshotError, UnknownName
 from .policy import Policy, Report
@@ -114,15 +114,12 @@ class Settings:
 
 # -- Records of the store -----------------------------------------------------
 
-_IS_ENABLED, _NEEDS_LIST, _HAS_ENTRIES, _NEEDS_OBJECTS = 1, 2, 4, 8
-"""The flags of a record, as store.h has them."""
-
 
 def frozen_record(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int]) -> None:
     """Write a rule as a record: what a check reads as bytes, the rest as notes."""
     record = cast("KeyRecord", rule.record)
     is_plain = all(entry.condition is None for entry in record.entries) and record.shadow is None
-    flags = _IS_ENABLED * record.enabled | _NEEDS_LIST * rule.needs_list | _NEEDS_OBJECTS * (not is_plain)
+    flags = ENABLED * record.enabled | INACTIVE_ALONE * rule.needs_list | BY_NOTES * (not is_plain)
     notes = b""
     if not is_plain or record.owner is not None:
         said = {} if record.owner is None else {"owner": record.owner}
@@ -130,7 +127,7 @@ def frozen_record(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, 
     builder.add(
         key,
         record.entries if is_plain else (),
-        flags=flags | _HAS_ENTRIES * bool(record.entries),
+        flags=flags | LISTED * bool(record.entries),
         created=(record.created_at - _EPOCH) // timedelta(microseconds=1),
         links=tuple(numbers[name] for name in record.lists),
         within=tuple(numbers[name] for name in record.within),
@@ -142,14 +139,14 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
     """Make the rule of a record; of what it links, only the names."""
     entries, flags, links, within, created, notes = facts
     shadow = parse_notes(notes, "shadow")
-    if bool(entries) != bool(flags & _HAS_ENTRIES):
+    if bool(entries) != bool(flags & LISTED):
         raise SnapshotError("a record tells other entries than its flags")  # without any the key would be free
     record = KeyRecord(
         created_at=_EPOCH + timedelta(microseconds=created),
         entries=entries,
         lists=tuple(names[number] for number in links),
         within=tuple(names[number] for number in within),
-        enabled=bool(flags & _IS_ENABLED),
+        enabled=bool(flags & ENABLED),
         owner=notes.get("owner"),
         shadow=shadow,
     )
@@ -159,7 +156,7 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
         record.lists,
         record.within,
         record.enabled,
-        bool(flags & _NEEDS_LIST),
+        bool(flags & INACTIVE_ALONE),
         None if shadow is None else Shadow(FrozenList(None, shadow)),
     )
 
@@ -836,6 +833,9 @@ class Engine(Checker, Writer):
             seconds: between two looks.
         Returns:
             What stops it, and waits until it has stopped.
+        Raises:
+            EngineError: this engine was not opened from a file.
+        Threads: a forked process has no threads of its parent; whoever forks (gunicorn) follows in the child.
         """
         if self._file is None:
             raise EngineError("this engine was not opened from a file")

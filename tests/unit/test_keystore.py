@@ -188,7 +188,7 @@ def test_batches_answer_in_order_and_into_a_buffer() -> None:
 
 @pytest.mark.parametrize("out", [bytearray(1), bytearray(3), bytes(2), memoryview(bytearray(8)).cast("i")])
 def test_batches_refuse_an_out_that_does_not_fit(out: Any) -> None:
-    with pytest.raises(ValueError, match="out has"):
+    with pytest.raises((ValueError, BufferError)):
         STORE.allows_many(["both", "both"], ["203.0.113.7", "203.0.113.7"], out=out)
 
 

@@ -319,9 +319,9 @@ cdef class View:
             if rule is None:
                 return None
             if len(kept) >= MOST_KEPT:
-                for other in list(kept):
-                    if (<Rule?>kept[other]).shadow is None:
-                        del kept[other]
+                for other, made in list(kept.items()):
+                    if (<Rule>made).shadow is None:
+                        kept.pop(other, None)       # another thread may do the same
             rule = kept.setdefault(name, rule)
         return rule
 

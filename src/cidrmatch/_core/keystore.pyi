@@ -7,7 +7,12 @@ from .address import AddressLike
 from .prefix import Entry, EntryLike
 from .reasons import Reason
 
-__all__ = ["Builder", "KeyStore"]
+__all__ = ["BY_NOTES", "ENABLED", "INACTIVE_ALONE", "LISTED", "Builder", "KeyStore"]
+
+ENABLED: int
+INACTIVE_ALONE: int
+LISTED: int
+BY_NOTES: int
 
 _Out = TypeVar("_Out", bound=WriteableBuffer)
 

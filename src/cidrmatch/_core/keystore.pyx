@@ -20,6 +20,7 @@ Threads: a store never changes; nobody writes, nobody locks.
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.ref cimport Py_INCREF, PyObject
@@ -36,6 +37,8 @@ from cidrmatch._core.prefix cimport (
     widen,
 )
 
+from cidrmatch._core.table cimport Answers
+
 import json
 from collections.abc import Mapping
 
@@ -43,7 +46,12 @@ from ..errors import SnapshotError
 from .prefix import Entry, take_apart
 from .reasons import Reason
 
-__all__ = ["Builder", "KeyStore"]
+__all__ = ["BY_NOTES", "ENABLED", "INACTIVE_ALONE", "LISTED", "Builder", "KeyStore"]
+
+ENABLED = IS_ENABLED            # flags of a record, for the room above
+INACTIVE_ALONE = NEEDS_LIST
+LISTED = HAS_ENTRIES
+BY_NOTES = NEEDS_OBJECTS
 
 cdef extern from "store.h" nogil:
     enum:
@@ -818,14 +826,10 @@ cdef object key_text(const Record *record, const Parts *parts):
 
 
 cdef object given_out(bytearray answers, object out):
-    """The answers as `bytes`, or in the buffer that was given."""
-    if out is None:
-        return bytes(answers)
-    view = memoryview(out)
-    if view.nbytes != len(answers) or view.itemsize != 1 or view.readonly:
-        raise ValueError(f"out has {view.nbytes} bytes in items of {view.itemsize}, not {len(answers)} writable bytes")
-    view.cast("B")[:] = answers
-    return out
+    """The answers as `bytes`, or in the buffer that was given; written at the end, so never by half."""
+    cdef Answers into = Answers(out, len(answers), 1)
+    memcpy(into.view.buf, PyByteArray_AS_STRING(answers), <size_t>len(answers))
+    return into.result
 
 
 cdef int read_entries(const Record *record, const Parts *parts, list entries) except -1:
