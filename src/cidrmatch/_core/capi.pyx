@@ -91,10 +91,11 @@ cdef int check_key(const Store *store, const char *key, Py_ssize_t key_length, c
     cdef Verdict verdict
     cdef Asked asked
     cdef Key client
-    # The fast parser refuses what the record would be asked for in vain; the careful one sees the text below.
+    # Without a text: the store finds the record, and asks for a parser.  The text is not where its own may read.
     question.key = <const uint8_t *>key
     question.key_size = <size_t>max(0, key_length)
     question.text = NULL
+    question.text_size = 0
     verdict = ask_one(store, &question, &record, &parts)
     if verdict != ASK_PARSER:
         return verdict
