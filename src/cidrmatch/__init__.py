@@ -19,7 +19,7 @@ from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, aggregate, parse_entry, parse_prefix
 from ._core.reasons import Reason, State
 from ._core.table import AllowList
-from .engine import Engine, KeyRecord, Transaction
+from .engine import Engine, Transaction
 from .errors import (
     CidrmatchError,
     Conflict,
@@ -37,6 +37,7 @@ from .errors import (
 )
 from .pipeline import Outcome, run_pipeline
 from .policy import KeyRules, Policy, Problem, Report
+from .records import KeyRecord
 from .responses import Response
 from .version import __version__
 

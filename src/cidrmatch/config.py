@@ -48,10 +48,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from ._core.check import FrozenList
-from .engine import Engine, KeyRecord
+from .engine import Engine
 from .errors import CidrmatchError, quote
 from .list_files import ListFileError, _check_unique, _decode, _noun, _read_bytes
 from .presets import read_policy, write_policy
+from .records import KeyRecord
 
 if TYPE_CHECKING:
     from types import ModuleType

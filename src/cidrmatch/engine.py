@@ -23,7 +23,6 @@ Threads: writers take turns by a lock; readers take none.
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import threading
@@ -31,176 +30,29 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
 
 from ._core.check import Checker, FrozenList, Rule, Shadow, View
-from ._core.keystore import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes
 from ._core.prefix import check_is_list
 from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, SnapshotError, UnknownName
 from .policy import Policy, Report
-from .presets import read_policy, write_policy
-from .responses import Response, render
+from .records import KeyRecord, Settings, canonical, folded, opened
 from .snapshot import Identity, PathLike, identify, open_block, save_block
 
 if TYPE_CHECKING:
     from ._core.prefix import Entry, EntryLike
     from ._core.reasons import State
 
-__all__ = ["Engine", "KeyRecord", "Transaction"]
+__all__ = ["Engine", "Transaction"]
 
 _SMALLEST_FOLD = 2_048
 """An overlay this small is not worth folding into the store."""
 _LARGEST_OVERLAY = 4
 """So many times the size from which one is folded in the background: then at once, within the commit."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING = object()
-_NO_LIST = 0xFFFFFFFF
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRecord:
-    """Hold what was said about a key.
-
-    Attributes:
-        entries: the key's own entries.
-        lists: the named lists it is linked to, united with its entries (P6, P8).
-        within: named lists that must let the address pass as well, such as an organisation's.
-        created_at: timezone-aware; decides what is a legacy key (N2, N5).
-        enabled: whether its lists are enforced; off keeps the entries.
-        owner: whose key it is, for advice about backup keys (B30).
-        shadow: entries on trial, which decide nothing (B31); None for no trial.
-    """
-
-    created_at: datetime
-    entries: tuple[Entry, ...] = ()
-    lists: tuple[str, ...] = ()
-    within: tuple[str, ...] = ()
-    enabled: bool = True
-    owner: str | None = None
-    shadow: tuple[Entry, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Hold what all views of an engine share.
-
-    Attributes:
-        policy: what the product accepts.
-        clock: the time in POSIX seconds.
-        render: turns a decision into a response.
-        is_enforced: whether allow lists are enforced at all (U2).
-        unknown_passes: whether a key that nobody put passes, for hosts that check keys themselves.
-        permits: the host's role check, called with actor, operation and the list's name (P1).
-    """
-
-    policy: Policy
-    clock: Callable[[], float] = time.time
-    render: Callable[..., Response] = render
-    is_enforced: bool = True
-    unknown_passes: bool = False
-    permits: Callable[[object, str, str], bool] | None = None
-
-    @staticmethod
-    def thaw(store: KeyStore, key: str, names: tuple[str, ...]) -> Rule | None:
-        """Make the rule that a record of the store amounts to; None if it does not say what a rule says."""
-        try:
-            return thawed(store.facts(key), names)
-        except (SnapshotError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
-            return None
-
-
-# -- Records of the store -----------------------------------------------------
-
-
-def frozen_record(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int]) -> None:
-    """Write a rule as a record: what a check reads as bytes, the rest as notes."""
-    record = cast("KeyRecord", rule.record)
-    is_plain = all(entry.condition is None for entry in record.entries) and record.shadow is None
-    flags = ENABLED * record.enabled | INACTIVE_ALONE * rule.needs_list | BY_NOTES * (not is_plain)
-    notes = b""
-    if not is_plain or record.owner is not None:
-        said = {} if record.owner is None else {"owner": record.owner}
-        notes = notes_of(record.entries, shadow=record.shadow, **said)
-    builder.add(
-        key,
-        record.entries if is_plain else (),
-        flags=flags | LISTED * bool(record.entries),
-        created=(record.created_at - _EPOCH) // timedelta(microseconds=1),
-        links=tuple(numbers[name] for name in record.lists),
-        within=tuple(numbers[name] for name in record.within),
-        notes=notes,
-    )
-
-
-def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
-    """Make the rule of a record; of what it links, only the names."""
-    entries, flags, links, within, created, notes = facts
-    shadow = parse_notes(notes, "shadow")
-    if bool(entries) != bool(flags & LISTED):
-        raise SnapshotError("a record tells other entries than its flags")  # without any the key would be free
-    record = KeyRecord(
-        created_at=_EPOCH + timedelta(microseconds=created),
-        entries=entries,
-        lists=tuple(names[number] for number in links),
-        within=tuple(names[number] for number in within),
-        enabled=bool(flags & ENABLED),
-        owner=notes.get("owner"),
-        shadow=shadow,
-    )
-    return Rule(
-        record,
-        FrozenList(None, entries) if entries else None,
-        record.lists,
-        record.within,
-        record.enabled,
-        bool(flags & INACTIVE_ALONE),
-        None if shadow is None else Shadow(FrozenList(None, shadow)),
-    )
-
-
-def canonical(view: View, generation: int) -> KeyStore:
-    """Make the store that goes to a file, sorted, so that the same content gives the same bytes."""
-    settings = cast("Settings", view.settings)
-    lists = sorted(view.lists)
-    numbers = {name: number for number, name in enumerate(lists)}
-    said = {
-        "policy": write_policy(settings.policy),
-        "enforced": settings.is_enforced,
-        "unknown_key": "pass" if settings.unknown_passes else "deny",
-        "default": view.default,
-        "lists": [
-            {"name": name, "description": frozen.description, **json.loads(notes_of(frozen.entries))}
-            for name, frozen in sorted(view.lists.items())
-        ],
-    }
-    builder = Builder()
-    store = folded(view) if view.overlay else view.store
-    if store is not None:
-        builder.copy(store, (), [numbers.get(name, _NO_LIST) for name in view.names], in_order=True)
-    rest = json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
-    return builder.build(generation=generation, lists=len(lists), rest=rest)
-
-
-def folded(view: View) -> KeyStore:
-    """Make a store of a view: the records of its store that still hold, and its overlay."""
-    builder = Builder()
-    numbers = {name: number for number, name in enumerate(view.names)}
-    if view.store is not None:
-        builder.copy(view.store, view.overlay)
-    for key, rule in view.overlay.items():
-        if rule is not None:
-            frozen_record(builder, key, rule, numbers)
-    store = builder.build(generation=view.version, lists=len(view.names))
-    for key, rule in view.overlay.items():
-        if rule is not None and rule.shadow is not None:
-            store.kept[key] = rule  # its counts go on
-    for key, rule in (view.store.kept if view.store is not None else {}).copy().items():
-        if rule.shadow is not None and key not in view.overlay:
-            store.kept[key] = rule
-    return store
 
 
 # -- A view in the making -----------------------------------------------------
@@ -304,7 +156,8 @@ class Draft:
         """Build the view: the same store and a larger overlay."""
         start = self.start
         overlay = {**start.overlay, **self.rules} if self.rules else start.overlay
-        names = start.names + tuple(name for name in self.lists if name not in set(start.names))
+        known = set(start.names)
+        names = start.names + tuple(name for name in self.lists if name not in known)
         return View(start.store, overlay, dict(self.lists), self.default, version, self.settings, names)
 
 
@@ -655,31 +508,6 @@ class _File:
     copy: bool
 
 
-def _opened(store: KeyStore, clock: Callable[[], float], permits: Callable[[object, str, str], bool] | None) -> View:
-    """Make the view of a store that `canonical` made."""
-    try:
-        said = json.loads(store.rest)
-        lists = {
-            fields["name"]: FrozenList(fields["name"], parse_notes(fields, "entries") or (), fields["description"])
-            for fields in said["lists"]
-        }
-        settings = Settings(
-            policy=read_policy(said["policy"]),
-            clock=clock,
-            is_enforced=said["enforced"] is not False,
-            unknown_passes=said["unknown_key"] == "pass",
-            permits=permits,
-        )
-        names = tuple(lists)
-        if len(names) != store.lists or list(names) != sorted(names):
-            raise ValueError("it does not hold the lists that its keys are linked to")
-        if said["default"] is not None and said["default"] not in lists:
-            raise ValueError("its default is no list of it")
-        return View(store, {}, lists, said["default"], store.generation, settings, names)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        raise SnapshotError(f"the snapshot does not say what an engine needs: {error}") from error
-
-
 class Engine(Checker, Writer):
     """Keep keys and their lists, and answer: may this client address use this key?
 
@@ -792,11 +620,9 @@ class Engine(Checker, Writer):
         True
         """
         store, identity = open_block(path, verify=verify, copy=copy)
-        engine = cls.__new__(cls)
-        engine._lock = threading.RLock()
-        engine._folder = None
+        engine = cls()
         engine._file = _File(path, identity, verify, copy)
-        engine.view = _opened(store, clock, permits)
+        engine.view = opened(store, clock, permits)
         return engine
 
     def refresh(self) -> bool:
@@ -822,7 +648,7 @@ class Engine(Checker, Writer):
             if store.generation < start.version:
                 raise SnapshotError(f"the file is of generation {store.generation}, older than {start.version}")
             settings = cast("Settings", start.settings)
-            self.view = _opened(store, settings.clock, settings.permits)
+            self.view = opened(store, settings.clock, settings.permits)
             self._file = replace(self._file, identity=identity)
             return True
 

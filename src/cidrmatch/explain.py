@@ -34,7 +34,8 @@ from .policy import allows
 if TYPE_CHECKING:
     from ._core.check import Decision
     from ._core.prefix import Entry
-    from .engine import Engine, KeyRecord, Settings
+    from .engine import Engine
+    from .records import KeyRecord, Settings
 
 __all__ = ["AskedList", "Covering", "Explanation", "Level", "Standing", "explain", "standing_of"]
 

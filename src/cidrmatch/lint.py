@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from ._core.check import View
     from ._core.condition import Condition
     from ._core.prefix import Entry
-    from .engine import Engine, KeyRecord
+    from .engine import Engine
     from .policy import Policy
+    from .records import KeyRecord
 
 __all__ = ["Finding", "lint"]
 

@@ -18,6 +18,7 @@ MODULES = [
     "cidrmatch",
     "cidrmatch._core.address",
     "cidrmatch._core.check",
+    "cidrmatch._core.keystore",
     "cidrmatch._core.prefix",
     "cidrmatch._core.patricia",
     "cidrmatch._core.refusal",
