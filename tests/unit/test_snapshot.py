@@ -380,7 +380,8 @@ def test_a_file_that_is_cut_short_ends_a_process_that_mapped_it_and_none_that_co
             [sys.executable, "-c", textwrap.dedent(code), how], capture_output=True, text=True, check=False
         )
         ends[how] = (said.returncode, said.stdout.strip())
-    assert ends == {"map": (-signal.SIGBUS, ""), "copy": (0, "True")}
+    assert ends["copy"] == (0, "True")
+    assert ends["map"] in ((-signal.SIGBUS, ""), (1, ""))  # AddressSanitizer takes the signal and says 1
 
 
 def ask_in_child(engine: Engine, queue: "multiprocessing.Queue[bool]") -> None:
