@@ -5,9 +5,9 @@
                        + buckets at its end  = a block
     block --KeyStore-> asked; saved as it is; mapped from a file, or from shared memory
 
-A record is written once, behind the one before it, and never moved, so memory
-while building is the block, its growth, and nothing for each key.  A new block
-out of an old one copies the records that did not change, as bytes.
+Records are written one behind the other, and move once, to the block that is
+made of them; so memory while building is the block twice, and nothing for each
+key.  A new block out of an old one copies the records that did not change, as bytes.
 
 A short list of entries stands in its record as it was given, IPv4 before IPv6.
 A longer one is merged to sorted ranges, and what it was is in the notes.  Notes
@@ -29,14 +29,11 @@ from libc.stdint cimport UINT16_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint6
 from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
-from cidrmatch._core.address cimport (
-    OK, Key, Text, base_text, find_text, set_ipv4, take_address, vectors_here,
-)
+from cidrmatch._core.address cimport OK, Key, Text, base_text, find_text, set_ipv4, take_address, vectors_here
 from cidrmatch._core.prefix cimport (
     Prefix, PrefixArray, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, read_prefix, upper_mask,
     widen,
 )
-
 from cidrmatch._core.table cimport Answers
 
 import json
@@ -464,7 +461,7 @@ cdef class KeyStore:
     Raises:
         InvalidPrefix: with `index`, the position of the first bad entry in its list.
         TypeError, ValueError: a key is no text or came twice, an entry is of another kind or has a condition.
-    Cost: about 170 bytes for a key with 20 IPv4 entries; a check, a hash of the key, two places in memory
+    Cost: 173 bytes for a key with 20 IPv4 entries; a check, a hash of the key, two places in memory
         and a comparison with each entry of a short list.
     Threads: safe without a lock, never changes; processes that map one file, or were forked, share the memory.
     Source: B2, B5; C23.

@@ -2,7 +2,7 @@
  *
  *     header    what it is, how large, where the parts are, checksums
  *     records   one a key, one after the other, each whole in itself
- *     rest      what only the room above reads (engine.py: policy, named lists)
+ *     rest      what only the room above reads (records.py: policy, named lists)
  *     buckets   where the record of a key lies; whole cache lines
  *
  * A check touches one bucket and one record:
@@ -14,7 +14,7 @@
  *
  * An entry of IPv4 is five bytes, its first address and its length, and a short
  * list is asked entry by entry, many in one vector.  A long one is merged to
- * ranges and halved.  Twenty entries, the key and the bucket take 170 bytes.
+ * ranges and halved.  Twenty entries, the key and its share of a bucket take 173 bytes.
  *
  * The hash is SipHash-1-3, its seed made of the keys: nobody who does not know
  * all keys can choose some that fall together.  The full key is compared.  However
