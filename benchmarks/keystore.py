@@ -26,13 +26,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from benchmarks import machine, ways
 from benchmarks.report import fill
-from cidrmatch import Engine, KeyStore
+from cidrmatch import Engine, Entry, KeyRecord, KeyStore
 from cidrmatch._core.keystore import Builder
 
 ENTRIES = 20
@@ -40,6 +41,8 @@ PASS = 4_096
 ROUNDS = 60
 SHARERS = 8
 CHANGES = 2_000
+FEW = 1_000
+EPOCH = datetime.fromtimestamp(0, UTC)
 RESULTS = Path(__file__).parent / "results" / "keys"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "key-store.md"
 SHOWN_FACTS = ("date", "commit", "cpu", "os", "python", "compiler", "load")
@@ -139,6 +142,45 @@ def checks(store: KeyStore, engine: Engine, count: int) -> Figures:
     for name, mine in times.items():
         figures[f"{name} / dict.get"] = statistics.median(a / b for a, b in zip(mine, floor, strict=True))
     return figures
+
+
+def ask_item(box: dict[str, Any], items: Sequence[tuple[str, str]]) -> None:
+    for key, _address in items:
+        box[key]
+
+
+def few_checks() -> Figures:
+    """A thousand keys, put one by one, warm: the same pass was just made with equal texts."""
+    rng = random.Random(5)
+    lists = dict(pairs(FEW))
+    engine = Engine()
+    engine.restore(
+        keys={key: KeyRecord(created_at=EPOCH, entries=tuple(map(Entry, entries))) for key, entries in lists.items()}
+    )
+    sides: dict[str, tuple[Any, Any]] = {
+        "d[key]": (ways.own_copy(ask_item), lists),
+        "engine.allows(key, ip)": (ways.own_copy(ask_call), engine.allows),
+    }
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    gc.disable()
+    for _ in range(4 * ROUNDS):
+        chosen = rng.choices(list(lists), k=PASS)
+        asked = [(key, rng.choice(lists[key] if rng.random() < 0.5 else pool())) for key in chosen]
+        for name in rng.sample(list(sides), len(sides)):
+            loop, box = sides[name]
+            loop(box, fresh_pairs(asked))
+            items = fresh_pairs(asked)
+            began = time.thread_time_ns()
+            loop(box, items)
+            times[name].append((time.thread_time_ns() - began) / PASS)
+    gc.enable()
+    ratios = [a / b for a, b in zip(times["engine.allows(key, ip)"], times["d[key]"], strict=True)]
+    figures = {f"{name}, {FEW:,} keys, ns": statistics.median(mine) for name, mine in times.items()}
+    return {**figures, f"engine.allows / d[key], {FEW:,} keys": statistics.median(ratios)}
+
+
+def fresh_pairs(asked: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    return [(key, address.encode("ascii").decode("ascii")) for key, address in asked]
 
 
 def compare(store: KeyStore, engine: Engine, count: int) -> None:
@@ -300,7 +342,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report("build", found)
         engine = engine_of(store)
         compare(store, engine, options.keys)
-        report("check", checks(store, engine, options.keys))
+        report("check", {**checks(store, engine, options.keys), **few_checks()})
         began = time.perf_counter()
         engine.save(directory / "keys.snap")
         report("save", {"seconds": time.perf_counter() - began})
