@@ -570,10 +570,10 @@ cdef class Checker:
         cdef Client client
         cdef PyObject *found
         cdef int answer
-        # As in `judge_key`, without a call and without counting references: the view holds the rule.
+        # As in `judge_key`, without a call and without counting references: the view holds the rule, if it is one.
         if view.has_overlay and view.is_enforced and PyUnicode_CheckExact(key):
             found = PyDict_GetItemWithError(view.overlay, key)
-            if found is not NULL and <object>found is not None and (<Rule>found).is_simple:
+            if found is not NULL and type(<object>found) is Rule and (<Rule>found).is_simple:
                 answer = ask_simple(<Rule>found, address)
                 if answer != NOT_COMMON:
                     return answer != 0
