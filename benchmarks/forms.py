@@ -1,6 +1,6 @@
 """Where one form of the table should follow another: the measurement behind the sizes in table.pyx.
 
-    python -m benchmarks.forms [v4 | v6] [--vectors 0|1|2]
+    python -m benchmarks.forms [v4 | v6] [--vectors 0|1|2|3]
 
 The same list is frozen as a scan, as a ladder and as a map, whatever its size,
 and all of them are asked by turns, text by text, as in `benchmarks.paired`:
@@ -35,7 +35,7 @@ PATIENCE = Patience(seconds=2.0, min_rounds=9)
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forms", description="Measure the forms of a table.")
     parser.add_argument("family", nargs="?", choices=("v4", "v6"), help="one family alone")
-    parser.add_argument("--vectors", type=int, choices=(0, 1, 2), default=2, help="0 plain, 1 AVX2, 2 AVX-512")
+    parser.add_argument("--vectors", type=int, choices=(0, 1, 2, 3), default=3, help="0 plain, 1 AVX2, 2 AVX-512, 3 gathers")
     options = parser.parse_args(arguments)
     families: tuple[Family, ...] = (options.family,) if options.family else ("v4", "v6")
     for family in families:

@@ -227,7 +227,7 @@ def build_case(name: str, texts: list[str], bits: int, is_share: bool, number: i
     # 2. the other forms, each with vectors of its own
     forms = ["ladder", "map", "scan"] if len(ranges.firsts) <= LONGEST_SCAN else ["ladder", "map"]
     others = [
-        (f"{name}, {form}, vectors {vectors % 3}", freeze_as(texts, form, vectors % 3))
+        (f"{name}, {form}, vectors {vectors % 4}", freeze_as(texts, form, vectors % 4))
         for vectors, form in enumerate(forms, number)
     ]
     return Case(name, ranges, AllowList(texts), cycle(others), some if is_share else range(END >> bits), some)

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("address", "prefix", "patricia", "arrow", "table", "check")
-HEADERS = ("ask.h", "bits.h", "search.h", "text.h", "text_avx512.h", "vectors.h")
+HEADERS = ("ask.h", "bits.h", "many.h", "search.h", "text.h", "text_avx512.h", "vectors.h")
 
 pytestmark = pytest.mark.packaging
 

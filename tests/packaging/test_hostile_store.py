@@ -154,7 +154,7 @@ int main(int argc, char **argv) {
     }
     for (long turn = 0; turn < count; turn++) {
         Store store;
-        int vectors = (int)draw(3);
+        int vectors = (int)draw(4);
         memcpy(block, good, size);
         for (uint64_t i = draw(3); turn > 0 && i < 3; i++) {
             change(block, size);

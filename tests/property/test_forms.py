@@ -1,7 +1,7 @@
 """Every form of the table, with every kind of vectors, answers as the twin does.
 
     forms      by size, scan, ladder, map       the last three whatever the size of the list
-    vectors    0, 1, 2                          no more are used than the machine has
+    vectors    0, 1, 2, 3                       no more are used than the machine has
 
 Short lists come from the strategies, which love borders.  Long ones are generated, because mistakes of a ladder lie
 where a node, or a step of signposts, is just full; so their sizes are one less, as many, and one more than that:
@@ -21,14 +21,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cidrmatch import AllowList
-from cidrmatch._core.table import freeze_as
+from cidrmatch._core.table import freeze_as, table_bytes
 from tests import reference
 from tests.judges import MAPPED
 from tests.reference import Address, Span, build_span, format_address, format_span, largest, packed_of
 from tests.strategies import probes, span_lists
 
 FORMS = ("by size", "scan", "ladder", "map")
-VECTORS = (0, 1, 2)
+VECTORS = (0, 1, 2, 3)
 OTHER_ORDER: Literal["big", "little"] = "big" if sys.byteorder == "little" else "little"
 SIZES = [
     *(0, 1, 2, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 63, 64, 65, 71, 72, 73, 81),
@@ -112,8 +112,17 @@ def check_texts(allow: AllowList, questions: Questions) -> None:
     assert [allow.match(text) for text in texts] == matched
 
 
+ENOUGH = 80
+"""Addresses of one family, at least: two groups of 32, which are answered side by side, and a rest."""
+
+
+def places_of(family: int, questions: Questions) -> list[int]:
+    places = [place for place, address in enumerate(questions.addresses) if address.family == family]
+    return places * -(-ENOUGH // len(places)) if places else []
+
+
 def check_packed(allow: AllowList, questions: Questions) -> None:
-    narrow = [place for place, address in enumerate(questions.addresses) if address.family == 4]
+    narrow = places_of(4, questions)
     are_in, numbers = bytes(questions.are_in[place] for place in narrow), [questions.numbers[place] for place in narrow]
     # 1. IPv4 as bytes and as integers of both orders
     integers = array("I", [questions.addresses[place].number for place in narrow])
@@ -126,7 +135,11 @@ def check_packed(allow: AllowList, questions: Questions) -> None:
     assert list(allow.match_many(network, family=4)) == numbers
     assert list(allow.match_many(integers, family=4, byteorder=sys.byteorder)) == numbers
     assert list(allow.match_many(swapped, family=4, byteorder=OTHER_ORDER)) == numbers
-    # 2. both families in 16 bytes each, IPv4 mapped
+    # 2. IPv6 alone
+    wide_only = places_of(6, questions)
+    six = b"".join(packed_of(*questions.addresses[place]) for place in wide_only)
+    assert allow.contains_many(six, family=6) == bytes(questions.are_in[place] for place in wide_only)
+    # 3. both families in 16 bytes each, IPv4 mapped
     packed = [packed_of(*address) for address in questions.addresses]
     wide = b"".join(one if len(one) == 16 else MAPPED + one for one in packed)
     assert allow.contains_many(wide, family=6) == bytes(questions.are_in)
@@ -172,6 +185,12 @@ def slashes24(size: int, random: Random) -> list[Span]:
     return [build_span(4, (place * 2 + 77) << 8, length) for place, length in enumerate(lengths)]
 
 
+def slashes48(size: int, random: Random) -> list[Span]:
+    """Every other /48 or wider, and one in sixteen of them a piece: what a trie is made for."""
+    lengths = [random.randint(49, 128) if random.random() < 1 / 16 else random.randint(40, 48) for _ in range(size)]
+    return [build_span(6, SITE + (place << 89), length) for place, length in enumerate(lengths)]
+
+
 ALL_ONES = 0xFFFFFFFFFFFFFFFF << 64
 SITE = 0x20010DB8 << 96
 LAYOUTS: dict[str, Callable[[int, Random], list[Span]]] = {
@@ -179,6 +198,7 @@ LAYOUTS: dict[str, Callable[[int, Random], list[Span]]] = {
     "IPv4 at the end": lambda size, random: spread(4, 2**32 - 8 * size, 8, size, random),
     "IPv4 over everything": lambda size, random: spread(4, 0, 2**18, size, random),
     "IPv4 /24s": slashes24,
+    "IPv6 /40s to /48s": slashes48,
     "IPv6 /48s": lambda size, random: spread(6, SITE, 1 << 80, size, random),
     "IPv6 over everything": lambda size, random: spread(6, 1 << 114, 1 << 114, size, random),
     "IPv6 inside one /64": lambda size, random: spread(6, SITE, 8, size, random),
@@ -207,6 +227,18 @@ def test_every_form_of_a_long_list_answers_as_the_twin_does(
 def inside(span: Span, random: Random) -> Span:
     length = random.randint(reference.length_of(span), reference.bits_of(span.family))
     return build_span(span.family, random.randint(span.first, span.last), length)
+
+
+def test_list_that_has_no_trie_because_it_would_be_too_large_answers_from_the_ladder() -> None:
+    """65,535 nodes are the most; these /48s have hardly an equal one among theirs."""
+    random = Random(48)
+    slashes = sorted({random.randrange(0x2000 << 32, 0x4000 << 32) for _ in range(30_000)})
+    allow = freeze_as([format_span(build_span(6, slash << 80, 48)) for slash in slashes], "map")
+    assert table_bytes(allow) < 50 * len(slashes)
+    members = set(slashes)
+    asked = [near for slash in slashes[::100] for near in (slash, slash + 1)]
+    packed = b"".join((slash << 80).to_bytes(16, "big") for slash in asked)
+    assert allow.contains_many(packed, family=6) == bytes(slash in members for slash in asked)
 
 
 def test_address_whose_upper_half_is_all_ones_stays_inside_the_ladder() -> None:

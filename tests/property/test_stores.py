@@ -29,7 +29,7 @@ def test_every_key_sees_its_own_entries_and_no_others(lists: dict[str, list[Span
     asked = [data.draw(probes(everything)) for _ in range(6)]
     texts = [format_address(address) for address in asked]
     expected = [reference.contains(spans, address) for spans in lists.values() for address in asked]
-    for vectors in (0, 1, 2):
+    for vectors in (0, 1, 2, 3):
         narrowed = use_vectors(store, vectors)
         assert [narrowed.allows(key, text) for key in lists for text in texts] == expected
         pairs = [(key, text) for key in lists for text in texts]
@@ -49,7 +49,7 @@ def test_long_lists_become_ranges_and_mean_the_same(spans: list[Span], other: li
     assert [str(entry) for entry in store.entries("long")] == texts["long"]
     for _ in range(6):
         address = data.draw(probes(lists["long"]))
-        for vectors in (0, 1, 2):
+        for vectors in (0, 1, 2, 3):
             for key, given_spans in lists.items():
                 expected = reference.contains(given_spans, address)
                 assert use_vectors(store, vectors).allows(key, format_address(address)) == expected

@@ -34,7 +34,7 @@ LISTS: dict[str, list[Any]] = {
 STORE = KeyStore(LISTS)
 
 
-@pytest.mark.parametrize("vectors", [0, 1, 2])
+@pytest.mark.parametrize("vectors", [0, 1, 2, 3])
 @pytest.mark.parametrize("key", LISTS)
 def test_each_key_answers_as_its_own_allow_list(key: str, vectors: int) -> None:
     """B2, B5."""

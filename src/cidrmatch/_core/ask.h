@@ -48,7 +48,7 @@ static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t le
     uint32_t value;
     uint64_t upper, lower;
 #if CIDRMATCH_VECTORS
-    if (table->vectors == AVX512) {
+    if (table->vectors >= AVX512) {
         return avx512_ask_text(table, text, length);
     }
 #endif

@@ -1,4 +1,4 @@
-/* The frozen table: is this address in, for one address and for many.
+/* The frozen table: is this address in?  For many addresses at once, see many.h.
  *
  * Ranges are disjoint, sorted and not adjacent.  To find the one that could hold
  * an address is to count how many begin at or before it; one comparison with
@@ -39,23 +39,30 @@
  *     map     [ block | pieces ]  one for each /16
  *     blocks  [ 256 bits ]        one for each /24; block 0 is none of them, block 1 all
  *
- * The same for IPv6, by /48s: what begins and ends at the borders of /48s is
- * sixteen bits of a block and 32 bits in it.  Each block is a ladder of its own,
- * all of one height so that no branch depends on the address, and its keys are
- * borders: an odd number of them below means in (or out, if the block begins in).
- * No range is looked at, and keys are half as long.
+ * The trie.  The same for IPv6, by /48s: a /16 has a row of words, one for each
+ * /24, and after that each node has sixteen, one for each value of the next four
+ * bits.  A word is the number of the next node.  Three nodes lead to themselves
+ * and are the answers, so every address takes the same eight steps and nothing
+ * branches.  Equal nodes are one: an Internet table needs 14,000 of them, which fit in L2.
  *
- *     index    2001 -> 3, 2a00 -> 7, others -> 0
- *     block 3  [ is first in | pieces | where its nodes are ]   borders [ db8:0 | db8:1 | db8:5 | ... ]
+ *     index     2001 -> row, 2a00 -> row, others -> the row of zeros
+ *     row       [ 0 0 7 0 5 ... ]     256 words, as long as 16 nodes
+ *     node 0    [ 0 0 0 ... ]         nothing is in
+ *     node 1    [ 1 1 1 ... ]         all is in
+ *     node 2    [ 2 2 2 ... ]         a /48 that is in part: the ladder decides
+ *     node 7    [ 1 1 0 0 9 0 ... ]
  *
  * Entries ("which one?") are found the same way: what their keys are stands in
  * table.pyx, that there are many with equal first addresses does not matter here.
  *
- * Every address gets the same answer from the scan, the ladder and the map, and
- * in every way of counting.  The sizes where one form follows another can be
+ * Every address gets the same answer from the scan, the ladder, the map and the
+ * trie, and in every way of counting.  The sizes where one form follows another can be
  * measured by `python -m benchmarks.forms`.  What was tried and lost: halving (a thousand
  * ranges are ten loads, each waiting for the last); counting in a plain loop,
- * which the compiler does not vectorise (two and a half times as slow).
+ * which the compiler does not vectorise (two and a half times as slow); for IPv6 a
+ * ladder of 32-bit borders for each /16, all of one height (six lines an address, twice
+ * as slow), and words of 64 bits with a rank to find the next (half the speed, for
+ * the count of bits is waited for at each step).
  * Where the ideas come from: static B-trees (Khuong and Morin, "Array layouts for
  * comparison-based searching", 2017), DIR-24-8 (Gupta, Lin and McKeown, 1998).
  */
@@ -73,8 +80,11 @@ enum {
     NODE4 = 16,                     /* keys in a node: 64 bytes */
     NODE6 = 8,
     SCAN4 = 8,                      /* ranges in a node of a scan */
-    MOST_STEPS = 10                 /* a list has at most 2**28 nodes, and 9 to the 9th is more */
+    MOST_STEPS = 10,                /* a list has at most 2**28 nodes, and 9 to the 9th is more */
+    FORK_BITS = 4,                  /* of an address, a step down the trie */
+    FORK = 1 << FORK_BITS           /* words in a node of it */
 };
+enum { NONE_IN, ALL_IN, PARTLY_IN };        /* the nodes that are answers */
 #define MAP_PIECES UINT32_C(0x80000000)     /* in a word of the map: some ranges begin or end inside a /24 */
 
 /* How many nodes of keys there are, and how many steps of signposts above them (none: the scan). */
@@ -111,20 +121,11 @@ typedef struct {
     uint64_t lower;
 } Pair;
 
-/* The borders of the /48s in one /16. */
-typedef struct {
-    uint32_t begins;                /* 1: its first address is in */
-    uint32_t has_pieces;
-    uint32_t posts[3];              /* where the three steps of signposts begin, in nodes: room for 78,608 borders */
-    uint32_t keys;                  /* where the borders themselves begin */
-} Block6;
-
 typedef struct {
     Firsts firsts;
     Pair *last;                     /* one at least */
-    uint16_t *index;                /* a block for each /16, or NULL; block 0 has nothing */
-    Block6 *map;
-    int32_t *borders;               /* nodes of NODE4 */
+    uint16_t *index;                /* the number of the first node in the row of each /16, or NULL */
+    uint16_t *nodes;                /* FORK words each */
 } Table6;
 
 typedef struct {
@@ -420,21 +421,21 @@ CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, ui
     return (begun > 0) & !is_before(last->upper, last->lower, upper, lower);
 }
 
+/* Down the trie, eight bits and then four at a step: NONE_IN, ALL_IN or PARTLY_IN. */
+CIDRMATCH_INLINE uint32_t follow(const Table6 *table, uint64_t upper) {
+    uint32_t node = table->nodes[(uint32_t)table->index[upper >> 48] * FORK + (upper >> 40 & 255)];
+    for (int shift = 36; shift >= 16; shift -= FORK_BITS) {
+        node = table->nodes[node * FORK + (upper >> shift & (FORK - 1))];
+    }
+    return node;
+}
+
 CIDRMATCH_INLINE int contains6_by(
     const Table6 *table, uint64_t upper, uint64_t lower, const Ways *ways) {
     if (table->index) {
-        const Block6 *block = &table->map[table->index[upper >> 48]];
-        int32_t wanted = order4((uint32_t)(upper >> 16));
-        uint32_t node = 0;
-        int is_in;
-        for (int step = 0; step < 3; step++) {
-            size_t post = (size_t)block->posts[step] + node;
-            node = node * (NODE4 + 1) + ways->count4(table->borders + post * NODE4, wanted);
-        }
-        node = node * NODE4 + ways->count4(table->borders + ((size_t)block->keys + node) * NODE4, wanted);
-        is_in = (node ^ block->begins) & 1;
-        if (is_in | !block->has_pieces) {
-            return is_in;
+        uint32_t found = follow(table, upper);
+        if (found != PARTLY_IN) {       /* nearly always */
+            return (int)found;
         }
     }
     return contains6_in_ladder(table, upper, lower, ways);
@@ -465,7 +466,7 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_begun
 
 static inline uint32_t find_key(const Firsts *firsts, int64_t wanted, int vectors) {
 #if CIDRMATCH_VECTORS
-    if (vectors == AVX512) {
+    if (vectors >= AVX512) {
         return avx512_count_keys(firsts, wanted);
     }
 #endif
@@ -475,7 +476,7 @@ static inline uint32_t find_key(const Firsts *firsts, int64_t wanted, int vector
 
 static inline uint32_t find_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, int vectors) {
 #if CIDRMATCH_VECTORS
-    if (vectors == AVX512) {
+    if (vectors >= AVX512) {
         return avx512_count_begun(firsts, upper, lower);
     }
 #endif
@@ -491,84 +492,6 @@ static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower,
 #endif
     (void)vectors;
     return contains6_by(table, upper, lower, &PLAIN_WAYS);
-}
-
-/* -- Many addresses ---------------------------------------------------------- */
-
-static inline uint32_t load_reversed32(const uint8_t *packed) {
-    return swap32(load_network32(packed));
-}
-
-/* One lookup does not wait for another and nothing branches on an answer, so the processor has many in flight. */
-CIDRMATCH_INLINE void each4_by(
-    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out, const Ways *ways) {
-    for (ptrdiff_t i = 0; i < size; i++) {
-        const uint8_t *at = packed + 4 * i;
-        out[i] = (uint8_t)contains4_by(table, is_reversed ? load_reversed32(at) : load_network32(at), ways);
-    }
-}
-
-/* An address ::ffff:a.b.c.d is a.b.c.d (C16). */
-CIDRMATCH_INLINE void each6_by(
-    const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out, const Ways *ways) {
-    for (ptrdiff_t i = 0; i < size; i++) {
-        uint64_t upper = load_network64(packed + 16 * i), lower = load_network64(packed + 16 * i + 8);
-        if (upper == 0 && lower >> 32 == 0xffff) {
-            out[i] = (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, ways);
-        } else {
-            out[i] = (uint8_t)contains6_by(&table->ipv6, upper, lower, ways);
-        }
-    }
-}
-
-/* The same loops for each kind of vectors. */
-#if CIDRMATCH_VECTORS
-CIDRMATCH_AVX2 void avx2_each4(
-    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
-    each4_by(table, packed, size, is_reversed, out, &AVX2_WAYS);
-}
-
-CIDRMATCH_AVX2 void avx2_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
-    each6_by(table, packed, size, out, &AVX2_WAYS);
-}
-
-CIDRMATCH_AVX512 void avx512_each4(
-    const Table4 *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
-    each4_by(table, packed, size, is_reversed, out, &AVX512_WAYS);
-}
-
-CIDRMATCH_AVX512 void avx512_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
-    each6_by(table, packed, size, out, &AVX512_WAYS);
-}
-#endif
-
-static inline void each4(
-    const Table *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
-#if CIDRMATCH_VECTORS
-    if (table->vectors == AVX512) {
-        avx512_each4(&table->ipv4, packed, size, is_reversed, out);
-        return;
-    }
-    if (table->vectors == AVX2) {
-        avx2_each4(&table->ipv4, packed, size, is_reversed, out);
-        return;
-    }
-#endif
-    each4_by(&table->ipv4, packed, size, is_reversed, out, &PLAIN_WAYS);
-}
-
-static inline void each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
-#if CIDRMATCH_VECTORS
-    if (table->vectors == AVX512) {
-        avx512_each6(table, packed, size, out);
-        return;
-    }
-    if (table->vectors == AVX2) {
-        avx2_each6(table, packed, size, out);
-        return;
-    }
-#endif
-    each6_by(table, packed, size, out, &PLAIN_WAYS);
 }
 
 #endif

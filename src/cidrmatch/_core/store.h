@@ -377,7 +377,7 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_covers6(
 static inline int covers4(
     const uint32_t *firsts, const uint8_t *lengths, uint32_t count, uint32_t address, int vectors) {
 #if CIDRMATCH_VECTORS
-    if (vectors == AVX512) {
+    if (vectors >= AVX512) {
         return avx512_covers4(firsts, lengths, count, address);
     }
     if (vectors == AVX2) {
@@ -392,7 +392,7 @@ static inline int covers6(
     const uint64_t *uppers, const uint64_t *lowers, const uint8_t *lengths, uint32_t count, uint64_t upper,
     uint64_t lower, int vectors) {
 #if CIDRMATCH_VECTORS
-    if (vectors == AVX512) {
+    if (vectors >= AVX512) {
         return avx512_covers6(uppers, lowers, lengths, count, upper, lower);
     }
 #endif

@@ -14,6 +14,11 @@ cdef extern from "search.h" nogil:
         NODE6
         SCAN4
         MAP_PIECES
+        FORK
+        FORK_BITS
+        NONE_IN
+        PARTLY_IN
+        ALL_IN
 
     ctypedef struct Ladder:
         uint32_t nodes
@@ -42,18 +47,11 @@ cdef extern from "search.h" nogil:
         uint64_t upper
         uint64_t lower
 
-    ctypedef struct Block6:
-        uint32_t begins
-        uint32_t has_pieces
-        uint32_t[3] posts
-        uint32_t keys
-
     ctypedef struct Table6:
         Firsts firsts
         Pair *last
         uint16_t *index
-        Block6 *map
-        int32_t *borders
+        uint16_t *nodes
 
     ctypedef struct Table:
         int vectors
@@ -96,18 +94,19 @@ cdef class Answers:
     cdef object result
 
 
-cdef class Borders:
-    cdef uint64_t *borders
-    cdef Py_ssize_t count
-    cdef uint8_t *has_pieces    # of each /16
-    cdef uint32_t blocks
-    cdef uint32_t nodes
+cdef class Trie:
+    cdef uint16_t *index        # 65,536 words
+    cdef uint16_t *nodes        # FORK words each
+    cdef uint16_t *slots        # numbers of nodes, by the hash of their words
+    cdef uint32_t count         # of nodes; 0: there is no trie
+    cdef bint is_full
 
-    cdef int find(self, const Range *ranges, uint32_t count) except -1
-    cdef Py_ssize_t end_of(self, Py_ssize_t begin, uint32_t place) noexcept nogil
-    cdef bint begins_in(self, Py_ssize_t *at, uint32_t place) noexcept nogil
-    cdef void plan(self) noexcept nogil
-    cdef void fill(self, Table6 *table) noexcept nogil
+    cdef int make(self, const Range *ranges, uint32_t count) except -1
+    cdef void fill(self, const Range *ranges, uint32_t count) noexcept nogil
+    cdef uint16_t word_for(self, uint64_t first, int level, const Range *ranges, uint32_t *at,
+                           uint32_t count) noexcept nogil
+    cdef uint16_t share(self, const uint16_t *node) noexcept nogil
+    cdef uint16_t append(self, const uint16_t *words, uint32_t nodes) noexcept nogil
 
 
 cdef class AllowList:
@@ -124,7 +123,7 @@ cdef class AllowList:
     cdef Py_hash_t hash
 
     cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1
-    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t blocks6, uint32_t nodes6) noexcept nogil
+    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t forks) noexcept nogil
     cdef int contains_each(self, object addresses, Answers answers) except -1
     cdef void contains_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
                               uint8_t *into) noexcept nogil

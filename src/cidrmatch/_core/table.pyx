@@ -42,7 +42,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.stdint cimport (
     INT32_MAX, INT64_MAX, UINT32_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
 )
-from libc.string cimport memset
+from libc.string cimport memcmp, memcpy, memset
 
 from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, set_ipv4, vectors_here, width
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, count_items, find_item, offers_arrow, parse_item, take_chunks
@@ -68,6 +68,8 @@ cdef extern from "search.h" nogil:
     void fill_posts6(Firsts *firsts)
     uint32_t find_key(const Firsts *firsts, int64_t wanted, int vectors)
     uint32_t find_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, int vectors)
+
+cdef extern from "many.h" nogil:
     void each4(const Table *table, const uint8_t *packed, Py_ssize_t size, bint is_reversed, uint8_t *out)
     void each6(const Table *table, const uint8_t *packed, Py_ssize_t size, uint8_t *out)
     uint32_t load_reversed32(const uint8_t *packed)
@@ -232,128 +234,131 @@ cdef void fill_map(Table4 *table, const Range *ranges, uint32_t blocks) noexcept
             table.map[<uint32_t>(ranges[i].last_upper >> 48)] |= <uint32_t>MAP_PIECES
 
 
+# The trie: what is in, by /48s.
+
 cdef enum:
-    STEP = NODE4 + 1        # children of a node
-    MOST_BORDERS = NODE4 * STEP * STEP * STEP
-    MOST_BLOCKS = 4_096
+    ROW = 256               # words in a row, one for each /24 of a /16
+    MOST_NODES = 65_535     # a word names one
+    SLOTS = 1 << 17         # twice as many, so that the search for an equal node is short
+    LEVEL24 = 40            # how many bits of the upper half come after a /24
+    LEVEL48 = 16
 
 
 @cython.final
-cdef class Borders:
-    """Where whole /48s begin and end to be in, sorted: what the map of IPv6 is made from."""
+cdef class Trie:
+    """A trie while it is made.  Nodes come from the leaves upwards, so equal ones have equal words and are found."""
 
     def __cinit__(self):
-        self.borders = NULL
-        self.has_pieces = NULL
+        self.index = NULL
+        self.nodes = NULL
+        self.slots = NULL
 
     def __dealloc__(self):
-        PyMem_RawFree(self.borders)
-        PyMem_RawFree(self.has_pieces)
+        PyMem_RawFree(self.index)
+        PyMem_RawFree(self.nodes)
+        PyMem_RawFree(self.slots)
 
-    cdef int find(self, const Range *ranges, uint32_t count) except -1:
-        cdef uint32_t i
-        cdef uint64_t begin, end
-        self.borders = <uint64_t *>PyMem_RawMalloc(2 * sizeof(uint64_t) * <size_t>max(1, count))
-        self.has_pieces = <uint8_t *>PyMem_RawCalloc(65_536, 1)
-        if self.borders is NULL or self.has_pieces is NULL:
+    cdef int make(self, const Range *ranges, uint32_t count) except -1:
+        """Make it, or none (`count` is 0) where it would have too many nodes."""
+        self.index = <uint16_t *>PyMem_RawMalloc(65_536 * sizeof(uint16_t))
+        self.nodes = <uint16_t *>PyMem_RawMalloc(MOST_NODES * FORK * sizeof(uint16_t))
+        self.slots = <uint16_t *>PyMem_RawCalloc(SLOTS, sizeof(uint16_t))
+        if self.index is NULL or self.nodes is NULL or self.slots is NULL:
             raise MemoryError()
-        for i in range(count):
-            begin = ranges[i].first_upper >> 16
-            end = ranges[i].last_upper >> 16
-            if ranges[i].first_upper & 0xFFFF or ranges[i].first_lower:
-                self.has_pieces[begin >> 32] = True
-                begin += 1
-            if ranges[i].last_upper & 0xFFFF == 0xFFFF and ranges[i].last_lower == UINT64_MAX:
-                end += 1
-            else:
-                self.has_pieces[end >> 32] = True
-            if begin < end:
-                self.borders[self.count] = begin
-                self.borders[self.count + 1] = end
-                self.count += 2
+        with nogil:
+            self.fill(ranges, count)
         return 0
 
-    cdef Py_ssize_t end_of(self, Py_ssize_t begin, uint32_t place) noexcept nogil:
-        """Where the borders of a /16 end."""
-        while begin < self.count and self.borders[begin] >> 32 == place:
-            begin += 1
-        return begin
-
-    cdef bint begins_in(self, Py_ssize_t *at, uint32_t place) noexcept nogil:
-        """Is the first address of a /16 in?  A border there says so and is none of the block's keys."""
-        cdef bint is_in = at[0] & 1
-        if at[0] < self.count and self.borders[at[0]] == <uint64_t>place << 32:
-            at[0] += 1
-            return not is_in
-        return is_in
-
-    cdef void plan(self) noexcept nogil:
-        """Count blocks and nodes; no blocks, if there would be too many, or too many borders in one."""
-        cdef Py_ssize_t at = 0, keys
-        cdef uint32_t place
-        cdef bint is_in
-        cdef Block6 block
-        self.blocks = 1
-        self.nodes = 1      # for block 0, nothing but padding
+    cdef void fill(self, const Range *ranges, uint32_t count) noexcept nogil:
+        cdef uint16_t row[ROW]
+        cdef uint16_t rows[PARTLY_IN]       # of /16s of which nothing is in, or all
+        cdef uint32_t place, at = 0
+        cdef uint64_t first
+        cdef uint16_t share
+        cdef int i
+        for share in range(PARTLY_IN + 1):
+            set_all(row, FORK, share)
+            self.append(row, 1)
+        for share in range(PARTLY_IN):
+            set_all(row, ROW, share)
+            rows[share] = self.append(row, ROW // FORK)
         for place in range(65_536):
-            is_in = self.begins_in(&at, place)
-            keys = self.end_of(at, place) - at
-            at += keys
-            if keys > 0 or is_in or self.has_pieces[place]:
-                self.blocks += 1
-                self.nodes = place_block(&block, keys, self.nodes)
-            if keys > MOST_BORDERS or self.blocks > MOST_BLOCKS:
-                self.blocks = 0
+            first = <uint64_t>place << 48
+            share = share_of(first, 48, ranges, &at, count)
+            if share != PARTLY_IN:
+                self.index[place] = rows[share]
+                continue
+            for i in range(ROW):
+                row[i] = self.word_for(first | <uint64_t>i << LEVEL24, LEVEL24, ranges, &at, count)
+            self.index[place] = self.append(row, ROW // FORK)
+            if self.is_full:
+                self.count = 0
                 return
 
-    cdef void fill(self, Table6 *table) noexcept nogil:
-        cdef Py_ssize_t at = 0, end
-        cdef uint32_t place, free_block = 1, free_node = 1
-        cdef Block6 *block
-        cdef uint32_t i
-        cdef bint is_in
-        memset(table.index, 0, 65_536 * sizeof(uint16_t))
-        memset(table.map, 0, sizeof(Block6))
-        for i in range(self.nodes * NODE4):
-            table.borders[i] = INT32_MAX
-        for place in range(65_536):
-            is_in = self.begins_in(&at, place)
-            end = self.end_of(at, place)
-            if end > at or is_in or self.has_pieces[place]:
-                block = &table.map[free_block]
-                block.begins = is_in
-                block.has_pieces = self.has_pieces[place]
-                free_node = place_block(block, end - at, free_node)
-                fill_block(table.borders, block, self.borders + at, <uint32_t>(end - at))
-                table.index[place] = <uint16_t>free_block
-                free_block += 1
-            at = end
+    cdef uint16_t word_for(self, uint64_t first, int level, const Range *ranges, uint32_t *at,
+                           uint32_t count) noexcept nogil:
+        """The answer for all addresses from `first` on, as many as `level` bits tell apart, or the node that knows more."""
+        cdef uint16_t share = share_of(first, level, ranges, at, count)
+        cdef uint16_t node[FORK]
+        cdef uint32_t inside = at[0]
+        cdef int i
+        if share != PARTLY_IN or level == LEVEL48:
+            return share
+        level -= FORK_BITS
+        for i in range(FORK):
+            node[i] = self.word_for(first | <uint64_t>i << level, level, ranges, &inside, count)
+        return self.share(node)
+
+    cdef uint16_t share(self, const uint16_t *node) noexcept nogil:
+        """The number of the node with these words, an old one or a new one."""
+        cdef uint32_t slot = hash_node(node) % SLOTS
+        while self.slots[slot] != 0:
+            if memcmp(self.nodes + <size_t>self.slots[slot] * FORK, node, FORK * sizeof(uint16_t)) == 0:
+                return self.slots[slot]
+            slot = (slot + 1) % SLOTS
+        self.slots[slot] = self.append(node, 1)
+        return self.slots[slot]
+
+    cdef uint16_t append(self, const uint16_t *words, uint32_t nodes) noexcept nogil:
+        """Add words, as many as so many nodes have; the number of the first of these nodes."""
+        cdef uint32_t first = self.count
+        if self.count + nodes > MOST_NODES:
+            self.is_full = True
+            return NONE_IN
+        memcpy(self.nodes + <size_t>first * FORK, words, nodes * FORK * sizeof(uint16_t))
+        self.count += nodes
+        return <uint16_t>first
 
 
-cdef uint32_t place_block(Block6 *block, Py_ssize_t keys, uint32_t node) noexcept nogil:
-    """Give a block its nodes from `node` on, one for up to 17 of the next step; return the next free one."""
-    cdef uint32_t leaves = max(1, nodes_for(<uint32_t>keys, NODE4))
-    block.posts[0] = node
-    block.posts[1] = node + 1
-    block.posts[2] = block.posts[1] + nodes_for(leaves, STEP * STEP)
-    block.keys = block.posts[2] + nodes_for(leaves, STEP)
-    return block.keys + leaves
-
-
-@cython.cdivision(True)         # by constants
-cdef void fill_block(int32_t *nodes, const Block6 *block, const uint64_t *borders, uint32_t count) noexcept nogil:
-    """Write the keys, and to the first key of each node but the first of its parent a signpost there."""
-    cdef int32_t *keys = nodes + <size_t>block.keys * NODE4
-    cdef uint32_t i, leaf, step, child
+cdef void set_all(uint16_t *words, uint32_t count, uint16_t word) noexcept nogil:
+    cdef uint32_t i
     for i in range(count):
-        keys[i] = order4(<uint32_t>borders[i] - 1)
-    for leaf in range(1, nodes_for(count, NODE4)):
-        # The step where this leaf's branch parts from the one before it.
-        step, child = 2, leaf
-        while child % STEP == 0:
-            step -= 1
-            child //= STEP
-        nodes[<size_t>(block.posts[step] + child // STEP) * NODE4 + child % STEP - 1] = keys[leaf * NODE4]
+        words[i] = word
+
+
+cdef uint16_t share_of(uint64_t first, int level, const Range *ranges, uint32_t *at, uint32_t count) noexcept nogil:
+    """How many of these addresses are in; `at` moves up to the first range that does not end before them."""
+    cdef uint64_t last = first | ((<uint64_t>1 << level) - 1)
+    cdef const Range *span
+    while at[0] < count and ranges[at[0]].last_upper < first:
+        at[0] += 1
+    span = &ranges[at[0]]
+    if at[0] == count or span.first_upper > last:
+        return NONE_IN
+    if is_before(first, 0, span.first_upper, span.first_lower) or (
+            is_before(span.last_upper, span.last_lower, last, UINT64_MAX)):
+        return PARTLY_IN
+    return ALL_IN
+
+
+cdef uint32_t hash_node(const uint16_t *node) noexcept nogil:
+    """Any mixing will do: whoever makes a list only makes it slow for himself."""
+    cdef uint64_t mixed = 0
+    cdef int i
+    for i in range(FORK):
+        mixed = (mixed ^ node[i]) * <uint64_t>0x9E3779B97F4A7C15
+        mixed ^= mixed >> 32
+    return <uint32_t>mixed
 
 
 cdef bint is_mappable6(const Range *ranges, uint32_t count) noexcept nogil:
@@ -531,12 +536,12 @@ cdef class Source:
         self.vectors = vectors
 
 
-def freeze_as(entries, str form not None, int vectors=2, /):
+def freeze_as(entries, str form not None, int vectors=3, /):
     """Make an `AllowList` whose tables have a form that its size would not choose: to measure and to compare forms.
 
     Args:
-        form: "by size", "scan", "ladder" or "map" (a map of IPv6 may be too large, then it is a ladder).
-        vectors: 0 what every machine has, 1 AVX2, 2 AVX-512; no more are used than this machine has.
+        form: "by size", "scan", "ladder" or "map" (for IPv6, a trie, which may be too large: then it is a ladder).
+        vectors: 0 what every machine has, 1 AVX2, 2 AVX-512, 3 gathers; no more are used than this machine has.
     """
     return AllowList(Source(entries, None, FORMS[form], min(vectors, vectors_here())))
 
@@ -615,7 +620,7 @@ cdef class AllowList:
         cdef uint32_t blocks = 0, most_scanned = SCANNED_NODES6 if form == BY_SIZE else 1
         cdef Py_ssize_t ranges4 = 0
         cdef uint8_t *base
-        cdef Borders borders
+        cdef Trie trie
         # 1. sizes
         while ranges4 < merged.size and merged.ranges[ranges4].family == 4:
             ranges4 += 1
@@ -627,10 +632,9 @@ cdef class AllowList:
             most_scanned = UINT32_MAX
         if form == MAP or (form == BY_SIZE and is_mappable(merged.ranges, ipv4.count)):
             blocks = count_blocks(merged.ranges, ipv4.count)
-        borders = Borders()
+        trie = Trie()
         if form == MAP or (form == BY_SIZE and is_mappable6(merged.ranges + ranges4, ipv6.firsts.count)):
-            borders.find(merged.ranges + ranges4, ipv6.firsts.count)
-            borders.plan()
+            trie.make(merged.ranges + ranges4, ipv6.firsts.count)
         self.table.vectors = vectors
         ipv4.is_scan = form == SCAN or (form == BY_SIZE and ipv4.count <= SCANNED_RANGES4)
         if ipv4.is_scan:
@@ -641,26 +645,27 @@ cdef class AllowList:
         plan_ladder(&self.narrow.ladder, nodes_for(self.narrow.count, NODE6), NODE6, most_scanned)
         plan_ladder(&self.wide.ladder, nodes_for(self.wide.count, NODE6), NODE6, most_scanned)
         # 2. places
-        self.size_bytes = <Py_ssize_t>self.lay_out(NULL, blocks, borders.blocks, borders.nodes) + LINE
+        self.size_bytes = <Py_ssize_t>self.lay_out(NULL, blocks, trie.count) + LINE
         self.block = PyMem_RawMalloc(<size_t>self.size_bytes)
         if self.block is NULL:
             raise MemoryError()
         base = <uint8_t *>((<uintptr_t>self.block + LINE - 1) & ~<uintptr_t>(LINE - 1))
-        self.lay_out(base, blocks, borders.blocks, borders.nodes)
+        self.lay_out(base, blocks, trie.count)
         # 3. contents
         with nogil:
             fill_table4(ipv4, merged.ranges)
             fill_table6(ipv6, merged.ranges + ranges4)
             if blocks > 0:
                 fill_map(ipv4, merged.ranges, blocks)
-            if borders.blocks > 0:
-                borders.fill(ipv6)
+            if trie.count > 0:
+                memcpy(ipv6.index, trie.index, 65_536 * sizeof(uint16_t))
+                memcpy(ipv6.nodes, trie.nodes, trie.count * FORK * sizeof(uint16_t))
             fill_entries(&self.narrow, &self.wide, self.lengths, prefixes.narrow, prefixes.wide)
             find_parents(&self.narrow, &self.wide, self.lengths, self.parents)
         self.labels = self.number_labels(labels) if labels else None
         return 0
 
-    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t blocks6, uint32_t nodes6) noexcept nogil:
+    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t forks) noexcept nogil:
         """Point at the places of all arrays, and tell how many bytes they take; without a base, only that."""
         cdef Table4 *ipv4 = &self.table.ipv4
         cdef Table6 *ipv6 = &self.table.ipv6
@@ -671,14 +676,13 @@ cdef class AllowList:
         ipv4.posts = <int32_t *>take(&place, ipv4.ladder.posts, LINE)
         ipv6.firsts.keys = <int64_t *>take(&place, ipv6.firsts.ladder.nodes, LINE)
         ipv6.firsts.posts = <int64_t *>take(&place, ipv6.firsts.ladder.posts, LINE)
-        ipv6.borders = <int32_t *>take(&place, nodes6 if blocks6 > 0 else 0, LINE)
+        ipv6.nodes = <uint16_t *>take(&place, nodes_for(forks, 2), LINE)
         ipv4.last = <uint32_t *>take(&place, max(1, ipv4.count), sizeof(uint32_t))
         ipv6.firsts.lower = <uint64_t *>take(&place, max(1, ipv6.firsts.ladder.nodes) * NODE6, sizeof(uint64_t))
         ipv6.last = <Pair *>take(&place, max(1, ipv6.firsts.count), sizeof(Pair))
         ipv4.map = <uint32_t *>take(&place, 65_536, sizeof(uint32_t)) if blocks > 0 else NULL
         ipv4.blocks = <uint64_t *>take(&place, blocks, 4 * sizeof(uint64_t))
-        ipv6.index = <uint16_t *>take(&place, 65_536, sizeof(uint16_t)) if blocks6 > 0 else NULL
-        ipv6.map = <Block6 *>take(&place, blocks6, sizeof(Block6))
+        ipv6.index = <uint16_t *>take(&place, 65_536 + 1, sizeof(uint16_t)) if forks > 0 else NULL
         self.table_bytes = place.used
         # 2. what a match reads
         self.narrow.keys = <int64_t *>take(&place, self.narrow.ladder.nodes, LINE)

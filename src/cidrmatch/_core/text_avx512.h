@@ -153,7 +153,7 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_parse_text(
 static inline int parse_text(
     int vectors, const uint8_t *text, ptrdiff_t length, uint32_t *value, uint64_t *upper, uint64_t *lower) {
 #if CIDRMATCH_VECTORS
-    if (vectors == AVX512) {
+    if (vectors >= AVX512) {
         return avx512_parse_text(text, length, value, upper, lower);
     }
 #endif
