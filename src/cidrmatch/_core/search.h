@@ -15,8 +15,10 @@
  *     posts            [ 40 | 80 ]                     one line of them leads to one of 17 (9) lines below
  *     keys   [ 5 | 9 | 31 ][ 40 | 55 | 76 ][ 80 | 91 | max ]
  *
- * So a thousand ranges take three lines where halving takes ten loads, each
- * waiting for the last.
+ * The topmost step may be a few nodes in a row, all counted at once: that is
+ * quicker than one more step, which would have to wait for the one above it.  So
+ * a thousand ranges take two steps (IPv6: three) where halving takes ten loads,
+ * each waiting for the last.
  *
  * IPv4 keys are first - 1 of every range but the first, with the top bit
  * flipped (signed comparisons are the ones vectors know), and "key < address"
@@ -81,6 +83,7 @@ enum {
     NODE6 = 8,
     SCAN4 = 8,                      /* ranges in a node of a scan */
     MOST_STEPS = 10,                /* a list has at most 2**28 nodes, and 9 to the 9th is more */
+    MOST_ROOTS = 4,                 /* nodes of the topmost step */
     FORK_BITS = 4,                  /* of an address, a step down the trie */
     FORK = 1 << FORK_BITS           /* words in a node of it */
 };
@@ -92,7 +95,8 @@ typedef struct {
     uint32_t nodes;
     uint32_t height;
     uint32_t posts;                 /* nodes of signposts */
-    uint32_t offsets[MOST_STEPS];   /* where each step begins among these; step 0 is one node */
+    uint32_t roots;                 /* of these in step 0, the topmost */
+    uint32_t offsets[MOST_STEPS];   /* where each step begins among these */
 } Ladder;
 
 typedef struct {
@@ -278,14 +282,17 @@ static inline void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_siz
     ladder->nodes = nodes;
     ladder->height = 0;
     ladder->posts = 0;
+    ladder->roots = 0;
     if (nodes <= most_scanned) {
         return;
     }
-    for (uint32_t size = nodes; size > 1; ladder->height++) {
-        assert(ladder->height < MOST_STEPS);
-        size = (uint32_t)(((uint64_t)size + node_size) / (node_size + 1));
-        sizes[ladder->height] = size;
+    for (; nodes > MOST_ROOTS * node_size + 1; ladder->height++) {
+        assert(ladder->height < MOST_STEPS - 1);
+        nodes = (uint32_t)(((uint64_t)nodes + node_size) / (node_size + 1));
+        sizes[ladder->height] = nodes;
     }
+    ladder->roots = (nodes + node_size - 2) / node_size;    /* a signpost to each but the first */
+    sizes[ladder->height++] = ladder->roots;
     for (uint32_t step = 0; step < ladder->height; step++) {
         ladder->offsets[step] = ladder->posts;
         ladder->posts += sizes[ladder->height - 1 - step];
@@ -294,7 +301,7 @@ static inline void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_siz
 
 /* The node of keys to whose first key a signpost points, or `nodes` and more when there is none. */
 static inline uint64_t signpost(const Ladder *ladder, uint32_t step, uint64_t node, uint32_t i, uint32_t node_size) {
-    uint64_t child = node * (node_size + 1) + i + 1;
+    uint64_t child = node * (step == 0 ? node_size : node_size + 1) + i + 1;
     for (step++; step < ladder->height; step++) {
         child *= node_size + 1;
     }
@@ -334,7 +341,10 @@ static inline void fill_posts6(Firsts *firsts) {
 CIDRMATCH_INLINE uint32_t find_range4(const Table4 *table, uint32_t address, const Ways *ways) {
     int32_t wanted = order4(address);
     uint32_t node = 0;
-    for (uint32_t step = 0; step < table->ladder.height; step++) {
+    for (uint32_t root = 0; root < table->ladder.roots; root++) {
+        node += ways->count4(table->posts + (size_t)root * NODE4, wanted);
+    }
+    for (uint32_t step = 1; step < table->ladder.height; step++) {
         size_t post = (size_t)table->ladder.offsets[step] + node;
         node = node * (NODE4 + 1) + ways->count4(table->posts + post * NODE4, wanted);
     }
@@ -352,7 +362,10 @@ CIDRMATCH_INLINE uint32_t count_keys(const Firsts *firsts, int64_t wanted, const
         }
         return below;
     }
-    for (uint32_t step = 0; step < firsts->ladder.height; step++) {
+    for (uint32_t root = 0; root < firsts->ladder.roots; root++) {
+        node += ways->count6(firsts->posts + (size_t)root * NODE6, wanted);
+    }
+    for (uint32_t step = 1; step < firsts->ladder.height; step++) {
         size_t post = (size_t)firsts->ladder.offsets[step] + node;
         node = node * (NODE6 + 1) + ways->count6(firsts->posts + post * NODE6, wanted);
     }
