@@ -35,7 +35,9 @@ PATIENCE = Patience(seconds=2.0, min_rounds=9)
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.forms", description="Measure the forms of a table.")
     parser.add_argument("family", nargs="?", choices=("v4", "v6"), help="one family alone")
-    parser.add_argument("--vectors", type=int, choices=(0, 1, 2, 3), default=3, help="0 plain, 1 AVX2, 2 AVX-512, 3 gathers")
+    parser.add_argument(
+        "--vectors", type=int, choices=(0, 1, 2, 3), default=3, help="0 plain, 1 AVX2, 2 AVX-512, 3 gathers"
+    )
     options = parser.parse_args(arguments)
     families: tuple[Family, ...] = (options.family,) if options.family else ("v4", "v6")
     for family in families:

@@ -412,7 +412,7 @@ cdef void write_ranges(const Parts *parts, RangeArray merged, Py_ssize_t narrow)
 
 
 def use_vectors(KeyStore store not None, int vectors, /):
-    """The same block, asked with no wider vectors than these: 0 none, 1 AVX2, 2 and 3 AVX-512.  For tests and benchmarks."""
+    """The same block, asked with no wider vectors than these: 0 none, 1 AVX2, 2 AVX-512.  For tests and benchmarks."""
     cdef KeyStore narrowed = KeyStore.from_buffer(store)
     narrowed.store.vectors = min(vectors, vectors_here())
     return narrowed

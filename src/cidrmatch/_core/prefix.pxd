@@ -55,7 +55,8 @@ cdef class Prefix:
 
 
 cdef class Entry:
-    cdef readonly Prefix prefix
+    cdef Key key
+    cdef Prefix made            # the prefix as an object; None until somebody asks for it
     cdef readonly str label
     cdef readonly object condition
 
@@ -103,6 +104,7 @@ cdef class RangeArray:
 
 
 cdef Prefix new_prefix(const Key *key)
+cdef Entry new_entry(const Key *key, object label)
 cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t index=*) except -1
 cpdef int check_is_list(object entries, str noun=*) except -1
 cdef list prefixes_of(RangeArray merged)

@@ -367,11 +367,21 @@ cdef class Entry:
     """
 
     def __cinit__(self, prefix, label=None, condition=None):
+        if prefix is BLANK:
+            return
         if condition is not None and type(condition) is not Condition:
             raise TypeError(f"a condition is a Condition or None, not {type(condition).__name__}")
-        self.prefix = prefix if type(prefix) is Prefix else Prefix(prefix)
+        self.made = prefix if type(prefix) is Prefix else Prefix(prefix)
+        self.key = self.made.key
         self.label = checked_label(label)
         self.condition = None if condition is None or condition == ALWAYS else condition
+
+    @property
+    def prefix(self):
+        """The `Prefix`: which addresses."""
+        if self.made is None:
+            self.made = new_prefix(&self.key)
+        return self.made
 
     def __str__(self):
         return str(self.prefix)
@@ -388,13 +398,21 @@ cdef class Entry:
         if type(other) is not Entry:
             return NotImplemented
         return (
-            self.prefix == (<Entry>other).prefix
+            compare_keys(&self.key, &(<Entry>other).key) == 0
             and self.label == (<Entry>other).label
             and self.condition == (<Entry>other).condition
         )
 
     def __reduce__(self):
         return Entry, (self.prefix, self.label, self.condition)
+
+
+cdef Entry new_entry(const Key *key, object label):
+    """One that always allows; the label was checked when it was read."""
+    cdef Entry entry = Entry.__new__(Entry, BLANK)
+    entry.key = key[0]
+    entry.label = label
+    return entry
 
 
 # -- Arrays of prefixes and of ranges -----------------------------------------

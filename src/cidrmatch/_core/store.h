@@ -36,11 +36,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#if defined(__linux__)
-#include <sys/mman.h>
-#endif
 
 #include "bits.h"
+#include "pages.h"
 #include "text_avx512.h"
 #include "vectors.h"
 
@@ -50,7 +48,6 @@ enum {
     UNIT = 8,                       /* bytes; records begin and end on it */
     BUCKET = 8,                     /* places in a bucket */
     MOST_PROBES = 64,               /* a block whose buckets need more is built again with another seed */
-    LARGE_PAGE = 2 << 20,
     STORE_PAD = 64                  /* bytes behind the last record that vectors may read */
 };
 
@@ -448,22 +445,19 @@ static inline int is_plain(const Record *record) {
 
 /* -- Making and opening a block -------------------------------------------------- */
 
-/* Memory for a block, `free` gives it back.  A large one asks for large pages: in small ones most checks wait for the
- * page tables as well. */
+/* Memory for a block, `free` gives it back; a large one begins where a large page does. */
 static inline void *block_memory(uint64_t size) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
+#if defined(__linux__)
     void *memory;
-    if (size < LARGE_PAGE) {
-        return malloc((size_t)size);
+    if (size >= LARGE_PAGE) {
+        if (posix_memalign(&memory, LARGE_PAGE, (size_t)size) != 0) {
+            return NULL;
+        }
+        wish_large_pages(memory, (size_t)size);
+        return memory;
     }
-    if (posix_memalign(&memory, LARGE_PAGE, (size_t)size) != 0) {
-        return NULL;
-    }
-    (void)madvise(memory, (size_t)size & ~(size_t)(LARGE_PAGE - 1), MADV_HUGEPAGE);     /* a wish, no more */
-    return memory;
-#else
-    return malloc((size_t)size);
 #endif
+    return malloc((size_t)size);
 }
 
 /* Point into a block whose header was checked. */

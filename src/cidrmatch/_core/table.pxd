@@ -119,7 +119,7 @@ cdef class AllowList:
     cdef Py_ssize_t size_bytes
     cdef size_t table_bytes     # of these, what a check may read
     cdef dict labels            # by the entry's number; None when there are none
-    cdef list made              # entries that were asked for, by number; None as long as nobody did
+    cdef list made              # entries that were asked for, by number, if there are few; None as long as nobody did
     cdef Py_hash_t hash
 
     cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1
@@ -135,6 +135,7 @@ cdef class AllowList:
     cdef object match_chunks(self, list chunks, object out)
     cdef Py_ssize_t match_chunk(self, Chunk chunk, int32_t *into) noexcept nogil
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil
+    cdef bint has_quick_no(self, uint8_t family) noexcept nogil
     cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil
     cdef dict number_labels(self, dict labels)
     cdef PrefixArray prefixes(self)

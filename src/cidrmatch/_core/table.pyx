@@ -47,7 +47,7 @@ from libc.string cimport memcmp, memcpy, memset
 from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, set_ipv4, vectors_here, width
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, count_items, find_item, offers_arrow, parse_item, take_chunks
 from cidrmatch._core.prefix cimport (
-    LENGTH_BITS, Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, is_before, lower_mask, merge, new_prefix,
+    LENGTH_BITS, Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, is_before, lower_mask, merge, new_entry,
     prefixes_of,
     compare_keys, range_of, read_prefix, upper_mask, widen,
 )
@@ -69,6 +69,9 @@ cdef extern from "search.h" nogil:
     uint32_t find_key(const Firsts *firsts, int64_t wanted, int vectors)
     uint32_t find_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, int vectors)
 
+cdef extern from "pages.h" nogil:
+    void wish_large_pages(void *memory, size_t size)
+
 cdef extern from "many.h" nogil:
     void each4(const Table *table, const uint8_t *packed, Py_ssize_t size, bint is_reversed, uint8_t *out)
     void each6(const Table *table, const uint8_t *packed, Py_ssize_t size, uint8_t *out)
@@ -78,7 +81,7 @@ cdef enum:
     NO_ENTRY = -1
     SHOWN_ENTRIES = 3       # in a repr
     LINE = 64               # bytes of a cache line, and of a node
-    MOST_MADE = 65_536      # objects of entries that a list keeps; a power of two
+    MOST_MADE = 4_096       # entries of a list that keeps their objects: to make one is quicker than to wait for memory
 
 cdef enum Form:
     BY_SIZE
@@ -297,7 +300,7 @@ cdef class Trie:
 
     cdef uint16_t word_for(self, uint64_t first, int level, const Range *ranges, uint32_t *at,
                            uint32_t count) noexcept nogil:
-        """The answer for all addresses from `first` on, as many as `level` bits tell apart, or the node that knows more."""
+        """The answer for the addresses from `first` on that `level` bits tell apart, or the node that knows more."""
         cdef uint16_t share = share_of(first, level, ranges, at, count)
         cdef uint16_t node[FORK]
         cdef uint32_t inside = at[0]
@@ -649,6 +652,7 @@ cdef class AllowList:
         self.block = PyMem_RawMalloc(<size_t>self.size_bytes)
         if self.block is NULL:
             raise MemoryError()
+        wish_large_pages(self.block, <size_t>self.size_bytes)
         base = <uint8_t *>((<uintptr_t>self.block + LINE - 1) & ~<uintptr_t>(LINE - 1))
         self.lay_out(base, blocks, trie.count)
         # 3. contents
@@ -871,6 +875,8 @@ cdef class AllowList:
         """The most specific entry that covers the address, or NO_ENTRY."""
         cdef Py_ssize_t at
         cdef uint64_t value = address.upper >> 32
+        if self.has_quick_no(address.family) and not contains(&self.table, address):
+            return NO_ENTRY
         # The last entry that is not after the address in canonical order, where the full length comes last;
         # then it or its nearest ancestor that covers.
         if address.family == 4:
@@ -889,6 +895,10 @@ cdef class AllowList:
             at = self.parents[at]
         return at
 
+    cdef inline bint has_quick_no(self, uint8_t family) noexcept nogil:
+        """Is asking the ranges far quicker than asking the entries?"""
+        return self.table.ipv4.map is not NULL if family == 4 else self.table.ipv6.index is not NULL
+
     cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil:
         cdef Py_ssize_t wide = i - self.narrow.count
         if wide < 0:
@@ -904,19 +914,16 @@ cdef class AllowList:
         return None if self.labels is None else self.labels.get(i)
 
     cdef Entry entry_at(self, Py_ssize_t i):
-        """The object of an entry; the list keeps some that it made, each at the last bits of its number."""
+        """The object of an entry; a short list keeps those that it made."""
         cdef Key key
-        cdef Entry entry
-        cdef Py_ssize_t slot
+        if self.made is not None and self.made[i] is not None:
+            return self.made[i]
         self.key_at(i, &key)
-        if self.made is None:
-            self.made = [None] * min(len(self), MOST_MADE)
-        slot = i % MOST_MADE
-        kept = self.made[slot]
-        if kept is not None and compare_keys(&(<Entry>kept).prefix.key, &key) == 0:
-            return kept
-        entry = Entry(new_prefix(&key), self.label_at(i))
-        self.made[slot] = entry
+        entry = new_entry(&key, self.label_at(i))
+        if len(self) <= MOST_MADE:
+            if self.made is None:
+                self.made = [None] * len(self)
+            self.made[i] = entry
         return entry
 
     def match(self, address, /):
