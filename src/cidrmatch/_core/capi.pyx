@@ -13,15 +13,15 @@ Threads: as those of the table and the store, which never change; the caller kee
 """
 
 from cpython.pycapsule cimport PyCapsule_New
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from cidrmatch._core.address cimport (
     OK, ROOM_BEFORE, Key, Text, fold_mapped, load_packed, parse_common, parse_unfolded,
 )
 from cidrmatch._core.keystore cimport (
-    ASK_PARSER, CLIENT_IP_UNKNOWN, MATCHED, NOT_LISTED, Asked, KeyStore, Parts, Question, Record, Store,
-    Verdict, ask_one, own_entries_cover,
+    ASK_PARSER, CLIENT_IP_UNKNOWN, MATCHED, NOT_LISTED, KeyStore, Parts, Question, Record, Store, Verdict, ask_one,
+    record_covers,
 )
 from cidrmatch._core.table cimport AllowList, Table, contains
 
@@ -89,7 +89,6 @@ cdef int check_key(const Store *store, const char *key, Py_ssize_t key_length, c
     cdef const Record *record
     cdef Parts parts
     cdef Verdict verdict
-    cdef Asked asked
     cdef Key client
     # Without a text: the store finds the record, and asks for a parser.  The text is not where its own may read.
     question.key = <const uint8_t *>key
@@ -101,11 +100,7 @@ cdef int check_key(const Store *store, const char *key, Py_ssize_t key_length, c
         return verdict
     if not parse_foreign(text, length, &copied, &client):
         return CLIENT_IP_UNKNOWN
-    asked.family = client.family
-    asked.upper = client.upper
-    asked.lower = client.lower
-    asked.value = <uint32_t>(client.upper >> 32)
-    return MATCHED if own_entries_cover(store, record, &parts, &asked) else NOT_LISTED
+    return MATCHED if record_covers(store, record, &parts, &client) else NOT_LISTED
 
 
 cdef const void *list_of(object allow) except NULL:

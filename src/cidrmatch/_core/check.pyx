@@ -42,8 +42,8 @@ from libc.math cimport INFINITY, NAN, isfinite
 from cidrmatch._core.address cimport Key, OK, base_text, take_address, write_address
 from cidrmatch._core.keystore cimport (
     ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, INACTIVE, IS_ENABLED,
-    LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, UNKNOWN_KEY, UNRESTRICTED, Asked,
-    KeyStore, Parts, Record, Verdict, given_out, held, own_entries_cover,
+    LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, UNKNOWN_KEY, UNRESTRICTED,
+    KeyStore, Parts, Record, Verdict, given_out, held, record_covers,
 )
 from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
@@ -472,7 +472,6 @@ cdef Verdict judge_record(View view, const Record *record, const Parts *parts, o
     cdef Verdict verdict
     cdef FrozenList frozen
     cdef Span span
-    cdef Asked asked
     cdef uint32_t i
     cdef object default = None if has_own or record.links > 0 else view.default
     if not view.is_enforced:
@@ -492,11 +491,7 @@ cdef Verdict judge_record(View view, const Record *record, const Parts *parts, o
     # 3. its own entries and lists, then each list that it lies within
     if has_own or record.links > 0 or default is not None:
         if has_own:
-            asked.family = client.address.family
-            asked.upper = client.address.upper
-            asked.lower = client.address.lower
-            asked.value = <uint32_t>(client.address.upper >> 32)
-            is_listed = own_entries_cover(&view.store.store, record, parts, &asked)
+            is_listed = record_covers(&view.store.store, record, parts, &client.address)
         for i in range(max(<uint32_t>record.links, <uint32_t>(default is not None))):
             frozen = view.lists[default] if default is not None else view.list_by_number(parts.links[i])
             if frozen is None:

@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+from cidrmatch._core.address cimport Key
 from cidrmatch._core.prefix cimport PrefixArray, RangeArray
 
 
@@ -102,6 +103,17 @@ cdef extern from "store.h" nogil:
     bint is_plain(const Record *record)
     Verdict ask_one(const Store *store, const Question *question, const Record **record, Parts *parts)
     void ask_many(const Store *store, const Question *questions, Py_ssize_t count, uint8_t *verdicts)
+
+
+cdef inline bint record_covers(const Store *store, const Record *record, const Parts *parts,
+                               const Key *address) noexcept nogil:
+    """Does one of the record's own entries cover an address that was parsed elsewhere?"""
+    cdef Asked asked
+    asked.family = address.family
+    asked.upper = address.upper
+    asked.lower = address.lower
+    asked.value = <uint32_t>(address.upper >> 32)
+    return own_entries_cover(store, record, parts, &asked)
 
 
 cdef class Builder:

@@ -808,14 +808,9 @@ cdef int ask_parsed(KeyStore store, const Record *record, const Parts *parts, ob
     """Ask a plain record for an address that the careful parser has to look at."""
     cdef Key client
     cdef Py_ssize_t position
-    cdef Asked asked
     if take_address(address, &client, &position) != OK:
         return CLIENT_IP_UNKNOWN
-    asked.family = client.family
-    asked.upper = client.upper
-    asked.lower = client.lower
-    asked.value = <uint32_t>(client.upper >> 32)
-    return MATCHED if own_entries_cover(&store.store, record, parts, &asked) else NOT_LISTED
+    return MATCHED if record_covers(&store.store, record, parts, &client) else NOT_LISTED
 
 
 cdef object key_text(const Record *record, const Parts *parts):
