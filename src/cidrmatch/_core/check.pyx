@@ -43,7 +43,7 @@ from cidrmatch._core.address cimport Key, OK, base_text, take_address, write_add
 from cidrmatch._core.keystore cimport (
     ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, INACTIVE, IS_ENABLED,
     LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, UNKNOWN_KEY, UNRESTRICTED,
-    KeyStore, Parts, Record, Verdict, given_out, held, record_covers,
+    KeyStore, Parts, Record, Verdict, given_out, held, held_for, record_covers,
 )
 from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
@@ -590,14 +590,12 @@ cdef class Checker:
         Source: B2, B5, U1, U6; C23.
         """
         cdef View view = self.view
-        cdef tuple asked_keys = held(keys), asked = held(addresses)
+        cdef tuple asked_keys = held(keys), asked = held_for(asked_keys, addresses)
         cdef Py_ssize_t i, count = len(asked)
         cdef bytearray answers = bytearray(b"\xff" * count)
         cdef uint8_t[::1] into = answers
         cdef Verdict verdict
         cdef Client client
-        if len(asked_keys) != count:
-            raise ValueError(f"{len(asked_keys)} keys, but {count} addresses")
         if count > 0 and view.store is not None and view.is_enforced:
             view.store.ask_each(asked_keys, asked, view.overlay, &into[0])
         for i in range(count):

@@ -636,12 +636,10 @@ cdef class KeyStore:
         >>> list(store.allows_many(["key_live_1", "key_live_1"], ["203.0.113.7", "198.51.100.7"]))
         [1, 0]
         """
-        cdef tuple asked_keys = held(keys), asked = held(addresses)
-        cdef bytearray verdicts = bytearray(len(asked_keys))
+        cdef tuple asked_keys = held(keys), asked = held_for(asked_keys, addresses)
+        cdef bytearray verdicts = bytearray(len(asked))
         cdef uint8_t[::1] found = verdicts
         cdef Py_ssize_t i
-        if len(asked_keys) != len(asked):
-            raise ValueError(f"{len(asked_keys)} keys, but {len(asked)} addresses")
         if len(asked) > 0:
             self.ask_each(asked_keys, asked, None, &found[0])
         for i in range(len(asked)):
@@ -801,6 +799,14 @@ cdef tuple held(object items):
         item = PyList_GET_ITEM(items, i)
         Py_INCREF(<object>item)
         PyTuple_SET_ITEM(kept, i, <object>item)
+    return kept
+
+
+cdef tuple held_for(tuple keys, object addresses):
+    """The addresses as a tuple, one for each key."""
+    cdef tuple kept = held(addresses)
+    if len(keys) != len(kept):
+        raise ValueError(f"{len(keys)} keys, but {len(kept)} addresses")
     return kept
 
 
