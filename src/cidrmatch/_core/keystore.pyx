@@ -31,8 +31,7 @@ from libc.string cimport memcpy, memset
 
 from cidrmatch._core.address cimport OK, Key, Text, base_text, find_text, set_ipv4, take_address, vectors_here
 from cidrmatch._core.prefix cimport (
-    Prefix, PrefixArray, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, read_prefix, upper_mask,
-    widen,
+    Prefix, PrefixArray, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, upper_mask, widen,
 )
 from cidrmatch._core.table cimport Answers
 
@@ -169,13 +168,7 @@ cdef class Builder:
         narrow_before_wide = 0
         for entry in entries:
             if not prefixes.add_common(entry):
-                prefix, label, condition = take_apart(entry, f"entry {i}: ")
-                if condition is not None:
-                    raise ValueError(f"entry {i}: only an Engine judges conditions, "
-                                     "a store would let a denied or expired entry pass")
-                read_prefix(prefix, False, &key, i)
-                prefixes.push(&key)
-                is_labelled |= label is not None
+                is_labelled |= prefixes.add_entry(entry, i, "a store", &key) is not None
             if prefixes.wide_size == 0:
                 narrow_before_wide = prefixes.narrow_size
             i += 1

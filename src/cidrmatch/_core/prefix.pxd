@@ -91,6 +91,7 @@ cdef class PrefixArray:
     cdef int resize_wide(self, Py_ssize_t room) except -1
     cdef int push(self, const Key *key) except -1
     cdef bint add_common(self, object text) except -1
+    cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Key *key)
     cdef int add_lines(self, const uint8_t[::1] lines) except -1
     cdef int sort(self) except -1
 

@@ -475,6 +475,16 @@ cdef class PrefixArray:
         self.push(&key)
         return True
 
+    cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Key *key):
+        """Add the prefix of an entry in any form, or raise; give its label.  The noun names the list that is made."""
+        prefix, label, condition = take_apart(entry, f"entry {index}: ")
+        if condition is not None:
+            raise ValueError(f"entry {index}: only an Engine judges conditions, "
+                             f"{noun} would let a denied or expired entry pass")
+        read_prefix(prefix, False, key, index)
+        self.push(key)
+        return label
+
     cdef int add_lines(self, const uint8_t[::1] lines) except -1:
         """Add a prefix a line; an empty line says nothing."""
         cdef Py_ssize_t begin = 0, size = lines.shape[0], number = 0

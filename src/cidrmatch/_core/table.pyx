@@ -56,8 +56,6 @@ import sys
 from array import array
 from operator import index
 
-from .prefix import take_apart
-
 __all__ = ["AllowList"]
 
 cdef extern from "search.h" nogil:
@@ -481,12 +479,7 @@ cdef dict read_entries(object entries, PrefixArray prefixes):
     cdef Py_ssize_t i = 0
     for entry in entries:
         if not prefixes.add_common(entry):      # most entries are plain text and have no label
-            entry, label, condition = take_apart(entry, f"entry {i}: ")
-            if condition is not None:
-                raise ValueError(f"entry {i}: only an Engine judges conditions, "
-                                 "an AllowList would let a denied or expired entry pass")
-            read_prefix(entry, False, &key, i)
-            prefixes.push(&key)
+            label = prefixes.add_entry(entry, i, "an AllowList", &key)
             if label is not None:
                 keep_label(labels, prefixes, key.family, label)
         i += 1
