@@ -35,7 +35,8 @@ from cidrmatch import (
     State,
     presets,
 )
-from cidrmatch._core.check import FrozenList
+from cidrmatch._core.check import FrozenList, View
+from cidrmatch._core.keystore import BY_NOTES, ENABLED, Builder
 from cidrmatch.snapshot import check_sums, open_block, sealed_header
 
 HOME, OFFICE, ELSEWHERE = "203.0.113.5", "198.51.100.7", "192.0.2.1"
@@ -357,6 +358,15 @@ def test_notes_that_say_nonsense_deny(tmp_path: Path) -> None:
         assert engine.check("timed", HOME).state is None
         with pytest.raises(SnapshotError, match="damaged"):
             engine.key("timed")
+
+
+def test_entries_that_are_null_are_not_no_entries() -> None:
+    """C23: without any, the key would be unrestricted."""
+    builder = Builder()
+    builder.add("key", [], flags=ENABLED | BY_NOTES, notes=b'{"entries":null}')
+    engine = Engine()
+    engine.view = View(builder.build(), {}, {}, None, 0, engine.view.settings)
+    assert engine.check("key", HOME).reason is Reason.DAMAGED
 
 
 # Other processes

@@ -728,19 +728,18 @@ cdef class KeyStore:
 
     cdef tuple read(self, const Record *record, const Parts *parts):
         cdef uint32_t i
-        cdef list links = [], within = [], entries = []
+        cdef list links = [], within = []
         for i in range(record.links):
             links.append(parts.links[i])
         for i in range(record.within):
             within.append(parts.links[record.links + i])
         notes = read_notes((<const char *>parts.notes)[:record.notes_size])
         if "entries" in notes:
-            for entry in notes["entries"]:
-                entries.append(parse_written(entry))
+            entries = parse_notes(notes, "entries")         # None, which is not "no entries", raises below
         elif record.flags & (IS_SORTED4 | IS_SORTED6):
             raise SnapshotError("a long list comes without its entries")
         else:
-            read_entries(record, parts, entries)
+            entries = read_entries(record, parts)
         return tuple(entries), record.flags, tuple(links), tuple(within), record.created, notes
 
     def keys_linked(self, unsigned int number, /):
@@ -823,8 +822,9 @@ cdef object given_out(bytearray answers, object out):
     return into.result
 
 
-cdef int read_entries(const Record *record, const Parts *parts, list entries) except -1:
+cdef list read_entries(const Record *record, const Parts *parts):
     """Entries that stand in the record itself."""
+    cdef list entries = []
     cdef uint32_t i
     cdef Key key
     for i in range(record.narrow):
@@ -837,7 +837,7 @@ cdef int read_entries(const Record *record, const Parts *parts, list entries) ex
         key.family = 6
         key.length = parts.length6[i]
         entries.append(entry_of(&key))
-    return 0
+    return entries
 
 
 cdef object entry_of(const Key *key):
