@@ -273,9 +273,9 @@ cdef class Builder:
         try:
             place = store.store.records // UNIT
             while place * UNIT < limit:
-                record = record_at(&store.store, place, &parts)
-                if record is NULL or record.size == 0 or count >= <uint64_t>len(store):
-                    raise SnapshotError("a record does not fit where it lies")
+                record = store.record(place, &parts)
+                if count >= <uint64_t>len(store):
+                    raise SnapshotError("there are more keys than it says")
                 check_links(record, &parts, <uint32_t>renumbered.shape[0] - 1)
                 if not left_out or <uintptr_t>record not in left_out:
                     sorted_records[count] = record
