@@ -150,8 +150,6 @@ cdef class KeyStore:
     cdef tuple read(self, const Record *record, const Parts *parts)
 
 
-cdef bint find_name(object key, Question *question) noexcept
-cdef bytes encoded_key(object key)
 cdef int ask_parsed(KeyStore store, const Record *record, const Parts *parts, object address) except -1
 cdef tuple held(object items)
 cdef tuple held_for(tuple keys, object addresses)

@@ -29,6 +29,11 @@ cdef inline uint64_t lower_mask(uint8_t length) noexcept nogil:
     return 0 if length <= 64 else UINT64_MAX << (128 - length)
 
 
+cdef inline bint has_host_bits(const Key *key) noexcept nogil:
+    """Is a bit set behind the length?"""
+    return key.upper & ~upper_mask(key.length) != 0 or key.lower & ~lower_mask(key.length) != 0
+
+
 cdef inline bint covers(const Key *prefix, const Key *other) noexcept nogil:
     """Is every address of `other` one of `prefix`?  Families never meet."""
     return (

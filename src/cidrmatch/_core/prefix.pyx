@@ -128,10 +128,6 @@ cdef void fold_mapped_prefix(Key *key) noexcept nogil:
         key.length = length - 96
 
 
-cdef bint has_host_bits(const Key *key) noexcept nogil:
-    return key.upper & ~upper_mask(key.length) != 0 or key.lower & ~lower_mask(key.length) != 0
-
-
 cdef void mask(Key *key) noexcept nogil:
     key.upper &= upper_mask(key.length)
     key.lower &= lower_mask(key.length)
