@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from ._core.check import FrozenList, Rule, Shadow, View
-from ._core.keystore import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes
+from ._core.keystore import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes, written
 from .errors import SnapshotError
 from .presets import read_policy, write_policy
 from .responses import Response, render
@@ -146,7 +146,7 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
 def canonical(view: View, generation: int) -> KeyStore:
     """Make the store that goes to a file, sorted, so that the same content gives the same bytes."""
     settings = cast("Settings", view.settings)
-    lists = sorted(view.lists)
+    lists = dict(sorted(view.lists.items()))
     numbers = {name: number for number, name in enumerate(lists)}
     said = {
         "policy": write_policy(settings.policy),
@@ -154,8 +154,8 @@ def canonical(view: View, generation: int) -> KeyStore:
         "unknown_key": "pass" if settings.unknown_passes else "deny",
         "default": view.default,
         "lists": [
-            {"name": name, "description": frozen.description, **json.loads(notes_of(frozen.entries))}
-            for name, frozen in sorted(view.lists.items())
+            {"name": name, "description": frozen.description, "entries": [written(entry) for entry in frozen.entries]}
+            for name, frozen in lists.items()
         ],
     }
     builder = Builder()
