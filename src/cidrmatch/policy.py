@@ -23,7 +23,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from ._core.condition import FIELDS, Condition
+from ._core.condition import Condition, fields_of_condition
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, aggregate, check_is_list, parse_prefix, take_apart
 from ._core.refusal import shown
@@ -278,10 +278,8 @@ class Policy:
         fields: dict[str, object] = {"prefix": self.canonical(entry.prefix)}
         if entry.label is not None:
             fields["label"] = entry.label
-        for name in FIELDS if entry.condition is not None else ():
-            value = getattr(entry.condition, name)
-            if value != getattr(Condition(), name):
-                fields[name] = value.isoformat() if isinstance(value, datetime) else value
+        if entry.condition is not None:
+            fields |= fields_of_condition(entry.condition)
         return fields
 
     def validate(self, entries: Iterable[EntryLike]) -> Report:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import AllowList, Condition, Engine, Entry, Policy, PolicyError, parse_entry
-from cidrmatch._core.condition import condition_of
+from cidrmatch._core.condition import condition_of, fields_of_condition
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EVENING = NOON + timedelta(hours=6)
@@ -65,6 +65,26 @@ def test_fields_that_say_nothing_special_are_no_condition() -> None:
     assert condition_of({}) is None
     assert condition_of({"prefix": "10.0.0.0/8", "label": "x"}) is None
     assert condition_of({"effect": "allow", "enabled": True, "not_before": None, "expires": None}) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"effect": "deny"},
+        {"enabled": False},
+        {"not_before": "2026-01-01T12:00:00+00:00"},
+        {
+            "effect": "deny",
+            "enabled": False,
+            "not_before": "2026-01-01T12:00:00+05:30",
+            "expires": "2027-01-01T00:00:00.000001+00:00",
+        },
+    ],
+)
+def test_a_condition_says_the_fields_that_it_was_built_of(fields: dict[str, object]) -> None:
+    condition = condition_of(fields)
+    assert condition is not None
+    assert fields_of_condition(condition) == fields
 
 
 def test_fields_may_hold_moments_as_text_or_objects() -> None:

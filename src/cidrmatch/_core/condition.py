@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-__all__ = ["FIELDS", "Condition", "condition_of"]
+__all__ = ["FIELDS", "Condition", "condition_of", "fields_of_condition"]
 
 FIELDS: Final = ("effect", "enabled", "not_before", "expires")
 
@@ -70,6 +70,9 @@ class Condition:
         return math.inf if self.expires is None else self.expires.timestamp()
 
 
+_ALWAYS: Final = Condition()
+
+
 def condition_of(fields: Mapping[str, object]) -> Condition | None:
     """Build the condition from the fields of an entry; None when they say nothing special.
 
@@ -81,4 +84,16 @@ def condition_of(fields: Mapping[str, object]) -> Condition | None:
         if isinstance(moment, str):
             values[name] = datetime.fromisoformat(moment)
     condition = Condition(**values)  # type: ignore[arg-type]
-    return None if condition == Condition() else condition
+    return None if condition == _ALWAYS else condition
+
+
+def fields_of_condition(condition: Condition) -> dict[str, object]:
+    """Give the fields of which `condition_of` builds this condition, as plain values; a time is text in ISO 8601."""
+    fields: dict[str, object] = {}
+    for name in FIELDS:
+        value = getattr(condition, name)
+        if isinstance(value, datetime):
+            fields[name] = value.isoformat()
+        elif value != getattr(_ALWAYS, name):
+            fields[name] = value
+    return fields

@@ -39,6 +39,7 @@ import json
 from collections.abc import Mapping
 
 from ..errors import SnapshotError
+from .condition import fields_of_condition
 from .prefix import Entry, take_apart
 from .reasons import Reason
 
@@ -423,14 +424,7 @@ def written(entry, /):
     prefix = str(prefix if type(prefix) is Prefix else Prefix(prefix))
     fields = {} if label is None else {"label": label}
     if condition is not None:
-        if condition.effect != "allow":
-            fields["effect"] = condition.effect
-        if not condition.enabled:
-            fields["enabled"] = False
-        for name in ("not_before", "expires"):
-            moment = getattr(condition, name)
-            if moment is not None:
-                fields[name] = moment.isoformat()
+        fields.update(fields_of_condition(condition))
     return {"prefix": prefix, **fields} if fields else prefix
 
 
