@@ -433,10 +433,11 @@ def compile_snapshot(
         size = os.stat(output).st_size
     except OSError as error:
         _fail(f"{quote(output)}: {error.strerror or error}")
+    keys = sum(1 for _ in engine.view)
     if as_json:
-        _print_json(config=config, snapshot=output, generation=generation, keys=len(engine.keys()), bytes=size)
+        _print_json(config=config, snapshot=output, generation=generation, keys=keys, bytes=size)
     else:
-        counts = f"{_count(len(engine.keys()), 'key')}, {_count(size, 'byte')}, generation {generation}"
+        counts = f"{_count(keys, 'key')}, {_count(size, 'byte')}, generation {generation}"
         _say(_console(sys.stdout), "accepted", f": {counts}")
     _finish(0)
 
@@ -453,12 +454,10 @@ def _generation_of(path: str) -> int:
 def inspect(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
     """Say what is in a snapshot, by its header and its lists."""
     engine = _open_snapshot(snapshot, as_json, verify=False)
-    store, size = engine.view.store, os.stat(snapshot).st_size
-    keys = 0 if store is None else len(store)
     facts = {
         "generation": engine.version,
-        "bytes": size,
-        "keys": keys,
+        "bytes": os.stat(snapshot).st_size,
+        "keys": _count_keys(engine),
         "policy": engine.policy.name,
         "enforced": engine.view.settings.is_enforced,
         "default": engine.default(),
@@ -480,7 +479,7 @@ def inspect(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
 def verify(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
     """Say whether every byte of a snapshot is as it was written, and means something."""
     engine = _open_snapshot(snapshot, as_json)
-    keys = 0 if engine.view.store is None else len(engine.view.store)
+    keys = _count_keys(engine)
     if as_json:
         _print_json(snapshot=snapshot, ok=True, generation=engine.version, keys=keys)
     else:
@@ -500,6 +499,12 @@ def _open_snapshot(snapshot: str, as_json: bool, *, verify: bool = True) -> Engi
         else:
             _say(_console(sys.stderr), "refused", f": {error}")
         _finish(1)
+
+
+def _count_keys(engine: Engine) -> int:
+    """Count the keys of a snapshot, all of which are in its store."""
+    store = engine.view.store
+    return 0 if store is None else len(store)
 
 
 # -- What the commands ask ----------------------------------------------------
