@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import stat
 import struct
 import zlib
@@ -78,7 +77,7 @@ def save_block(path: PathLike, store: KeyStore) -> None:
     Cost: one pass for the checksum, one to write.
     """
     target = Path(path)
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
     with store.block as block:
         header = sealed_header(block)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)

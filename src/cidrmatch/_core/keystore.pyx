@@ -36,6 +36,7 @@ from cidrmatch._core.prefix cimport (
 from cidrmatch._core.table cimport Answers
 
 import json
+from array import array
 from collections.abc import Mapping
 
 from ..errors import SnapshotError
@@ -376,7 +377,6 @@ cdef int check_links(const Record *record, const Parts *parts, uint32_t lists) e
 
 cdef object as_numbers(numbers):
     """Numbers as an array that is never empty."""
-    from array import array
     return memoryview(array("I", [*numbers, 0]))
 
 
