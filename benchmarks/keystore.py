@@ -25,24 +25,24 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine, ways
+from benchmarks import keys, machine, ways
+from benchmarks.contestants import Contestant
+from benchmarks.keys import ENTRIES, Pair
+from benchmarks.paired import Patience, race
+from benchmarks.questions import PASS, Side
 from benchmarks.report import fill
-from cidrmatch import Engine, Entry, KeyRecord, KeyStore
+from benchmarks.ways import Way
+from cidrmatch import Engine, KeyStore
 from cidrmatch._core.keystore import Builder
 
-ENTRIES = 20
-PASS = 4_096
 ROUNDS = 60
 SHARERS = 8
 CHANGES = 2_000
-FEW = 1_000
-EPOCH = datetime.fromtimestamp(0, UTC)
 RESULTS = Path(__file__).parent / "results" / "keys"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "key-store.md"
 SHOWN_FACTS = ("date", "commit", "cpu", "os", "python", "compiler", "load")
@@ -97,90 +97,65 @@ def build(count: int) -> tuple[KeyStore, Figures]:
 # -- Checks -------------------------------------------------------------------
 
 
-def ask_get(box: Callable[[str], object], items: Sequence[tuple[str, str]]) -> None:
+def ask_get(get: Callable[[str], object], items: Iterable[Pair]) -> None:
     for key, _address in items:
-        box(key)
+        get(key)
 
 
-def ask_call(box: Callable[[str, str], object], items: Sequence[tuple[str, str]]) -> None:
-    for key, address in items:
-        box(key, address)
-
-
-def ask_many(box: Callable[[list[str], list[str]], object], items: tuple[list[str], list[str]]) -> None:
-    box(*items)
+def ask_many(ask: Callable[[list[str], list[str]], object], items: tuple[list[str], list[str]]) -> None:
+    ask(*items)
 
 
 def checks(store: KeyStore, engine: Engine, count: int) -> Figures:
     """By turns, ratios within a round."""
     rng = random.Random(2)
-    keys = [key_of(number) for number in range(count)]
-    found = {key: number for number, key in enumerate(keys)}
-    sides: dict[str, tuple[Any, Any]] = {
-        "dict.get(key)": (ways.own_copy(ask_get), found.get),
-        "store.check(key, ip)": (ways.own_copy(ask_call), store.check),
-        "store.allows(key, ip)": (ways.own_copy(ask_call), store.allows),
-        "store.allows_many(keys, ips)": (ways.own_copy(ask_many), store.allows_many),
-        "engine.check(key, ip)": (ways.own_copy(ask_call), engine.check),
-        "engine.allows(key, ip)": (ways.own_copy(ask_call), engine.allows),
-        "engine.allows_many(keys, ips)": (ways.own_copy(ask_many), engine.allows_many),
-    }
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    gc.disable()
-    for _ in range(ROUNDS):
-        for name in rng.sample(list(sides), len(sides)):
-            asked = rng.choices(keys, k=PASS)
-            fresh = "\n".join(rng.choices(pool(), k=PASS)).split("\n")
-            loop, box = sides[name]
-            items: Any = (asked, fresh) if loop.__name__ == "ask_many" else list(zip(asked, fresh, strict=True))
-            began = time.thread_time_ns()
-            loop(box, items)
-            times[name].append((time.thread_time_ns() - began) / PASS)
-    gc.enable()
-    floor = times["dict.get(key)"]
+    known = [key_of(number) for number in range(count)]
+    found = {key: number for number, key in enumerate(known)}
+
+    def lists(_turn: int) -> tuple[list[str], list[str]]:
+        return rng.choices(known, k=PASS), "\n".join(rng.choices(pool(), k=PASS)).split("\n")
+
+    def items(turn: int) -> list[Pair]:
+        return list(zip(*lists(turn), strict=True))
+
+    times = timed(
+        [
+            side_of("dict.get(key)", found.get, ask_get, items),
+            side_of("store.check(key, ip)", store.check, keys.ask_call, items),
+            side_of("store.allows(key, ip)", store.allows, keys.ask_call, items),
+            side_of("store.allows_many(keys, ips)", store.allows_many, ask_many, lists),
+            side_of("engine.check(key, ip)", engine.check, keys.ask_call, items),
+            side_of("engine.allows(key, ip)", engine.allows, keys.ask_call, items),
+            side_of("engine.allows_many(keys, ips)", engine.allows_many, ask_many, lists),
+        ],
+        ROUNDS,
+    )
     figures = {f"{name}, ns": statistics.median(mine) for name, mine in times.items()}
-    for name, mine in times.items():
-        figures[f"{name} / dict.get"] = statistics.median(a / b for a, b in zip(mine, floor, strict=True))
-    return figures
-
-
-def ask_item(box: dict[str, Any], items: Sequence[tuple[str, str]]) -> None:
-    for key, _address in items:
-        box[key]
+    return figures | {f"{name} / dict.get": ratio(mine, times["dict.get(key)"]) for name, mine in times.items()}
 
 
 def few_checks() -> Figures:
-    """A thousand keys, put one by one, warm: the same pass was just made with equal texts."""
-    rng = random.Random(5)
-    lists = dict(pairs(FEW))
-    engine = Engine()
-    engine.restore(
-        keys={key: KeyRecord(created_at=EPOCH, entries=tuple(map(Entry, entries))) for key, entries in lists.items()}
-    )
-    sides: dict[str, tuple[Any, Any]] = {
-        "d[key]": (ways.own_copy(ask_item), lists),
-        "engine.allows(key, ip)": (ways.own_copy(ask_call), engine.allows),
-    }
-    times: dict[str, list[float]] = {name: [] for name in sides}
-    gc.disable()
-    for _ in range(4 * ROUNDS):
-        chosen = rng.choices(list(lists), k=PASS)
-        asked = [(key, rng.choice(lists[key] if rng.random() < 0.5 else pool())) for key in chosen]
-        for name in rng.sample(list(sides), len(sides)):
-            loop, box = sides[name]
-            loop(box, fresh_pairs(asked))
-            items = fresh_pairs(asked)
-            began = time.thread_time_ns()
-            loop(box, items)
-            times[name].append((time.thread_time_ns() - began) / PASS)
-    gc.enable()
-    ratios = [a / b for a, b in zip(times["engine.allows(key, ip)"], times["d[key]"], strict=True)]
-    figures = {f"{name}, {FEW:,} keys, ns": statistics.median(mine) for name, mine in times.items()}
-    return {**figures, f"engine.allows / d[key], {FEW:,} keys": statistics.median(ratios)}
+    """A thousand keys, put one by one, warm: two of those whom `benchmarks.paired` asks."""
+    wanted = ("d[key]", "engine.allows(key, ip)")
+    question = keys.checks()[0]
+    times = timed([side for side in question.prepare() if side.contestant.name in wanted], 4 * ROUNDS)
+    figures = {f"{name}, {question.size:,} keys, ns": statistics.median(times[name]) for name in wanted}
+    floor, ours = (times[name] for name in wanted)
+    return figures | {f"engine.allows / d[key], {question.size:,} keys": ratio(ours, floor)}
 
 
-def fresh_pairs(asked: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    return [(key, address.encode("ascii").decode("ascii")) for key, address in asked]
+def side_of(name: str, box: object, loop: ways.Loop, fresh: Callable[[int], Any]) -> Side:
+    """A contestant whose box is there already."""
+    return Side(Contestant(name, lambda _entries: box, Way(loop)), box, ways.own_copy(loop), fresh, PASS)
+
+
+def timed(sides: Sequence[Side], rounds: int) -> dict[str, list[float]]:
+    samples = race(sides, Patience(seconds=0, min_rounds=rounds, max_rounds=rounds))
+    return {side.contestant.name: mine for side, mine in zip(sides, samples, strict=True)}
+
+
+def ratio(mine: Sequence[float], floor: Sequence[float]) -> float:
+    return statistics.median(a / b for a, b in zip(mine, floor, strict=True))
 
 
 def compare(store: KeyStore, engine: Engine, count: int) -> None:
