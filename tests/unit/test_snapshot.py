@@ -313,6 +313,14 @@ def test_every_byte_changed_to_every_other_value_is_refused(tmp_path: Path) -> N
     assert refused == 255 * len(block)
 
 
+def reseal(path: Path, block: bytes, old: bytes, new: bytes) -> None:
+    """Write a block that says something else, as long as before, with checksums that are right."""
+    assert old in block
+    changed = block.replace(old, new.ljust(len(old)))
+    assert len(changed) == len(block)
+    path.write_bytes(sealed_header(memoryview(changed)) + changed[128:])
+
+
 def test_a_snapshot_that_says_nonsense_is_refused(tmp_path: Path) -> None:
     """The checksums are right, what they cover is not."""
     block, path = small_snapshot(tmp_path), tmp_path / "keys.snap"
@@ -327,9 +335,7 @@ def test_a_snapshot_that_says_nonsense_is_refused(tmp_path: Path) -> None:
         (b'"effect":"deny"', b'"effect":"dens"'),
         (b'"unknown_key"', b'"unknown_kex"'),
     ):
-        assert old in block
-        changed = block.replace(old, new)
-        path.write_bytes(sealed_header(memoryview(changed)) + changed[128:])
+        reseal(path, block, old, new)
         with pytest.raises(SnapshotError):
             Engine.open(path)
 
@@ -345,10 +351,7 @@ def test_notes_that_say_nonsense_deny(tmp_path: Path) -> None:
         (b'"expires":"2027-01-01T00:00:00+00:00"', b'"expires":20270101000000000000000000'),
         (b'"expires":"2027-01-01T00:00:00+00:00"', b'"label":[[[[[[[[[[[[[]]]]]]]]]]]]]'),
     ):
-        assert old in block
-        changed = block.replace(old, new.ljust(len(old)))
-        assert len(changed) == len(block)
-        path.write_bytes(sealed_header(memoryview(changed)) + changed[128:])
+        reseal(path, block, old, new)
         engine = Engine.open(path)
         assert engine.allows("plain", HOME)
         for address in ADDRESSES:
