@@ -124,15 +124,16 @@ cdef class AllowList:
 
     cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1
     cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t forks) noexcept nogil
+    cdef object answer_many(self, object addresses, object family, object byteorder, object out, Py_ssize_t item_size)
+    cdef void answer_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed, void *into,
+                            Py_ssize_t item_size) noexcept nogil
+    cdef object answer_chunks(self, list chunks, object out, Py_ssize_t item_size)
+    cdef Py_ssize_t answer_chunk(self, Chunk chunk, void *into, Py_ssize_t item_size) noexcept nogil
     cdef int contains_each(self, object addresses, Answers answers) except -1
-    cdef void contains_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
-                              uint8_t *into) noexcept nogil
-    cdef object contains_chunks(self, list chunks, object out)
     cdef Py_ssize_t contains_chunk(self, Chunk chunk, uint8_t *into) noexcept nogil
     cdef int match_each(self, object addresses, Answers answers) except -1
     cdef void match_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
                            int32_t *into) noexcept nogil
-    cdef object match_chunks(self, list chunks, object out)
     cdef Py_ssize_t match_chunk(self, Chunk chunk, int32_t *into) noexcept nogil
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil
     cdef bint has_quick_no(self, uint8_t family) noexcept nogil

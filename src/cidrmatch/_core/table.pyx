@@ -768,22 +768,62 @@ cdef class AllowList:
         >>> AllowList(["203.0.113.0/24"]).contains_many(["203.0.113.7", "198.51.100.7"])
         b'\\x01\\x00'
         """
+        return self.answer_many(addresses, family, byteorder, out, sizeof(uint8_t))
+
+    cdef object answer_many(self, object addresses, object family, object byteorder, object out, Py_ssize_t item_size):
+        """Yes or no for each address in a byte, or the number of its entry in more."""
+        cdef Packed packed
         if family is None:
             if byteorder is not None:
                 raise ValueError("byteorder is of a packed buffer: say its family, too")
             if offers_arrow(addresses):
-                return self.contains_chunks(take_chunks(addresses), out)
+                return self.answer_chunks(take_chunks(addresses), out, item_size)
             addresses = many(addresses)
-            answers = Answers(out, len(addresses), 1)
-            self.contains_each(addresses, answers)
+            answers = Answers(out, len(addresses), item_size)
+            if item_size == 1:
+                self.contains_each(addresses, answers)
+            else:
+                self.match_each(addresses, answers)
         else:
             packed = Packed(addresses, family, byteorder)
-            answers = Answers(out, packed.count, 1)
+            answers = Answers(out, packed.count, item_size)
             check_apart(packed, answers)
             with nogil:
-                self.contains_packed(<const uint8_t *>packed.view.buf, packed.count, packed.family, packed.is_reversed,
-                                     <uint8_t *>answers.view.buf)
+                self.answer_packed(<const uint8_t *>packed.view.buf, packed.count, packed.family, packed.is_reversed,
+                                   answers.view.buf, item_size)
         return answers.result
+
+    cdef void answer_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed, void *into,
+                            Py_ssize_t item_size) noexcept nogil:
+        # hot: begin
+        if item_size != 1:
+            self.match_packed(start, count, family, is_reversed, <int32_t *>into)
+        elif family == 4:
+            each4(&self.table, start, count, is_reversed, <uint8_t *>into)
+        else:
+            each6(&self.table, start, count, <uint8_t *>into)
+        # hot: end
+
+    cdef object answer_chunks(self, list chunks, object out, Py_ssize_t item_size):
+        cdef Answers answers = Answers(out, count_items(chunks), item_size)
+        cdef char *into = <char *>answers.view.buf
+        cdef Chunk chunk
+        cdef Py_ssize_t done
+        for chunk in chunks:
+            with nogil:
+                done = self.answer_chunk(chunk, into + chunk.before * item_size, item_size)
+            if done < chunk.count:
+                chunk.refuse(done)
+        return answers.result
+
+    cdef Py_ssize_t answer_chunk(self, Chunk chunk, void *into, Py_ssize_t item_size) noexcept nogil:
+        """Answer up to the first item that is no address; how many are."""
+        if chunk.layout == PACKED:
+            self.answer_packed(chunk.items, chunk.filled, chunk.family, chunk.is_reversed, into, item_size)
+            return chunk.filled
+        if item_size == 1:
+            return self.contains_chunk(chunk, <uint8_t *>into)
+        return self.match_chunk(chunk, <int32_t *>into)
 
     cdef int contains_each(self, object addresses, Answers answers) except -1:
         cdef Py_ssize_t i = 0
@@ -803,36 +843,11 @@ cdef class AllowList:
             raise ValueError("the list of addresses shrank while it was read")
         return 0
 
-    cdef void contains_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
-                              uint8_t *into) noexcept nogil:
-        # hot: begin
-        if family == 4:
-            each4(&self.table, start, count, is_reversed, into)
-        else:
-            each6(&self.table, start, count, into)
-        # hot: end
-
-    cdef object contains_chunks(self, list chunks, object out):
-        cdef Answers answers = Answers(out, count_items(chunks), 1)
-        cdef uint8_t *into = <uint8_t *>answers.view.buf
-        cdef Chunk chunk
-        cdef Py_ssize_t done
-        for chunk in chunks:
-            with nogil:
-                done = self.contains_chunk(chunk, into + chunk.before)
-            if done < chunk.count:
-                chunk.refuse(done)
-        return answers.result
-
     cdef Py_ssize_t contains_chunk(self, Chunk chunk, uint8_t *into) noexcept nogil:
-        """Answer up to the first item that is no address; how many are."""
         cdef Py_ssize_t i
         cdef Item item
         cdef Key key
         cdef int answer
-        if chunk.layout == PACKED:
-            self.contains_packed(chunk.items, chunk.filled, chunk.family, chunk.is_reversed, into)
-            return chunk.filled
         # hot: begin
         for i in range(chunk.filled):
             if not find_item(chunk, i, &item):
@@ -974,22 +989,7 @@ cdef class AllowList:
         >>> list(numbers), office[numbers[1]]
         ([0, 1, -1], Entry('203.0.113.64/26'))
         """
-        if family is None:
-            if byteorder is not None:
-                raise ValueError("byteorder is of a packed buffer: say its family, too")
-            if offers_arrow(addresses):
-                return self.match_chunks(take_chunks(addresses), out)
-            addresses = many(addresses)
-            answers = Answers(out, len(addresses), sizeof(int32_t))
-            self.match_each(addresses, answers)
-        else:
-            packed = Packed(addresses, family, byteorder)
-            answers = Answers(out, packed.count, sizeof(int32_t))
-            check_apart(packed, answers)
-            with nogil:
-                self.match_packed(<const uint8_t *>packed.view.buf, packed.count, packed.family, packed.is_reversed,
-                                  <int32_t *>answers.view.buf)
-        return answers.result
+        return self.answer_many(addresses, family, byteorder, out, sizeof(int32_t))
 
     cdef int match_each(self, object addresses, Answers answers) except -1:
         cdef Py_ssize_t i = 0
@@ -1019,26 +1019,10 @@ cdef class AllowList:
             into[i] = <int32_t>self.find_entry(&key)
         # hot: end
 
-    cdef object match_chunks(self, list chunks, object out):
-        cdef Answers answers = Answers(out, count_items(chunks), sizeof(int32_t))
-        cdef int32_t *into = <int32_t *>answers.view.buf
-        cdef Chunk chunk
-        cdef Py_ssize_t done
-        for chunk in chunks:
-            with nogil:
-                done = self.match_chunk(chunk, into + chunk.before)
-            if done < chunk.count:
-                chunk.refuse(done)
-        return answers.result
-
     cdef Py_ssize_t match_chunk(self, Chunk chunk, int32_t *into) noexcept nogil:
-        """Number the entries up to the first item that is no address; how many are."""
         cdef Py_ssize_t i
         cdef Item item
         cdef Key key
-        if chunk.layout == PACKED:
-            self.match_packed(chunk.items, chunk.filled, chunk.family, chunk.is_reversed, into)
-            return chunk.filled
         # hot: begin
         for i in range(chunk.filled):
             if not (find_item(chunk, i, &item) and parse_item(&item, &key)):
