@@ -284,8 +284,8 @@ def longest_match(spans: Iterable[Span], inner: Span) -> Span | None:
 
 
 def is_covered_whole(spans: Iterable[Span], target: Span) -> bool:
-    """Is every address of `target` in some span, whichever?"""
-    return not exclude_from([target], list(spans))
+    """Is every number of `target` in some span, whichever?"""
+    return any(span_covers(whole, target) for whole in merge(spans))
 
 
 # Sets of addresses

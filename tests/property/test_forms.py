@@ -157,7 +157,7 @@ def test_every_form_answers_as_the_twin_does(found: list[Span], data: st.DataObj
 
 
 def wider(prefixes: list[Span]) -> list[Span]:
-    """Each prefix with its twin beside it; one that holds the mapped addresses stays out, as it says nothing."""
+    """Each prefix with its twin beside it; one of mapped addresses stays out, for it would be read as IPv4."""
     found = [build_span(one.family, one.first, max(0, reference.length_of(one) - 1)) for one in prefixes]
     return [one for one in found if one == reference.fold_span(one)]
 
