@@ -51,6 +51,10 @@ setup(
             "wraparound": False,
             "initializedcheck": False,
             "auto_pickle": False,
+            # Functions and methods as C has them: Python calls those without a detour, 10 to 15 ns of every call.
+            "binding": False,
+            "embedsignature": True,
+            "embedsignature.format": "clinic",
             "linetrace": TRACED,
         },
     )
