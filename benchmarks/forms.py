@@ -9,24 +9,27 @@ and all of them are asked by turns, text by text, as in `benchmarks.paired`:
           16         39.1     41.5        -      38.9
          ...
 
-The maps are measured on an Internet table alone: for lists of single addresses
-they have nothing to say.
+The maps and tries are measured on an Internet table and on samples of it ("of the
+table"): for lists of single addresses they have nothing to say.
 """
 
 import argparse
+import random
 import sys
 from collections.abc import Sequence
 from functools import partial
 
+from benchmarks import data
 from benchmarks.contestants import Contestant
 from benchmarks.data import FULL, Family
 from benchmarks.paired import Patience, race
-from benchmarks.questions import Question
+from benchmarks.questions import POOL, Question, Side
 from benchmarks.results import Spread
 from cidrmatch import AllowList
 from cidrmatch._core.table import freeze_as
 
 SIZES = (8, 16, 32, 48, 64, 96, 128, 256, 1_000, 10_000, FULL)
+PARTS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000)
 FORMS = ("scan", "ladder", "map", "by size")
 MOST_SCANNED = 1_000
 PATIENCE = Patience(seconds=2.0, min_rounds=9)
@@ -43,22 +46,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for family in families:
         print(f"{family} entries" + "".join(f"{form:>10}" for form in FORMS) + "   ns an address, the median")
         for size in SIZES:
-            print(*_line(family, size, options.vectors), sep="", flush=True)
+            forms = [form for form in FORMS if form == "by size" or _is_worth(form, size)]
+            print(*_line(Question, family, size, forms, options.vectors), sep="", flush=True)
+        for size in PARTS:
+            print(
+                *_line(Part, family, size, ["ladder", "map", "by size"], options.vectors),
+                "   of the table",
+                sep="",
+                flush=True,
+            )
     return 0
 
 
-def _line(family: Family, size: int, vectors: int) -> list[str]:
-    question = Question(f"forms/{family}/{size}", family, size, tuple(_contestants(size, vectors)))
+class Part(Question):
+    """Some entries of an Internet table, from all over it."""
+
+    def entries(self) -> list[str]:
+        return random.Random(self.size).sample(data.prefixes(self.family, FULL), self.size)
+
+    def prepare(self) -> list[Side]:
+        entries = self.entries()
+        asked = data.addresses(entries, POOL, self.hits)
+        return [self._side(contestant, contestant.build(entries), asked) for contestant in self.contestants]
+
+
+def _line(kind: type[Question], family: Family, size: int, forms: Sequence[str], vectors: int) -> list[str]:
+    contestants = [Contestant(form, partial(_frozen, form, vectors), role="ours") for form in forms]
+    question = kind(f"forms/{family}/{size}", family, size, tuple(contestants))
     sides = question.prepare()
     samples = race(sides, PATIENCE)
     found = {side.contestant.name: Spread.of(mine).median for side, mine in zip(sides, samples, strict=True)}
     cells = [f"{found[form]:10.1f}" if form in found else f"{'-':>10}" for form in FORMS]
     return [f"{len(question.entries()):10,}", *cells]
-
-
-def _contestants(size: int, vectors: int) -> list[Contestant]:
-    wanted = [form for form in FORMS if form == "by size" or _is_worth(form, size)]
-    return [Contestant(form, partial(_frozen, form, vectors), role="ours") for form in wanted]
 
 
 def _is_worth(form: str, size: int) -> bool:
