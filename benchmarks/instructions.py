@@ -48,7 +48,7 @@ from typing import Any, NamedTuple
 from benchmarks import data, machine, ways
 from benchmarks.data import Family
 from cidrmatch import AllowList, Engine, KeyStore, Policy, parse_address
-from cidrmatch._core import table
+from cidrmatch._core import keystore
 
 COMMITTED = Path(__file__).with_suffix(".json")
 TOLERANCE = 0.02
@@ -91,10 +91,14 @@ def packed(family: Family, size: str) -> Work:
     return work._replace(items=b"".join(map(data.pack, work.items)))
 
 
-def routes() -> Work:
-    """Whole /24s, as in an Internet table, whose lists can have a form of their own."""
-    numbers = random.Random("routes").sample(range(1 << 16, 224 << 16), SIZES["100k"])
-    entries = [f"{number >> 16}.{number >> 8 & 255}.{number & 255}.0/24" for number in numbers]
+def routes(family: Family) -> Work:
+    """Whole /24s or /48s, as in an Internet table, whose lists have forms of their own; of IPv6 close together."""
+    rng = random.Random("routes")
+    if family == "v4":
+        numbers = rng.sample(range(1 << 16, 224 << 16), SIZES["100k"])
+        entries = [f"{number >> 16}.{number >> 8 & 255}.{number & 255}.0/24" for number in numbers]
+    else:
+        entries = [f"2001:db8:{number:x}::/48" for number in rng.sample(range(1 << 16), 20_000)]
     return Work(entries, data.addresses(entries, ADDRESSES), ADDRESSES)
 
 
@@ -134,7 +138,7 @@ def hot_paths() -> Iterator[HotPath]:
     for family in FAMILIES:
         for size in SIZES:
             yield HotPath(f"lookup/text/{family}/{size}", partial(texts, family, size), AllowList, ways.ask_in)
-    yield HotPath("lookup/text/v4/100k routes", routes, AllowList, ways.ask_in)
+        yield HotPath(f"lookup/text/{family}/routes", partial(routes, family), AllowList, ways.ask_in)
     short = partial(texts, "v4", "20")
     yield HotPath("lookup/method/v4/20", short, lambda entries: AllowList(entries).contains, ways.ask_call)
     yield HotPath("match/text/v4/20", short, lambda entries: AllowList(entries).match, ways.ask_call)
@@ -233,7 +237,7 @@ def read_profile(lines: Iterable[str]) -> tuple[int, int]:
 
 def toolchain() -> dict[str, str]:
     """All that changes the counts and is no change of ours."""
-    core = Path(table.__file__).read_bytes()
+    core = Path(keystore.__file__).read_bytes()  # generators name the Cython they come from
     cython = re.search(rb"_cython_(\d+_\d+_\w+)", core)
     flags = str(sysconfig.get_config_var("CFLAGS")).split()
     cpuinfo = Path("/proc/cpuinfo")
