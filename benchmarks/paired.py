@@ -52,7 +52,7 @@ class Patience:
 
 
 QUICK = Patience(seconds=0.6, min_rounds=5)
-THOROUGH = Patience(seconds=3.0, min_rounds=7)
+THOROUGH = Patience(seconds=2.0, min_rounds=7)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -164,7 +164,7 @@ int main(int argc, char **argv) {
             continue;
         }
         point_into(&store, block);
-        store.vectors = vectors < widest_vectors() ? vectors : widest_vectors();
+        store.vectors = vectors < vectors_here() ? vectors : vectors_here();
         for (int k = 0; k < 7; k++) {
             for (int i = 0; i < 9; i++) {
                 Question question = {(const uint8_t *)keys[k], strlen(keys[k]), texts[i] + 64, 0};

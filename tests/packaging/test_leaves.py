@@ -253,7 +253,7 @@ static int check_text(uint8_t *page, size_t page_size, const char *text, size_t 
         return refuse(is_common ? "not accepted, but common" : "accepted, but not common", text, size);
     }
     /* 3. with vectors: shorter texts of IPv6, too; nothing is read before the text */
-    if (widest_vectors() == AVX512) {
+    if (vectors_here() == AVX512) {
         Answer wide = ask_chosen(AVX512, put(page, text, size, 0, BESIDE), length);
         if (!is_same(wide, ask_chosen(AVX512, put(page + page_size - size, text, size, BESIDE, 0), length))) {
             return refuse("AVX-512: what stands beside the text matters", text, size);
@@ -330,10 +330,10 @@ static int check_node4(void) {
         return 1;
     }
 #if CIDRMATCH_VECTORS
-    if (widest_vectors() >= AVX2 && avx2_count4(node, wanted) != below) {
+    if (vectors_here() >= AVX2 && avx2_count4(node, wanted) != below) {
         return 2;
     }
-    if (widest_vectors() >= AVX512 && avx512_count4(node, wanted) != below) {
+    if (vectors_here() >= AVX512 && avx512_count4(node, wanted) != below) {
         return 3;
     }
 #endif
@@ -353,10 +353,10 @@ static int check_node6(void) {
         return 4;
     }
 #if CIDRMATCH_VECTORS
-    if (widest_vectors() >= AVX2 && avx2_count6(node, wanted) != begun) {
+    if (vectors_here() >= AVX2 && avx2_count6(node, wanted) != begun) {
         return 5;
     }
-    if (widest_vectors() >= AVX512 && avx512_count6(node, wanted) != begun) {
+    if (vectors_here() >= AVX512 && avx512_count6(node, wanted) != begun) {
         return 6;
     }
 #endif
@@ -395,7 +395,7 @@ static int check_scan(void) {
             return 7;
         }
 #if CIDRMATCH_VECTORS
-        if (widest_vectors() >= AVX512 && avx512_scan4(&table, address) != is_in) {
+        if (vectors_here() >= AVX512 && avx512_scan4(&table, address) != is_in) {
             return 11;
         }
 #endif
@@ -431,7 +431,7 @@ static int check_begun(void) {
         for (uint32_t i = 0; i < firsts.count; i++) {
             begun += !is_before(upper, lower, drawn[i].upper, drawn[i].lower);
         }
-        for (int vectors = PLAIN; vectors <= widest_vectors(); vectors++) {
+        for (int vectors = PLAIN; vectors <= vectors_here(); vectors++) {
             if (find_begun(&firsts, upper, lower, vectors) != begun) {
                 return 12 + vectors;
             }
@@ -470,7 +470,7 @@ int main(int argc, char **argv) {
             return 1;
         }
     }
-    printf("equal, vectors %d\n", widest_vectors());
+    printf("equal, vectors %d\n", vectors_here());
     return 0;
 }
 """
