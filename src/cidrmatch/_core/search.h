@@ -428,29 +428,28 @@ CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, const W
     return (address <= table->last[find_range4(table, address, ways)]) & (address >= table->first);
 }
 
-static inline int reaches(const Table6 *table, uint32_t range, uint64_t upper, uint64_t lower) {
-    return !is_before(table->last[range].upper, table->last[range].lower, upper, lower);
+/* Of so many ranges that have begun: does the last reach the address? */
+static inline int is_reached(const Table6 *table, uint32_t begun, uint64_t upper, uint64_t lower) {
+    const Pair *last = &table->last[begun - (begun > 0)];
+    return (begun > 0) & !is_before(last->upper, last->lower, upper, lower);
 }
 
 CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, uint64_t lower, const Ways *ways) {
     const Firsts *firsts = &table->firsts;
-    uint32_t begun, at, is_after;
+    uint32_t begun, is_after;
     int by_this, by_previous;
     if (firsts->ladder.height == 0 || upper == UINT64_MAX) {
-        begun = count_begun(firsts, upper, lower, ways);
-        return (begun > 0) & reaches(table, begun - (begun > 0), upper, lower);
+        return is_reached(table, count_begun(firsts, upper, lower, ways), upper, lower);
     }
     /* As in `count_begun`, but it is the last range or the one before it: both are fetched before it is known which. */
     begun = count_keys(firsts, order6(upper), ways);
     is_after = begins_after(firsts, begun, upper, lower);
     if (begins_after(firsts, begun - is_after, upper, lower)) {
-        begun = count_begun_by_halving(firsts, upper, lower);
-        return (begun > 0) & reaches(table, begun - (begun > 0), upper, lower);
+        return is_reached(table, count_begun_by_halving(firsts, upper, lower), upper, lower);
     }
-    at = begun - (begun > 0);
-    by_this = reaches(table, at, upper, lower);
-    by_previous = reaches(table, at - (at > 0), upper, lower);
-    return (begun > is_after) & (is_after ? by_previous : by_this);
+    by_this = is_reached(table, begun, upper, lower);
+    by_previous = is_reached(table, begun - (begun > 0), upper, lower);
+    return is_after ? by_previous : by_this;
 }
 
 /* Down the trie, eight bits and then four at a step: NONE_IN, ALL_IN or PARTLY_IN. */

@@ -241,7 +241,8 @@ cdef enum:
     ROW = 256               # words in a row, one for each /24 of a /16
     MOST_NODES = 65_535     # a word names one
     SLOTS = 1 << 17         # twice as many, so that the search for an equal node is short
-    LEVEL24 = 40            # how many bits of the upper half come after a /24
+    LEVEL16 = 48            # how many bits of the upper half come after a /16
+    LEVEL24 = 40
     LEVEL48 = 16
 
 
@@ -284,8 +285,8 @@ cdef class Trie:
             set_all(row, ROW, share)
             rows[share] = self.append(row, ROW // FORK)
         for place in range(65_536):
-            first = <uint64_t>place << 48
-            share = share_of(first, 48, ranges, &at, count)
+            first = <uint64_t>place << LEVEL16
+            share = share_of(first, LEVEL16, ranges, &at, count)
             if share != PARTLY_IN:
                 self.index[place] = rows[share]
                 continue
