@@ -17,6 +17,7 @@ from benchmarks.results import Run, load
 LIMIT = 0.15
 
 Ratios = dict[tuple[str, str], float]
+Found = Sequence[float | None]  # a row's ratio in each run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,11 +25,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("first", metavar="RUN.json", type=Path)
     parser.add_argument("others", metavar="RUN.json", type=Path, nargs="+")
     options = parser.parse_args(arguments)
-    runs = [ratios(load(path)) for path in (options.first, *options.others)]
-    rows = list(dict.fromkeys(key for run in runs for key in run))
-    apart = sum(not _show(question, name, [run.get((question, name)) for run in runs]) for question, name in rows)
-    print(f"{len(rows) - apart} of {len(rows)} rows agree within {LIMIT:.0%}")
-    return 1 if apart or not rows else 0
+    rows = compared([load(path) for path in (options.first, *options.others)])
+    for (question, name), found in rows.items():
+        print(_line(question, name, found))
+    print(verdict(rows))
+    return 0 if rows and all(map(agrees, rows.values())) else 1
+
+
+def compared(runs: Sequence[Run]) -> dict[tuple[str, str], Found]:
+    """Every row of ours that has a floor, with its ratio in each run."""
+    found = [ratios(run) for run in runs]
+    return {key: [ratios.get(key) for ratios in found] for key in dict.fromkeys(key for run in found for key in run)}
+
+
+def verdict(rows: dict[tuple[str, str], Found]) -> str:
+    return f"{sum(map(agrees, rows.values()))} of {len(rows)} rows agree within {LIMIT:.0%}"
 
 
 def ratios(run: Run) -> Ratios:
@@ -46,13 +57,18 @@ def difference(found: Sequence[float]) -> float:
     return max(found) / min(found) - 1
 
 
-def _show(question: str, name: str, found: Sequence[float | None]) -> bool:
-    """Print one row, and tell whether it agrees."""
-    there = [ratio for ratio in found if ratio is not None]
-    is_within = len(there) == len(found) and difference(there) <= LIMIT
+def agrees(found: Found) -> bool:
+    there = _there(found)
+    return len(there) == len(found) and difference(there) <= LIMIT
+
+
+def _there(found: Found) -> list[float]:
+    return [ratio for ratio in found if ratio is not None]
+
+
+def _line(question: str, name: str, found: Found) -> str:
     cells = "".join("      none" if ratio is None else f"{ratio:>9.2f}x" for ratio in found)
-    print(f"{' ' if is_within else '!'} {question:<36}{name:<30}{cells}{difference(there):>8.1%}")
-    return is_within
+    return f"{' ' if agrees(found) else '!'} {question:<36}{name:<30}{cells}{difference(_there(found)):>8.1%}"
 
 
 if __name__ == "__main__":

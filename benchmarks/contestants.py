@@ -218,6 +218,7 @@ LOOKUP_FEW = (EMPTY, FROZENSET, ALLOW_IN, Contestant("pytricia", pytricia_frozen
 MATCH = (
     EMPTY,
     Contestant("dict.get", lambda texts: dict.fromkeys(texts, True).get, ways.CALL, role="floor", exact=True),
+    Contestant("allow.contains(ip)", lambda texts: AllowList(texts).contains, Way(ways.ask_call), role="empty"),
     Contestant(
         "allow.match(ip)", lambda texts: AllowList(texts).match, ways.say(ways.ask_call, entry_text), role="ours"
     ),

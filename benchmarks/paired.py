@@ -95,7 +95,14 @@ def _results(
 
 def _result(question: Question, patience: Patience) -> Result:
     sides = question.prepare()
-    samples = race(sides, replace(patience, seconds=patience.seconds * question.share))
+    samples = race(
+        sides,
+        replace(
+            patience,
+            seconds=patience.seconds * question.share,
+            min_rounds=patience.min_rounds + question.more_rounds,
+        ),
+    )
     return Result(
         question.name,
         f"ns an {question.unit}",

@@ -88,6 +88,8 @@ class Question:
     unit: str = "address"
     share: float = 1.0
     """Of the time that other questions get."""
+    more_rounds: int = 0
+    """Than other questions get at least; it may be negative."""
 
     def entries(self) -> list[str]:
         return list(data.prefixes(self.family, self.size))
@@ -267,7 +269,14 @@ def parses() -> list[Question]:
 def builds(sizes: Sequence[int] = SIZES) -> list[Question]:
     """From a list of text to a list that can be asked."""
     return [
-        BuildQuestion(f"build/{order}/{family}/{label(size)}", family, size, who.BUILD, is_shuffled=order == "shuffled")
+        BuildQuestion(
+            f"build/{order}/{family}/{label(size)}",
+            family,
+            size,
+            who.BUILD,
+            is_shuffled=order == "shuffled",
+            more_rounds=4,
+        )
         for family in FAMILIES
         for size in sizes
         for order in ("sorted", "shuffled")
@@ -277,7 +286,7 @@ def builds(sizes: Sequence[int] = SIZES) -> list[Question]:
 def inserts(sizes: Sequence[int] = (1_000, 100_000, FULL)) -> list[Question]:
     """Prefix after prefix, into something that can be changed."""
     return [
-        BuildQuestion(f"trie/insert/{family}/{label(size)}", family, size, who.INSERT, is_shuffled=True)
+        BuildQuestion(f"trie/insert/{family}/{label(size)}", family, size, who.INSERT, is_shuffled=True, more_rounds=-3)
         for family in FAMILIES
         for size in sizes
     ]

@@ -21,8 +21,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from statistics import median
 
+from benchmarks.agree import compared, verdict
 from benchmarks.contestants import EMPTY, FROZENSET, FROZENSET_CALL, READ
 from benchmarks.plots import Picture, draw
+from benchmarks.promises import promised
 from benchmarks.reasons import reason_for
 from benchmarks.results import Result, Row, Run, load, number_text, ratio_text
 
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     pictures = draw(run, DOCS)
     fill(ROOT / "README.md", [*_shown(pictures, ROOT), *short(run)])
-    fill(DOCS / "performance.md", [*_shown(pictures, DOCS), *full(run)])
+    fill(DOCS / "performance.md", [*_shown(pictures, DOCS), *promises(siblings(run)), *full(run)])
     return 0
 
 
@@ -71,10 +73,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def newest() -> Path:
-    found = sorted(path for path in RESULTS.glob("*.json") if not path.name.endswith(".tmp.json"))
+    found = whole_runs()
     if not found:
         raise SystemExit(f"no whole run in {RESULTS.relative_to(ROOT)}: run `make bench` first")
     return found[-1]
+
+
+def whole_runs() -> list[Path]:
+    return sorted(path for path in RESULTS.glob("*.json") if not path.name.endswith(".tmp.json"))
+
+
+def siblings(run: Run) -> list[Run]:
+    """The whole runs of the same commit."""
+    return [other for other in map(load, whole_runs()) if other.facts["commit"] == run.facts["commit"]]
 
 
 def fill(path: Path, lines: Iterable[str]) -> None:
@@ -99,6 +110,13 @@ def full(run: Run) -> Iterator[str]:
             yield from _rates(results)
             yield from _method_cost(results)
     yield from ("", *_losses(run), "", *_facts(run))
+
+
+def promises(runs: Sequence[Run]) -> Iterator[str]:
+    """What was promised, over all runs of a commit, and how far these agree."""
+    yield from ("", "### What was promised", "")
+    yield f"IPv4, IPv6; over {len(runs)} whole runs of the same commit, of which {verdict(compared(runs))}."
+    yield from ("", *promised(runs))
 
 
 def short(run: Run) -> Iterator[str]:

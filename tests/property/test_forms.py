@@ -48,6 +48,11 @@ CORNERS = [
     ["ffff:ffff:ffff:ffff::/64"],
     ["ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128"],
     ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3/32"],
+    ["0.0.0.0/0", "255.0.0.0/8", "255.255.255.254/31", "255.255.255.255/32", "::/0", "ff00::/8"],
+    # equal first addresses, more than a node has keys
+    [f"0.0.0.0/{length}" for length in range(33)],
+    [f"10.0.0.0/{length}" for length in range(7, 33)] + [f"2001:db8::/{length}" for length in range(29, 129)],
+    [f"0.0.0.0/{length}" for length in range(33)] + [f"240.0.0.{number}/32" for number in range(1, 255)],
 ]
 
 

@@ -85,4 +85,11 @@ static inline uint64_t load_network64(const uint8_t *packed) {
     return (uint64_t)load_network32(packed) << 32 | load_network32(packed + 4);
 }
 
+/* Have a line of memory brought, without waiting for it; an address that is none is no harm. */
+#if defined(__GNUC__)
+#define CIDRMATCH_PREFETCH(where) __builtin_prefetch(where)
+#else
+#define CIDRMATCH_PREFETCH(where) ((void)(where))
+#endif
+
 #endif

@@ -84,6 +84,11 @@ cdef inline void widen(uint64_t narrow, Key *key) noexcept nogil:
     key.length = <uint8_t>(narrow & ((1 << LENGTH_BITS) - 1))
 
 
+cdef inline uint64_t narrow_of(const Key *key) noexcept nogil:
+    """The one word of an IPv4 prefix."""
+    return key.upper >> 32 << LENGTH_BITS | key.length
+
+
 cdef class PrefixArray:
     cdef uint64_t *narrow
     cdef Py_ssize_t narrow_size

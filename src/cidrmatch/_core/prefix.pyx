@@ -334,11 +334,11 @@ cdef class Prefix:
         return Prefix, (str(self),)
 
 
-cdef object BLANK = object()    # asks Prefix() for a body to fill in; nobody outside has it
+cdef object BLANK = object()    # asks Prefix() and Entry() for a body to fill in; nobody outside has it
 
 
 cdef Prefix new_prefix(const Key *key):
-    cdef Prefix prefix = Prefix.__new__(Prefix, BLANK)
+    cdef Prefix prefix = Prefix(BLANK)
     prefix.key = key[0]
     return prefix
 
@@ -405,7 +405,7 @@ cdef class Entry:
 
 cdef Entry new_entry(const Key *key, object label):
     """One that always allows; the label was checked when it was read."""
-    cdef Entry entry = Entry.__new__(Entry, BLANK)
+    cdef Entry entry = Entry(BLANK)
     entry.key = key[0]
     entry.label = label
     return entry
@@ -451,7 +451,7 @@ cdef class PrefixArray:
         if key.family == 4:
             if self.narrow_size == self.narrow_room:
                 self.resize_narrow(max(8, self.narrow_room * 2))
-            self.narrow[self.narrow_size] = key.upper >> 32 << LENGTH_BITS | key.length
+            self.narrow[self.narrow_size] = narrow_of(key)
             self.narrow_size += 1
             return 0
         if self.wide_size == self.wide_room:

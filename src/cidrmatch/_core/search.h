@@ -54,8 +54,13 @@
  *     node 2    [ 2 2 2 ... ]         a /48 that is in part: the ladder decides
  *     node 7    [ 1 1 0 0 9 0 ... ]
  *
- * Entries ("which one?") are found the same way: what their keys are stands in
- * table.pyx, that there are many with equal first addresses does not matter here.
+ * Entries ("which one?") are found by ladders of their first addresses.  Of equal
+ * ones the last is found, which is the most specific entry (table.pyx tells the rest).
+ *
+ * What a key leads to (the last address of a range, the length of an entry) lies
+ * in an array of its own.  It is fetched as soon as the node is known, together
+ * with the keys: of a long list neither is in a near cache, and to wait twice is
+ * what would cost the most.
  *
  * Every address gets the same answer from the scan, the ladder, the map and the
  * trie, and in every way of counting.  The sizes where one form follows another can be
@@ -64,7 +69,10 @@
  * which the compiler does not vectorise (two and a half times as slow); for IPv6 a
  * ladder of 32-bit borders for each /16, all of one height (six lines an address, twice
  * as slow), and words of 64 bits with a rank to find the next (half the speed, for
- * the count of bits is waited for at each step).
+ * the count of bits is waited for at each step); for entries an index of where each
+ * /16 begins and all its keys counted (as quick as the ladder, in 256 KiB more), and
+ * to fetch their keys before it is known that the address is in (slower by a sixth:
+ * lines that nobody wanted push out those of others).
  * Where the ideas come from: static B-trees (Khuong and Morin, "Array layouts for
  * comparison-based searching", 2017), DIR-24-8 (Gupta, Lin and McKeown, 1998).
  */
@@ -99,26 +107,32 @@ typedef struct {
     uint32_t offsets[MOST_STEPS];   /* where each step begins among these */
 } Ladder;
 
-typedef struct {
-    uint32_t count;                 /* ranges */
-    uint32_t first;                 /* of the first range; the largest address when there is none */
-    int32_t *keys;                  /* nodes * NODE4, padded; in a scan, firsts and spans */
-    uint32_t *last;                 /* one at least */
-    int32_t *posts;
-    uint32_t *map;                  /* 65,536 words, or NULL */
-    uint64_t *blocks;               /* four words each */
-    int is_scan;
-    Ladder ladder;
-} Table4;
-
 /* Sorted first addresses, of ranges or of entries. */
 typedef struct {
     uint32_t count;
-    int64_t *keys;                  /* nodes * NODE6, padded */
-    uint64_t *lower;                /* the other half of each first address, padded alike; NULL where the key is all */
-    int64_t *posts;
+    int32_t *keys;                  /* nodes * NODE4, padded; one node at least */
+    int32_t *posts;
+    uint8_t *lengths;               /* of entries; NULL for ranges */
     Ladder ladder;
-} Firsts;
+} Firsts4;
+
+typedef struct {
+    uint32_t count;
+    int64_t *keys;                  /* nodes * NODE6, padded */
+    uint64_t *lower;                /* the other half of each first address, padded alike */
+    int64_t *posts;
+    uint8_t *lengths;               /* of entries; NULL for ranges */
+    Ladder ladder;
+} Firsts6;
+
+typedef struct {
+    Firsts4 firsts;                 /* without that of the first range; in a scan, firsts and spans */
+    uint32_t first;                 /* of the first range; the largest address when there is none */
+    uint32_t *last;                 /* one at least */
+    uint32_t *map;                  /* 65,536 words, or NULL */
+    uint64_t *blocks;               /* four words each */
+    int is_scan;
+} Table4;
 
 typedef struct {
     uint64_t upper;
@@ -126,7 +140,7 @@ typedef struct {
 } Pair;
 
 typedef struct {
-    Firsts firsts;
+    Firsts6 firsts;
     Pair *last;                     /* one at least */
     uint16_t *index;                /* the number of the first node in the row of each /16, or NULL */
     uint16_t *nodes;                /* FORK words each */
@@ -155,7 +169,7 @@ typedef struct {
     uint32_t (*count4)(const int32_t *node, int32_t wanted);
     uint32_t (*count6)(const int64_t *node, int64_t wanted);
     int (*scan4)(const Table4 *table, uint32_t address);
-    uint32_t (*scan6)(const Firsts *firsts, uint64_t upper, uint64_t lower);    /* NULL: as a ladder does it */
+    uint32_t (*scan6)(const Firsts6 *firsts, uint64_t upper, uint64_t lower);    /* NULL: as a ladder does it */
 } Ways;
 
 /* All keys are compared, then the bits of the answers counted. */
@@ -217,8 +231,8 @@ CIDRMATCH_AVX512 uint32_t avx512_count6(const int64_t *node, int64_t wanted) {
 /* Scan: is the address in one of the ranges?  Spans have the top bit flipped, and so has address - first. */
 static inline int portable_scan4(const Table4 *table, uint32_t address) {
     uint32_t found = 0;
-    for (uint32_t i = 0; i < table->ladder.nodes * SCAN4; i++) {
-        const int32_t *node = table->keys + (size_t)(i / SCAN4) * NODE4;
+    for (uint32_t i = 0; i < table->firsts.ladder.nodes * SCAN4; i++) {
+        const int32_t *node = table->firsts.keys + (size_t)(i / SCAN4) * NODE4;
         found |= order4(address - (uint32_t)node[i % SCAN4]) <= node[SCAN4 + i % SCAN4];
     }
     return (int)found;
@@ -226,9 +240,9 @@ static inline int portable_scan4(const Table4 *table, uint32_t address) {
 
 #if CIDRMATCH_VECTORS
 static inline int sse2_scan4(const Table4 *table, uint32_t address) {
-    const __m128i *node = (const __m128i *)table->keys;
+    const __m128i *node = (const __m128i *)table->firsts.keys;
     __m128i all = _mm_set1_epi32(order4(address)), outside = _mm_set1_epi32(-1);
-    for (uint32_t i = 0; i < table->ladder.nodes; i++, node += 4) {
+    for (uint32_t i = 0; i < table->firsts.ladder.nodes; i++, node += 4) {
         __m128i front = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node)), _mm_loadu_si128(node + 2));
         __m128i back = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node + 1)), _mm_loadu_si128(node + 3));
         outside = _mm_and_si128(outside, _mm_and_si128(front, back));
@@ -238,9 +252,9 @@ static inline int sse2_scan4(const Table4 *table, uint32_t address) {
 
 /* `all` is the address eight times, as `order4` gives it. */
 CIDRMATCH_AVX512 int avx512_scan_all(const Table4 *table, __m256i all) {
-    const __m256i *node = (const __m256i *)table->keys;
+    const __m256i *node = (const __m256i *)table->firsts.keys;
     __mmask8 outside = 0xff;
-    for (uint32_t i = 0; i < table->ladder.nodes; i++, node += 2) {
+    for (uint32_t i = 0; i < table->firsts.ladder.nodes; i++, node += 2) {
         __m256i behind = _mm256_sub_epi32(all, _mm256_loadu_si256(node));
         outside = _kand_mask8(outside, _mm256_cmpgt_epi32_mask(behind, _mm256_loadu_si256(node + 1)));
     }
@@ -252,7 +266,7 @@ CIDRMATCH_AVX512 int avx512_scan4(const Table4 *table, uint32_t address) {
 }
 
 /* All 128 bits: what is before the address by its upper half, or equals that and is not behind it by the lower one. */
-CIDRMATCH_AVX512 uint32_t avx512_scan6(const Firsts *firsts, uint64_t upper, uint64_t lower) {
+CIDRMATCH_AVX512 uint32_t avx512_scan6(const Firsts6 *firsts, uint64_t upper, uint64_t lower) {
     __m512i uppers = _mm512_set1_epi64(order6(upper)), lowers = _mm512_set1_epi64((int64_t)lower);
     uint32_t begun = 0;
     for (uint32_t i = 0; i < firsts->ladder.nodes; i++) {
@@ -308,20 +322,21 @@ static inline uint64_t signpost(const Ladder *ladder, uint32_t step, uint64_t no
     return child;
 }
 
-static inline void fill_posts4(Table4 *table) {
-    for (uint32_t step = 0; step < table->ladder.height; step++) {
-        uint32_t begin = table->ladder.offsets[step];
-        uint32_t end = step + 1 < table->ladder.height ? table->ladder.offsets[step + 1] : table->ladder.posts;
+static inline void fill_posts4(Firsts4 *firsts) {
+    for (uint32_t step = 0; step < firsts->ladder.height; step++) {
+        uint32_t begin = firsts->ladder.offsets[step];
+        uint32_t end = step + 1 < firsts->ladder.height ? firsts->ladder.offsets[step + 1] : firsts->ladder.posts;
         for (uint32_t node = begin; node < end; node++) {
             for (uint32_t i = 0; i < NODE4; i++) {
-                uint64_t to = signpost(&table->ladder, step, node - begin, i, NODE4);
-                table->posts[(size_t)node * NODE4 + i] = to < table->ladder.nodes ? table->keys[to * NODE4] : INT32_MAX;
+                uint64_t to = signpost(&firsts->ladder, step, node - begin, i, NODE4);
+                firsts->posts[(size_t)node * NODE4 + i] =
+                    to < firsts->ladder.nodes ? firsts->keys[to * NODE4] : INT32_MAX;
             }
         }
     }
 }
 
-static inline void fill_posts6(Firsts *firsts) {
+static inline void fill_posts6(Firsts6 *firsts) {
     for (uint32_t step = 0; step < firsts->ladder.height; step++) {
         uint32_t begin = firsts->ladder.offsets[step];
         uint32_t end = step + 1 < firsts->ladder.height ? firsts->ladder.offsets[step + 1] : firsts->ladder.posts;
@@ -337,22 +352,25 @@ static inline void fill_posts6(Firsts *firsts) {
 
 /* -- Finding ----------------------------------------------------------------- */
 
-/* How many keys are below the address: the number of the range that could hold it. */
-CIDRMATCH_INLINE uint32_t find_range4(const Table4 *table, uint32_t address, const Ways *ways) {
-    int32_t wanted = order4(address);
+/* How many keys are below the wanted one.  Beside each key lie so many bytes that will be read next: as soon as the node
+ * is known they are fetched, together with it. */
+CIDRMATCH_INLINE uint32_t count_keys4(
+    const Firsts4 *firsts, int32_t wanted, const void *beside, size_t size, const Ways *ways) {
     uint32_t node = 0;
-    for (uint32_t root = 0; root < table->ladder.roots; root++) {
-        node += ways->count4(table->posts + (size_t)root * NODE4, wanted);
+    for (uint32_t root = 0; root < firsts->ladder.roots; root++) {
+        node += ways->count4(firsts->posts + (size_t)root * NODE4, wanted);
     }
-    for (uint32_t step = 1; step < table->ladder.height; step++) {
-        size_t post = (size_t)table->ladder.offsets[step] + node;
-        node = node * (NODE4 + 1) + ways->count4(table->posts + post * NODE4, wanted);
+    for (uint32_t step = 1; step < firsts->ladder.height; step++) {
+        size_t post = (size_t)firsts->ladder.offsets[step] + node;
+        node = node * (NODE4 + 1) + ways->count4(firsts->posts + post * NODE4, wanted);
     }
-    return node * NODE4 + ways->count4(table->keys + (size_t)node * NODE4, wanted);
+    CIDRMATCH_PREFETCH((const char *)beside + (size_t)node * NODE4 * size);
+    return node * NODE4 + ways->count4(firsts->keys + (size_t)node * NODE4, wanted);
 }
 
-/* How many keys are at or below the wanted one. */
-CIDRMATCH_INLINE uint32_t count_keys(const Firsts *firsts, int64_t wanted, const Ways *ways) {
+/* How many keys are at or below the wanted one; `beside` as above. */
+CIDRMATCH_INLINE uint32_t count_keys6(
+    const Firsts6 *firsts, int64_t wanted, const void *beside, size_t size, const Ways *ways) {
     uint32_t node = 0;
     assert(wanted < INT64_MAX);     /* that is the padding */
     if (firsts->ladder.height == 0) {
@@ -369,11 +387,13 @@ CIDRMATCH_INLINE uint32_t count_keys(const Firsts *firsts, int64_t wanted, const
         size_t post = (size_t)firsts->ladder.offsets[step] + node;
         node = node * (NODE6 + 1) + ways->count6(firsts->posts + post * NODE6, wanted);
     }
+    CIDRMATCH_PREFETCH(firsts->lower + (size_t)node * NODE6);
+    CIDRMATCH_PREFETCH((const char *)beside + (size_t)node * NODE6 * size);
     return node * NODE6 + ways->count6(firsts->keys + (size_t)node * NODE6, wanted);
 }
 
 /* The exact way: all 128 bits, by halving. */
-static inline uint32_t count_begun_by_halving(const Firsts *firsts, uint64_t upper, uint64_t lower) {
+static inline uint32_t count_begun_by_halving(const Firsts6 *firsts, uint64_t upper, uint64_t lower) {
     uint32_t from = 0, left = firsts->count;
     while (left > 0) {
         uint32_t half = left >> 1, at = from + half;
@@ -388,13 +408,14 @@ static inline uint32_t count_begun_by_halving(const Firsts *firsts, uint64_t upp
 }
 
 /* Does the last of `begun` first addresses lie in the /64 of the address, but behind it? */
-static inline uint32_t begins_after(const Firsts *firsts, uint32_t begun, uint64_t upper, uint64_t lower) {
+static inline uint32_t begins_after(const Firsts6 *firsts, uint32_t begun, uint64_t upper, uint64_t lower) {
     uint32_t at = begun - (begun > 0);
     return (begun > 0) & (firsts->keys[at] == order6(upper)) & (firsts->lower[at] > lower);
 }
 
 /* How many first addresses are at or before the address. */
-CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, const Ways *ways) {
+CIDRMATCH_INLINE uint32_t count_begun6(
+    const Firsts6 *firsts, uint64_t upper, uint64_t lower, const void *beside, size_t size, const Ways *ways) {
     uint32_t begun;
     if (upper == UINT64_MAX) {
         return count_begun_by_halving(firsts, upper, lower);    /* it equals the padding, which leads nowhere */
@@ -402,7 +423,7 @@ CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint
     if (ways->scan6 && firsts->ladder.height == 0) {
         return ways->scan6(firsts, upper, lower);
     }
-    begun = count_keys(firsts, order6(upper), ways);
+    begun = count_keys6(firsts, order6(upper), beside, size, ways);
     /* One first address in the address's own /64 that comes after it is common, and whether it does nobody can guess. */
     begun -= begins_after(firsts, begun, upper, lower);
     if (begins_after(firsts, begun, upper, lower)) {
@@ -414,6 +435,7 @@ CIDRMATCH_INLINE uint32_t count_begun(const Firsts *firsts, uint64_t upper, uint
 /* -- One address ------------------------------------------------------------- */
 
 CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, const Ways *ways) {
+    uint32_t at;
     if (table->map) {
         uint32_t place = table->map[address >> 16];
         uint64_t bits = table->blocks[(size_t)(place & ~MAP_PIECES) * 4 + (address >> 14 & 3)];
@@ -425,7 +447,8 @@ CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, const W
     if (table->is_scan) {
         return ways->scan4(table, address);
     }
-    return (address <= table->last[find_range4(table, address, ways)]) & (address >= table->first);
+    at = count_keys4(&table->firsts, order4(address), table->last, sizeof *table->last, ways);
+    return (address <= table->last[at]) & (address >= table->first);
 }
 
 /* Of so many ranges that have begun: does the last reach the address? */
@@ -435,14 +458,15 @@ static inline int is_reached(const Table6 *table, uint32_t begun, uint64_t upper
 }
 
 CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, uint64_t lower, const Ways *ways) {
-    const Firsts *firsts = &table->firsts;
+    const Firsts6 *firsts = &table->firsts;
     uint32_t begun, is_after;
     int by_this, by_previous;
     if (firsts->ladder.height == 0 || upper == UINT64_MAX) {
-        return is_reached(table, count_begun(firsts, upper, lower, ways), upper, lower);
+        return is_reached(
+            table, count_begun6(firsts, upper, lower, table->last, sizeof *table->last, ways), upper, lower);
     }
-    /* As in `count_begun`, but it is the last range or the one before it: both are fetched before it is known which. */
-    begun = count_keys(firsts, order6(upper), ways);
+    /* As in `count_begun6`, but it is the last range or the one before it: both are fetched before it is known which. */
+    begun = count_keys6(firsts, order6(upper), table->last, sizeof *table->last, ways);
     is_after = begins_after(firsts, begun, upper, lower);
     if (begins_after(firsts, begun - is_after, upper, lower)) {
         return is_reached(table, count_begun_by_halving(firsts, upper, lower), upper, lower);
@@ -483,36 +507,44 @@ CIDRMATCH_TARGET2 __attribute__((noinline)) static int avx2_contains6(
 }
 #endif
 
-/* The two ways to an entry: by its whole key, and by a first address. */
-#if CIDRMATCH_VECTORS
-CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_keys(const Firsts *firsts, int64_t wanted) {
-    return count_keys(firsts, wanted, &AVX512_WAYS);
+/* Of the first addresses of entries: how many are at or before the address? */
+CIDRMATCH_INLINE uint32_t count_begun4(const Firsts4 *firsts, uint32_t address, const Ways *ways) {
+    if (address == UINT32_MAX) {
+        return firsts->count;       /* there is no next address to be below */
+    }
+    return count_keys4(firsts, order4(address + 1), firsts->lengths, 1, ways);
 }
 
-CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_begun(
-    const Firsts *firsts, uint64_t upper, uint64_t lower) {
-    return count_begun(firsts, upper, lower, &AVX512_WAYS);
+#if CIDRMATCH_VECTORS
+CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_begun4(
+    const Firsts4 *firsts, uint32_t address) {
+    return count_begun4(firsts, address, &AVX512_WAYS);
+}
+
+CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_begun6(
+    const Firsts6 *firsts, uint64_t upper, uint64_t lower) {
+    return count_begun6(firsts, upper, lower, firsts->lengths, 1, &AVX512_WAYS);
 }
 #endif
 
-static inline uint32_t find_key(const Firsts *firsts, int64_t wanted, int vectors) {
+static inline uint32_t find_begun4(const Firsts4 *firsts, uint32_t address, int vectors) {
 #if CIDRMATCH_VECTORS
     if (vectors >= AVX512) {
-        return avx512_count_keys(firsts, wanted);
+        return avx512_count_begun4(firsts, address);
     }
 #endif
     (void)vectors;
-    return count_keys(firsts, wanted, &PLAIN_WAYS);
+    return count_begun4(firsts, address, &PLAIN_WAYS);
 }
 
-static inline uint32_t find_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, int vectors) {
+static inline uint32_t find_begun6(const Firsts6 *firsts, uint64_t upper, uint64_t lower, int vectors) {
 #if CIDRMATCH_VECTORS
     if (vectors >= AVX512) {
-        return avx512_count_begun(firsts, upper, lower);
+        return avx512_count_begun6(firsts, upper, lower);
     }
 #endif
     (void)vectors;
-    return count_begun(firsts, upper, lower, &PLAIN_WAYS);
+    return count_begun6(firsts, upper, lower, firsts->lengths, 1, &PLAIN_WAYS);
 }
 
 static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower, int vectors) {

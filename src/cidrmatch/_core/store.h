@@ -580,12 +580,6 @@ typedef struct {
 
 enum { IN_FLIGHT = 16 };
 
-#if defined(__GNUC__)
-#define CIDRMATCH_PREFETCH(where) __builtin_prefetch(where)
-#else
-#define CIDRMATCH_PREFETCH(where) ((void)(where))
-#endif
-
 /* Bring the first lines of the record that a hash may mean.  Always inlined: GCC finds that a function which only
  * prefetches does nothing, and leaves out the call. */
 CIDRMATCH_INLINE void fetch_record(const Store *store, uint64_t hash) {

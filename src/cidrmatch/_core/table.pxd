@@ -25,30 +25,35 @@ cdef extern from "search.h" nogil:
         uint32_t height
         uint32_t posts
 
-    ctypedef struct Table4:
+    ctypedef struct Firsts4:
         uint32_t count
-        uint32_t first
         int32_t *keys
-        uint32_t *last
         int32_t *posts
-        uint32_t *map
-        uint64_t *blocks
-        bint is_scan
+        uint8_t *lengths
         Ladder ladder
 
-    ctypedef struct Firsts:
+    ctypedef struct Firsts6:
         uint32_t count
         int64_t *keys
         uint64_t *lower
         int64_t *posts
+        uint8_t *lengths
         Ladder ladder
+
+    ctypedef struct Table4:
+        Firsts4 firsts
+        uint32_t first
+        uint32_t *last
+        uint32_t *map
+        uint64_t *blocks
+        bint is_scan
 
     ctypedef struct Pair:
         uint64_t upper
         uint64_t lower
 
     ctypedef struct Table6:
-        Firsts firsts
+        Firsts6 firsts
         Pair *last
         uint16_t *index
         uint16_t *nodes
@@ -111,9 +116,8 @@ cdef class Trie:
 
 cdef class AllowList:
     cdef Table table
-    cdef Firsts narrow          # entries of IPv4: first address and length in one key
-    cdef Firsts wide            # entries of IPv6
-    cdef uint8_t *lengths       # of these
+    cdef Firsts4 narrow         # entries of IPv4
+    cdef Firsts6 wide           # of IPv6
     cdef int32_t *parents       # of all entries
     cdef void *block            # where all of the above lies
     cdef Py_ssize_t size_bytes
@@ -142,3 +146,4 @@ cdef class AllowList:
     cdef PrefixArray prefixes(self)
     cdef object label_at(self, Py_ssize_t i)
     cdef Entry entry_at(self, Py_ssize_t i)
+    cdef Entry make_entry(self, Py_ssize_t i)

@@ -19,11 +19,11 @@ family; how a table is laid out and searched is told in search.h:
 
 The first step finds the most specific entry or one inside it (prefixes nest
 or lie apart), so the first ancestor that covers is the longest match, and
-the ancestors after it are all the others.  An entry of IPv4 is one key, its
-first address and then its length, so one comparison orders both:
+the ancestors after it are all the others.  Each family has its own arrays:
 
-    narrow   [ first << 6 | length ]             lower: not needed
-    wide     [ upper 64 bits ] [ lower ] [ length ]
+    narrow   [ first ]         [ length ]     IPv4
+    wide     [ upper ] [ lower ] [ length ]   IPv6
+    parents  of both
 
 All of it lies in one block, nodes of keys first and at the start of a cache line.
 The entries of IPv4 are numbered first, then those of IPv6.
@@ -47,9 +47,8 @@ from libc.string cimport memcmp, memcpy, memset
 from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, set_ipv4, vectors_here, width
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, count_items, find_item, offers_arrow, parse_item, take_chunks
 from cidrmatch._core.prefix cimport (
-    LENGTH_BITS, Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, is_before, lower_mask, merge, new_entry,
-    prefixes_of,
-    compare_keys, range_of, read_prefix, upper_mask, widen,
+    Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, compare_keys, is_before, lower_mask, merge, narrow_of,
+    new_entry, prefixes_of, range_of, read_prefix, upper_mask, widen,
 )
 
 import sys
@@ -62,10 +61,10 @@ cdef extern from "search.h" nogil:
     int32_t order4(uint32_t address)
     int64_t order6(uint64_t upper)
     void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_size, uint32_t most_scanned)
-    void fill_posts4(Table4 *table)
-    void fill_posts6(Firsts *firsts)
-    uint32_t find_key(const Firsts *firsts, int64_t wanted, int vectors)
-    uint32_t find_begun(const Firsts *firsts, uint64_t upper, uint64_t lower, int vectors)
+    void fill_posts4(Firsts4 *firsts)
+    void fill_posts6(Firsts6 *firsts)
+    uint32_t find_begun4(const Firsts4 *firsts, uint32_t address, int vectors)
+    uint32_t find_begun6(const Firsts6 *firsts, uint64_t upper, uint64_t lower, int vectors)
 
 cdef extern from "pages.h" nogil:
     void wish_large_pages(void *memory, size_t size)
@@ -123,28 +122,28 @@ cdef void *take(Place *place, size_t count, size_t size) noexcept nogil:
 
 cdef void fill_table4(Table4 *table, const Range *ranges) noexcept nogil:
     cdef uint32_t i
-    table.first = <uint32_t>(ranges[0].first_upper >> 32) if table.count > 0 else UINT32_MAX
+    table.first = <uint32_t>(ranges[0].first_upper >> 32) if table.firsts.count > 0 else UINT32_MAX
     table.last[0] = 0
-    for i in range(table.count):
+    for i in range(table.firsts.count):
         table.last[i] = <uint32_t>(ranges[i].last_upper >> 32)
     if table.is_scan:
         fill_scan(table, ranges)
         return
-    for i in range(table.ladder.nodes * NODE4):
-        table.keys[i] = INT32_MAX
-        if i + 1 < table.count:
-            table.keys[i] = order4(<uint32_t>(ranges[i + 1].first_upper >> 32) - 1)
-    fill_posts4(table)
+    for i in range(table.firsts.ladder.nodes * NODE4):
+        table.firsts.keys[i] = INT32_MAX
+        if i + 1 < table.firsts.count:
+            table.firsts.keys[i] = order4(<uint32_t>(ranges[i + 1].first_upper >> 32) - 1)
+    fill_posts4(&table.firsts)
 
 
 cdef void fill_scan(Table4 *table, const Range *ranges) noexcept nogil:
     cdef uint32_t i, first
     cdef int32_t *node
     cdef const Range *span
-    for i in range(table.ladder.nodes * SCAN4):
-        span = &ranges[min(i, table.count - 1)]
+    for i in range(table.firsts.ladder.nodes * SCAN4):
+        span = &ranges[min(i, table.firsts.count - 1)]
         first = <uint32_t>(span.first_upper >> 32)
-        node = table.keys + <size_t>(i // SCAN4) * NODE4
+        node = table.firsts.keys + <size_t>(i // SCAN4) * NODE4
         node[i % SCAN4] = <int32_t>first
         node[SCAN4 + i % SCAN4] = order4(<uint32_t>(span.last_upper >> 32) - first)
 
@@ -213,7 +212,7 @@ cdef void fill_map(Table4 *table, const Range *ranges, uint32_t blocks) noexcept
     memset(table.map, 0, 65_536 * sizeof(uint32_t))
     memset(table.blocks, 0, <size_t>blocks * 4 * sizeof(uint64_t))
     memset(table.blocks + 4, 0xFF, 4 * sizeof(uint64_t))
-    for i in range(table.count):
+    for i in range(table.firsts.count):
         whole = whole_slashes24(&ranges[i])
         at = whole.begin >> 8
         while whole.begin < whole.end and at <= (whole.end - 1) >> 8:
@@ -382,7 +381,7 @@ cdef bint contains_all(const Table *table, const Key *prefix) noexcept nogil:
         return False
     # The first range that does not end before the prefix begins is the one that holds its beginning.
     if prefix.family == 4:
-        at = halve4(table.ipv4.last, table.ipv4.count, <uint32_t>(wanted.first_upper >> 32))
+        at = halve4(table.ipv4.last, table.ipv4.firsts.count, <uint32_t>(wanted.first_upper >> 32))
         return <uint32_t>(wanted.last_upper >> 32) <= table.ipv4.last[at]
     at = halve6(table.ipv6.last, table.ipv6.firsts.count, wanted.first_upper, wanted.first_lower)
     return not is_before(table.ipv6.last[at].upper, table.ipv6.last[at].lower, wanted.last_upper, wanted.last_lower)
@@ -412,52 +411,58 @@ cdef uint32_t halve6(const Pair *last, uint32_t count, uint64_t upper, uint64_t 
 # -- The entries: which one, and which others ---------------------------------
 
 # hot: begin
-cdef inline bint covers_narrow(uint64_t key, uint64_t address) noexcept nogil:
+cdef inline bint covers4(const Firsts4 *narrow, Py_ssize_t i, uint32_t address) noexcept nogil:
     """Does an entry of IPv4 cover the address?"""
-    return (key >> LENGTH_BITS ^ address) >> (32 - (key & ((1 << LENGTH_BITS) - 1))) == 0
+    return <uint64_t>(first4(narrow, i) ^ address) >> (32 - narrow.lengths[i]) == 0
 
 
-cdef inline bint covers_wide(const Firsts *wide, const uint8_t *lengths, Py_ssize_t i, uint64_t upper,
-                             uint64_t lower) noexcept nogil:
+cdef inline bint covers6(const Firsts6 *wide, Py_ssize_t i, uint64_t upper, uint64_t lower) noexcept nogil:
     return (
-        (<uint64_t>order6(<uint64_t>wide.keys[i]) ^ upper) & upper_mask(lengths[i]) == 0
-        and (wide.lower[i] ^ lower) & lower_mask(lengths[i]) == 0
+        (<uint64_t>order6(<uint64_t>wide.keys[i]) ^ upper) & upper_mask(wide.lengths[i]) == 0
+        and (wide.lower[i] ^ lower) & lower_mask(wide.lengths[i]) == 0
     )
+
+
+cdef inline uint32_t first4(const Firsts4 *narrow, Py_ssize_t i) noexcept nogil:
+    return <uint32_t>order4(<uint32_t>narrow.keys[i])
 # hot: end
 
 
-cdef void fill_entries(Firsts *narrow, Firsts *wide, uint8_t *lengths, const uint64_t *narrow_prefixes,
+cdef void fill_entries(Firsts4 *narrow, Firsts6 *wide, const uint64_t *narrow_prefixes,
                        const Wide *wide_prefixes) noexcept nogil:
     cdef uint32_t i
-    for i in range(narrow.ladder.nodes * NODE6):
-        narrow.keys[i] = <int64_t>narrow_prefixes[i] if i < narrow.count else INT64_MAX
+    cdef Key key
+    for i in range(narrow.ladder.nodes * NODE4):
+        narrow.keys[i] = INT32_MAX
+        if i < narrow.count:
+            widen(narrow_prefixes[i], &key)
+            narrow.keys[i] = order4(<uint32_t>(key.upper >> 32))
+            narrow.lengths[i] = key.length
     for i in range(wide.ladder.nodes * NODE6):
         wide.keys[i] = order6(wide_prefixes[i].upper) if i < wide.count else INT64_MAX
         wide.lower[i] = wide_prefixes[i].lower if i < wide.count else UINT64_MAX
     for i in range(wide.count):
-        lengths[i] = <uint8_t>wide_prefixes[i].length
-    fill_posts6(narrow)
+        wide.lengths[i] = <uint8_t>wide_prefixes[i].length
+    fill_posts4(narrow)
     fill_posts6(wide)
 
 
 # hot: begin
-cdef void find_parents(const Firsts *narrow, const Firsts *wide, const uint8_t *lengths,
-                       int32_t *parents) noexcept nogil:
+cdef void find_parents(const Firsts4 *narrow, const Firsts6 *wide, int32_t *parents) noexcept nogil:
     """Name for each entry the nearest one that covers it.
 
     It is the entry before, or one of that one's ancestors: whatever covers
     entry i begins before it and covers all that begins in between.
     """
     cdef int32_t i, at, base = <int32_t>narrow.count
-    for i in range(<int32_t>narrow.count):
+    for i in range(base):
         at = i - 1
-        while at != NO_ENTRY and not covers_narrow(<uint64_t>narrow.keys[at], <uint64_t>narrow.keys[i] >> LENGTH_BITS):
+        while at != NO_ENTRY and not covers4(narrow, at, first4(narrow, i)):
             at = parents[at]
         parents[i] = at
     for i in range(<int32_t>wide.count):
         at = base + i - 1 if i > 0 else NO_ENTRY
-        while at != NO_ENTRY and not covers_wide(wide, lengths, at - base, <uint64_t>order6(<uint64_t>wide.keys[i]),
-                                                 wide.lower[i]):
+        while at != NO_ENTRY and not covers6(wide, at - base, <uint64_t>order6(<uint64_t>wide.keys[i]), wide.lower[i]):
             at = parents[at]
         parents[base + i] = at
 # hot: end
@@ -566,7 +571,7 @@ cdef class AllowList:
         PolicyError: the policy refused the list; its `report` names every reason.
         TypeError: an entry is of another type, or one text was given instead of a list.
         ValueError: an entry has a condition, which only an `Engine` judges.
-    Cost: 13 bytes an entry (IPv4) or 22 (IPv6), 8 or 33 a range, the labels, and with more than 8,192 ranges a map
+    Cost: 9 bytes an entry (IPv4) or 22 (IPv6), 8 or 33 a range, the labels, and with more than 8,192 ranges a map
         of up to 2 MiB; about 100 ns an entry to build, in whatever order.
     Threads: safe without a lock, never changes.
     Source: B6, B13 to B16, B20, B24; C6, C16, C18.
@@ -621,25 +626,25 @@ cdef class AllowList:
         # 1. sizes
         while ranges4 < merged.size and merged.ranges[ranges4].family == 4:
             ranges4 += 1
-        ipv4.count = <uint32_t>ranges4
+        ipv4.firsts.count = <uint32_t>ranges4
         ipv6.firsts.count = <uint32_t>(merged.size - ranges4)
         self.narrow.count = <uint32_t>prefixes.narrow_size
         self.wide.count = <uint32_t>prefixes.wide_size
         if form == SCAN:
             most_scanned = UINT32_MAX
-        if form == MAP or (form == BY_SIZE and is_mappable(merged.ranges, ipv4.count)):
-            blocks = count_blocks(merged.ranges, ipv4.count)
+        if form == MAP or (form == BY_SIZE and is_mappable(merged.ranges, ipv4.firsts.count)):
+            blocks = count_blocks(merged.ranges, ipv4.firsts.count)
         trie = Trie()
         if form == MAP or (form == BY_SIZE and is_mappable6(merged.ranges + ranges4, ipv6.firsts.count)):
             trie.make(merged.ranges + ranges4, ipv6.firsts.count)
         self.table.vectors = vectors
-        ipv4.is_scan = form == SCAN or (form == BY_SIZE and ipv4.count <= SCANNED_RANGES4)
+        ipv4.is_scan = form == SCAN or (form == BY_SIZE and ipv4.firsts.count <= SCANNED_RANGES4)
         if ipv4.is_scan:
-            plan_ladder(&ipv4.ladder, nodes_for(ipv4.count, SCAN4), NODE4, UINT32_MAX)
+            plan_ladder(&ipv4.firsts.ladder, nodes_for(ipv4.firsts.count, SCAN4), NODE4, UINT32_MAX)
         else:
-            plan_ladder(&ipv4.ladder, max(1, nodes_for(max(1, ipv4.count) - 1, NODE4)), NODE4, 1)
+            plan_ladder(&ipv4.firsts.ladder, max(1, nodes_for(max(1, ipv4.firsts.count) - 1, NODE4)), NODE4, 1)
         plan_ladder(&ipv6.firsts.ladder, nodes_for(ipv6.firsts.count, NODE6), NODE6, most_scanned)
-        plan_ladder(&self.narrow.ladder, nodes_for(self.narrow.count, NODE6), NODE6, most_scanned)
+        plan_ladder(&self.narrow.ladder, max(1, nodes_for(self.narrow.count, NODE4)), NODE4, 1)
         plan_ladder(&self.wide.ladder, nodes_for(self.wide.count, NODE6), NODE6, most_scanned)
         # 2. places
         self.size_bytes = <Py_ssize_t>self.lay_out(NULL, blocks, trie.count) + LINE
@@ -658,8 +663,8 @@ cdef class AllowList:
             if trie.count > 0:
                 memcpy(ipv6.index, trie.index, 65_536 * sizeof(uint16_t))
                 memcpy(ipv6.nodes, trie.nodes, trie.count * FORK * sizeof(uint16_t))
-            fill_entries(&self.narrow, &self.wide, self.lengths, prefixes.narrow, prefixes.wide)
-            find_parents(&self.narrow, &self.wide, self.lengths, self.parents)
+            fill_entries(&self.narrow, &self.wide, prefixes.narrow, prefixes.wide)
+            find_parents(&self.narrow, &self.wide, self.parents)
         self.labels = self.number_labels(labels) if labels else None
         return 0
 
@@ -670,12 +675,12 @@ cdef class AllowList:
         cdef Place place = Place(base, 0)
         cdef size_t entries = <size_t>self.narrow.count + self.wide.count
         # 1. what a check reads, nodes first; item 0 behind the number of a range is read even when there is none
-        ipv4.keys = <int32_t *>take(&place, ipv4.ladder.nodes, LINE)
-        ipv4.posts = <int32_t *>take(&place, ipv4.ladder.posts, LINE)
+        ipv4.firsts.keys = <int32_t *>take(&place, ipv4.firsts.ladder.nodes, LINE)
+        ipv4.firsts.posts = <int32_t *>take(&place, ipv4.firsts.ladder.posts, LINE)
         ipv6.firsts.keys = <int64_t *>take(&place, ipv6.firsts.ladder.nodes, LINE)
         ipv6.firsts.posts = <int64_t *>take(&place, ipv6.firsts.ladder.posts, LINE)
         ipv6.nodes = <uint16_t *>take(&place, nodes_for(forks, 2), LINE)
-        ipv4.last = <uint32_t *>take(&place, max(1, ipv4.count), sizeof(uint32_t))
+        ipv4.last = <uint32_t *>take(&place, max(1, ipv4.firsts.count), sizeof(uint32_t))
         ipv6.firsts.lower = <uint64_t *>take(&place, max(1, ipv6.firsts.ladder.nodes) * NODE6, sizeof(uint64_t))
         ipv6.last = <Pair *>take(&place, max(1, ipv6.firsts.count), sizeof(Pair))
         ipv4.map = <uint32_t *>take(&place, 65_536, sizeof(uint32_t)) if blocks > 0 else NULL
@@ -683,14 +688,14 @@ cdef class AllowList:
         ipv6.index = <uint16_t *>take(&place, 65_536 + 1, sizeof(uint16_t)) if forks > 0 else NULL
         self.table_bytes = place.used
         # 2. what a match reads
-        self.narrow.keys = <int64_t *>take(&place, self.narrow.ladder.nodes, LINE)
-        self.narrow.posts = <int64_t *>take(&place, self.narrow.ladder.posts, LINE)
-        self.narrow.lower = NULL
+        self.narrow.keys = <int32_t *>take(&place, self.narrow.ladder.nodes, LINE)
+        self.narrow.posts = <int32_t *>take(&place, self.narrow.ladder.posts, LINE)
         self.wide.keys = <int64_t *>take(&place, self.wide.ladder.nodes, LINE)
         self.wide.posts = <int64_t *>take(&place, self.wide.ladder.posts, LINE)
         self.wide.lower = <uint64_t *>take(&place, self.wide.ladder.nodes * NODE6, sizeof(uint64_t))
         self.parents = <int32_t *>take(&place, entries, sizeof(int32_t))
-        self.lengths = <uint8_t *>take(&place, self.wide.count, sizeof(uint8_t))
+        self.narrow.lengths = <uint8_t *>take(&place, self.narrow.count, sizeof(uint8_t))
+        self.wide.lengths = <uint8_t *>take(&place, self.wide.count, sizeof(uint8_t))
         return place.used
 
     cdef dict number_labels(self, dict labels):
@@ -701,7 +706,7 @@ cdef class AllowList:
         for i in range(len(self)):
             self.key_at(i, &key)
             if key.family == 4:
-                labelled = labels.get(narrow_name(<uint64_t>self.narrow.keys[i]))
+                labelled = labels.get(narrow_name(narrow_of(&key)))
             else:
                 labelled = labels.get((key.upper, key.lower, key.length))
             if labelled is not None:
@@ -884,24 +889,23 @@ cdef class AllowList:
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil:
         """The most specific entry that covers the address, or NO_ENTRY."""
         cdef Py_ssize_t at
-        cdef uint64_t value = address.upper >> 32
+        cdef uint32_t value = <uint32_t>(address.upper >> 32)
+        cdef Py_ssize_t base = <Py_ssize_t>self.narrow.count
         if self.has_quick_no(address.family) and not contains(&self.table, address):
             return NO_ENTRY
-        # The last entry that is not after the address in canonical order, where the full length comes last;
-        # then it or its nearest ancestor that covers.
+        # The last entry that is not after the address in canonical order; then it or its nearest ancestor that covers.
         if address.family == 4:
-            at = <Py_ssize_t>find_key(&self.narrow, <int64_t>((value + 1) << LENGTH_BITS) - 1, self.table.vectors) - 1
-            while at != NO_ENTRY and not covers_narrow(<uint64_t>self.narrow.keys[at], value):
+            at = <Py_ssize_t>find_begun4(&self.narrow, value, self.table.vectors) - 1
+            while at != NO_ENTRY and not covers4(&self.narrow, at, value):
                 at = self.parents[at]
             return at
         if self.wide.count == 0:
             return NO_ENTRY     # there is no lower half to look at
-        at = <Py_ssize_t>find_begun(&self.wide, address.upper, address.lower, self.table.vectors) - 1
+        at = <Py_ssize_t>find_begun6(&self.wide, address.upper, address.lower, self.table.vectors) - 1
         if at == NO_ENTRY:
             return NO_ENTRY
-        at += self.narrow.count
-        while at != NO_ENTRY and not covers_wide(&self.wide, self.lengths, at - self.narrow.count, address.upper,
-                                                 address.lower):
+        at += base
+        while at != NO_ENTRY and not covers6(&self.wide, at - base, address.upper, address.lower):
             at = self.parents[at]
         return at
 
@@ -912,12 +916,15 @@ cdef class AllowList:
     cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil:
         cdef Py_ssize_t wide = i - self.narrow.count
         if wide < 0:
-            widen(<uint64_t>self.narrow.keys[i], key)
+            key.upper = <uint64_t>first4(&self.narrow, i) << 32
+            key.lower = 0
+            key.family = 4
+            key.length = self.narrow.lengths[i]
             return
         key.upper = <uint64_t>order6(<uint64_t>self.wide.keys[wide])
         key.lower = self.wide.lower[wide]
         key.family = 6
-        key.length = self.lengths[wide]
+        key.length = self.wide.lengths[wide]
     # hot: end
 
     cdef object label_at(self, Py_ssize_t i):
@@ -925,16 +932,18 @@ cdef class AllowList:
 
     cdef Entry entry_at(self, Py_ssize_t i):
         """The object of an entry; a short list keeps those that it made."""
+        if len(self) > MOST_MADE:
+            return self.make_entry(i)
+        if self.made is None:
+            self.made = [None] * len(self)
+        if self.made[i] is None:
+            self.made[i] = self.make_entry(i)
+        return self.made[i]
+
+    cdef Entry make_entry(self, Py_ssize_t i):
         cdef Key key
-        if self.made is not None and self.made[i] is not None:
-            return self.made[i]
         self.key_at(i, &key)
-        entry = new_entry(&key, self.label_at(i))
-        if len(self) <= MOST_MADE:
-            if self.made is None:
-                self.made = [None] * len(self)
-            self.made[i] = entry
-        return entry
+        return new_entry(&key, self.label_at(i))
 
     def match(self, address, /):
         """Find the most specific entry that covers an address.
