@@ -932,7 +932,7 @@ cdef class AllowList:
 
     cdef Entry entry_at(self, Py_ssize_t i):
         """The object of an entry; a short list keeps those that it made."""
-        if len(self) > MOST_MADE:
+        if self.narrow.count + self.wide.count > MOST_MADE:
             return self.make_entry(i)
         if self.made is None:
             self.made = [None] * len(self)
