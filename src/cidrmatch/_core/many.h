@@ -40,15 +40,18 @@ CIDRMATCH_INLINE void each4_by(
 }
 
 /* An address ::ffff:a.b.c.d is a.b.c.d (C16). */
+CIDRMATCH_INLINE uint8_t one6_by(const Table *table, const uint8_t *packed, const Ways *ways) {
+    uint64_t upper = load_network64(packed), lower = load_network64(packed + 8);
+    if (upper == 0 && lower >> 32 == 0xffff) {
+        return (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, ways);
+    }
+    return (uint8_t)contains6_by(&table->ipv6, upper, lower, ways);
+}
+
 CIDRMATCH_INLINE void each6_by(
     const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out, const Ways *ways) {
     for (ptrdiff_t i = 0; i < size; i++) {
-        uint64_t upper = load_network64(packed + 16 * i), lower = load_network64(packed + 16 * i + 8);
-        if (upper == 0 && lower >> 32 == 0xffff) {
-            out[i] = (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, ways);
-        } else {
-            out[i] = (uint8_t)contains6_by(&table->ipv6, upper, lower, ways);
-        }
+        out[i] = one6_by(table, packed + 16 * i, ways);
     }
 }
 
@@ -121,30 +124,30 @@ CIDRMATCH_AVX512 void step_sixteen6(const Table6 *table, Sixteen6 *these, int sh
         table->nodes, _mm512_add_epi32(_mm512_slli_epi32(these->nodes, FORK_BITS), parts));
 }
 
+/* Another thread may write to the buffer meanwhile: those that are read again may have become addresses of IPv4. */
 CIDRMATCH_AVX512 void answer_sixteen6(
-    const Table6 *table, const Sixteen6 *these, const uint8_t *packed, uint8_t *out) {
+    const Table *table, const Sixteen6 *these, const uint8_t *packed, uint8_t *out) {
     uint32_t open = _mm512_cmpeq_epi32_mask(these->nodes, _mm512_set1_epi32(PARTLY_IN));
     _mm_storeu_si128((__m128i *)out, _mm512_cvtepi32_epi8(these->nodes));
     for (; open; open &= open - 1) {
         int i = trailing_zeros(open);
-        uint64_t upper = load_network64(packed + 16 * i), lower = load_network64(packed + 16 * i + 8);
-        out[i] = (uint8_t)contains6_in_ladder(table, upper, lower, &AVX512_WAYS);
+        out[i] = one6_by(table, packed + 16 * i, &AVX512_WAYS);
     }
 }
 
 /* Twice sixteen: while the gather of one waits, the other's runs.  Not if one of them may be an address of IPv4. */
-CIDRMATCH_AVX512 int gather_some6(const Table6 *table, const uint8_t *packed, uint8_t *out) {
+CIDRMATCH_AVX512 int gather_some6(const Table *table, const uint8_t *packed, uint8_t *out) {
     Sixteen6 a = load_sixteen6(packed), b = load_sixteen6(packed + 256);
     if (_mm512_testn_epi32_mask(a.firsts, a.firsts) | _mm512_testn_epi32_mask(b.firsts, b.firsts)) {
         return 0;
     }
-    a.nodes = gather_words(table->index, _mm512_srli_epi32(a.firsts, 16));
-    b.nodes = gather_words(table->index, _mm512_srli_epi32(b.firsts, 16));
-    step_sixteen6(table, &a, 24, 8);
-    step_sixteen6(table, &b, 24, 8);
+    a.nodes = gather_words(table->ipv6.index, _mm512_srli_epi32(a.firsts, 16));
+    b.nodes = gather_words(table->ipv6.index, _mm512_srli_epi32(b.firsts, 16));
+    step_sixteen6(&table->ipv6, &a, 24, 8);
+    step_sixteen6(&table->ipv6, &b, 24, 8);
     for (int shift = 20; shift >= 0; shift -= FORK_BITS) {
-        step_sixteen6(table, &a, shift, FORK_BITS);
-        step_sixteen6(table, &b, shift, FORK_BITS);
+        step_sixteen6(&table->ipv6, &a, shift, FORK_BITS);
+        step_sixteen6(&table->ipv6, &b, shift, FORK_BITS);
     }
     answer_sixteen6(table, &a, packed, out);
     answer_sixteen6(table, &b, packed + 256, out + 16);
@@ -154,7 +157,7 @@ CIDRMATCH_AVX512 int gather_some6(const Table6 *table, const uint8_t *packed, ui
 CIDRMATCH_AVX512 void gather_each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
     for (ptrdiff_t i = 0; i < size; i += 32) {
         ptrdiff_t count = size - i < 32 ? size - i : 32;
-        if (count < 32 || !gather_some6(&table->ipv6, packed + 16 * i, out + i)) {
+        if (count < 32 || !gather_some6(table, packed + 16 * i, out + i)) {
             each6_by(table, packed + 16 * i, count, out + i, &AVX512_WAYS);
         }
     }
