@@ -3,7 +3,7 @@
 A program in C asks every twin the same and compares:
 
     text.h, text_avx512.h     the common parsers, their portable twins, those for AVX-512, and `inet_pton`
-    search.h                  counts in nodes and scans, plain and by each kind of vectors
+    search.h                  counts in nodes, scans and ladders, plain and by each kind of vectors
     bits.h                    bytes the other way round
 
 Texts lie where a read too far is a fault, once at the end and once at the beginning of a page between two that cannot
@@ -315,6 +315,11 @@ static int compare_pairs(const void *a, const void *b) {
         - is_before(left->upper, left->lower, right->upper, right->lower);
 }
 
+static int compare_keys4(const void *a, const void *b) {
+    int32_t left = *(const int32_t *)a, right = *(const int32_t *)b;
+    return (left > right) - (left < right);
+}
+
 static int check_node4(void) {
     int64_t drawn[NODE4];
     int32_t node[NODE4];
@@ -370,10 +375,10 @@ static int check_scan(void) {
     uint64_t around = draw64();
     Table4 table;
     memset(&table, 0, sizeof(table));
-    table.keys = keys;
+    table.firsts.keys = keys;
     table.is_scan = 1;
-    table.ladder.nodes = draw(5);
-    for (uint32_t i = 0; i < table.ladder.nodes * SCAN4; i++) {
+    table.firsts.ladder.nodes = draw(5);
+    for (uint32_t i = 0; i < table.firsts.ladder.nodes * SCAN4; i++) {
         uint32_t a = (uint32_t)draw_near(around), b = (uint32_t)draw_near(a);
         int32_t *node = keys + i / SCAN4 * NODE4;
         firsts[i] = a < b ? a : b;
@@ -385,10 +390,10 @@ static int check_scan(void) {
         node[SCAN4 + i % SCAN4] = order4(lasts[i] - firsts[i]);
     }
     for (int times = 0; times < 8; times++) {
-        uint32_t i_near = draw(SCAN4), near = table.ladder.nodes ? draw(2) ? firsts[i_near] : lasts[i_near] : 0;
+        uint32_t i_near = draw(SCAN4), near = table.firsts.ladder.nodes ? draw(2) ? firsts[i_near] : lasts[i_near] : 0;
         uint32_t address = (uint32_t)draw_near(near);
         int is_in = 0;
-        for (uint32_t i = 0; i < table.ladder.nodes * SCAN4; i++) {
+        for (uint32_t i = 0; i < table.firsts.ladder.nodes * SCAN4; i++) {
             is_in |= firsts[i] <= address && address <= lasts[i];
         }
         if (portable_scan4(&table, address) != is_in || PLAIN_WAYS.scan4(&table, address) != is_in) {
@@ -408,7 +413,7 @@ static int check_begun(void) {
     Pair drawn[4 * NODE6];
     int64_t keys[4 * NODE6];
     uint64_t lowers[4 * NODE6], around = draw64(), near = draw64();
-    Firsts firsts;
+    Firsts6 firsts;
     memset(&firsts, 0, sizeof(firsts));
     firsts.keys = keys;
     firsts.lower = lowers;
@@ -432,8 +437,41 @@ static int check_begun(void) {
             begun += !is_before(upper, lower, drawn[i].upper, drawn[i].lower);
         }
         for (int vectors = PLAIN; vectors <= vectors_here(); vectors++) {
-            if (find_begun(&firsts, upper, lower, vectors) != begun) {
+            if (find_begun6(&firsts, upper, lower, vectors) != begun) {
                 return 12 + vectors;
+            }
+        }
+    }
+    return 0;
+}
+
+/* A ladder of up to three steps; equal first addresses are allowed, in more than one node, and so are both ends. */
+static int check_begun4(void) {
+    static int32_t keys[160 * NODE4], posts[160 * NODE4];
+    static uint8_t lengths[160 * NODE4];
+    uint64_t around = draw64();
+    uint32_t count = 1 + draw(160 * NODE4), spread = draw(2) ? 3 : 30;
+    Firsts4 firsts;
+    memset(&firsts, 0, sizeof(firsts));
+    firsts.keys = keys;
+    firsts.posts = posts;
+    firsts.lengths = lengths;
+    firsts.count = count;
+    plan_ladder(&firsts.ladder, (count + NODE4 - 1) / NODE4, NODE4, 1);
+    for (uint32_t i = 0; i < firsts.ladder.nodes * NODE4; i++) {
+        uint32_t drawn = draw(spread) ? (uint32_t)draw_near(around) : draw(2) ? 0 : UINT32_MAX;
+        keys[i] = i < count ? order4(drawn) : INT32_MAX;
+    }
+    qsort(keys, count, sizeof(int32_t), compare_keys4);
+    fill_posts4(&firsts);
+    for (int times = 0; times < 8; times++) {
+        uint32_t address = draw(20) ? (uint32_t)draw_near(around) : draw(2) ? 0 : UINT32_MAX, begun = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            begun += (uint32_t)order4((uint32_t)keys[i]) <= address;
+        }
+        for (int vectors = PLAIN; vectors <= vectors_here(); vectors++) {
+            if (find_begun4(&firsts, address, vectors) != begun) {
+                return 1 + vectors;
             }
         }
     }
@@ -465,6 +503,9 @@ int main(int argc, char **argv) {
     }
     for (long i = 0; i < count / 8; i++) {
         int found = check_node4() | check_node6() << 4 | check_scan() << 8 | check_bytes() << 12 | check_begun() << 16;
+        if (i % 64 == 0) {
+            found |= check_begun4() << 20;
+        }
         if (found) {
             printf("%x\n", (unsigned)found);
             return 1;
