@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def compared(runs: Sequence[Run]) -> dict[tuple[str, str], Found]:
     """Every row of ours that has a floor, with its ratio in each run."""
     found = [ratios(run) for run in runs]
-    return {key: [ratios.get(key) for ratios in found] for key in dict.fromkeys(key for run in found for key in run)}
+    return {key: [each.get(key) for each in found] for key in dict.fromkeys(key for each in found for key in each)}
 
 
 def verdict(rows: dict[tuple[str, str], Found]) -> str:

@@ -49,6 +49,7 @@ from benchmarks import data, machine, ways
 from benchmarks.data import Family
 from cidrmatch import AllowList, Engine, KeyStore, Policy, parse_address
 from cidrmatch._core import keystore
+from cidrmatch._core.table import freeze_as
 
 COMMITTED = Path(__file__).with_suffix(".json")
 TOLERANCE = 0.02
@@ -142,6 +143,11 @@ def hot_paths() -> Iterator[HotPath]:
     short = partial(texts, "v4", "20")
     yield HotPath("lookup/method/v4/20", short, lambda entries: AllowList(entries).contains, ways.ask_call)
     yield HotPath("match/text/v4/20", short, lambda entries: AllowList(entries).match, ways.ask_call)
+    for family in FAMILIES:
+        table = partial(routes, family)
+        yield HotPath(
+            f"match/text/{family}/routes", table, lambda entries: freeze_as(entries, "map").match, ways.ask_call
+        )
     for family in FAMILIES:
         short = partial(texts, family, "20")
         many = partial(packed_box, family)

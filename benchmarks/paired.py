@@ -101,6 +101,7 @@ def _result(question: Question, patience: Patience) -> Result:
             patience,
             seconds=patience.seconds * question.share,
             min_rounds=patience.min_rounds + question.more_rounds,
+            max_rounds=round(patience.max_rounds * max(1.0, question.share)),
         ),
     )
     return Result(

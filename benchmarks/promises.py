@@ -8,13 +8,14 @@ the table shows from which to which; one that passes its limit is bold.
     20 entries                    0.7, 0.9     0.63 to 0.65, 0.83 to 0.90
 """
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.questions import FAMILIES
 from benchmarks.results import Row, Run
 
 Figure = Callable[[Run, str], float]
-FAMILIES = ("v4", "v6")
 MIB = 1 << 20
 
 
@@ -38,9 +39,14 @@ def row(run: Run, question: str, name: str) -> Row:
     return next(row for result in run.results if result.name == question for row in result.rows if row.name == name)
 
 
-def to_floor(question: str, name: str) -> Figure:
-    """A row's ratio to the floor; `{}` in the question is the family."""
+# A figure of a row; `{}` in the question is the family.
 
+
+def value(question: str, name: str) -> Figure:
+    return lambda run, family: row(run, question.format(family), name).value.median
+
+
+def to_floor(question: str, name: str) -> Figure:
     def figure(run: Run, family: str) -> float:
         ratio = row(run, question.format(family), name).to_floor
         assert ratio is not None
@@ -49,27 +55,19 @@ def to_floor(question: str, name: str) -> Figure:
     return figure
 
 
-def above(question: str, name: str, other: str) -> Figure:
-    """By how many nanoseconds a row is above another of the same question."""
-    return lambda run, family: (
-        row(run, question.format(family), name).value.median - row(run, question.format(family), other).value.median
-    )
-
-
-def times(question: str, name: str, other: str) -> Figure:
-    """How many times another row of the same question."""
-    return lambda run, family: (
-        row(run, question.format(family), name).value.median / row(run, question.format(family), other).value.median
-    )
+def against(how: Callable[[float, float], float], question: str, name: str, other: str) -> Figure:
+    """A row held against another of the same question."""
+    mine, others = value(question, name), value(question, other)
+    return lambda run, family: how(mine(run, family), others(run, family))
 
 
 def millions(question: str, name: str) -> Figure:
     """Millions a second."""
-    return lambda run, family: 1_000 / row(run, question.format(family), name).value.median
+    return lambda run, family: 1_000 / value(question, name)(run, family)
 
 
 def mebibytes(question: str, name: str) -> Figure:
-    return lambda run, family: row(run, question.format(family), name).value.median / MIB
+    return lambda run, family: value(question, name)(run, family) / MIB
 
 
 def worst(*figures: Figure) -> Figure:
@@ -85,11 +83,11 @@ PROMISES = (
     Promise("full table", to_floor("lookup/text/{}/full", IN), (1.0, 1.5)),
     Promise(
         "`allow.contains(ip)` above `in`, ns: 20 and 1,000 entries, the worse",
-        worst(*(above(f"lookup/text/{{}}/{size}", CONTAINS, IN) for size in ("20", "1k"))),
+        worst(*(against(operator.sub, f"lookup/text/{{}}/{size}", CONTAINS, IN) for size in ("20", "1k"))),
         (12.0, 12.0),
         digits=1,
     ),
-    Promise("full table", above("lookup/text/{}/full", CONTAINS, IN), (12.0, 12.0), digits=1),
+    Promise("full table", against(operator.sub, "lookup/text/{}/full", CONTAINS, IN), (12.0, 12.0), digits=1),
     Promise(
         "a list of texts to the same one by one in a frozenset: 20 entries and full table, the worse",
         worst(*(to_floor(f"batch/text/{{}}/{size}", "contains_many(ips)") for size in ("20", "full"))),
@@ -121,10 +119,10 @@ PROMISES = (
     ),
     Promise(
         "`allow.match(ip)` to `allow.contains(ip)`: 20 and 1,000 entries, the worse",
-        worst(*(times(f"match/text/{{}}/{size}", MATCH, CONTAINS) for size in ("20", "1k"))),
+        worst(*(against(operator.truediv, f"match/text/{{}}/{size}", MATCH, CONTAINS) for size in ("20", "1k"))),
         (2.0, 2.0),
     ),
-    Promise("full table", times("match/text/{}/full", MATCH, CONTAINS), (2.0, 2.0)),
+    Promise("full table", against(operator.truediv, "match/text/{}/full", MATCH, CONTAINS), (2.0, 2.0)),
 )
 
 

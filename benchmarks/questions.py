@@ -40,6 +40,8 @@ POOL = 65_536
 Where a buffer is asked, its one pass is the whole pool, which is as much as any predictor forgets."""
 SHARE_ASIDE = 0.4
 """Of the time of others, for rows beside the main ones."""
+SHARE_SHIFTING = 8
+"""And for those whose ratio goes with how busy the memory is: a batch has many loads in flight, its floor has one."""
 ENTRIES_BUILT = 4_000
 """Entries in a pass of building: a short list is built many times over."""
 CHECKED_SLOW = 1_024
@@ -258,7 +260,8 @@ def batches(sizes: Sequence[int] = (20, FULL)) -> list[Question]:
     drawn = [
         replace(question, name=f"{question.name}/hits-100", contestants=who.PACKED_FEW, hits=100) for question in packed
     ]
-    return [*_each("batch/text", who.BATCH, sizes), *packed, *_warm(packed), *_warm(drawn)]
+    texts = [replace(question, share=SHARE_SHIFTING) for question in _each("batch/text", who.BATCH, sizes)]
+    return [*texts, *packed, *_warm(packed), *_warm(drawn)]
 
 
 def parses() -> list[Question]:

@@ -413,31 +413,31 @@ static int check_begun(void) {
     Pair drawn[4 * NODE6];
     int64_t keys[4 * NODE6];
     uint64_t lowers[4 * NODE6], around = draw64(), near = draw64();
-    Firsts6 firsts;
-    memset(&firsts, 0, sizeof(firsts));
-    firsts.keys = keys;
-    firsts.lower = lowers;
-    firsts.ladder.nodes = 1 + draw(4);
-    firsts.count = 1 + draw(firsts.ladder.nodes * NODE6);
-    firsts.ladder.nodes = (firsts.count + NODE6 - 1) / NODE6;
-    for (uint32_t i = 0; i < firsts.count; i++) {
+    Entries6 entries;
+    uint32_t count = 1 + draw(4 * NODE6), nodes = (count + NODE6 - 1) / NODE6;
+    memset(&entries, 0, sizeof(entries));
+    entries.firsts.keys = keys;
+    entries.firsts.lower = lowers;
+    entries.firsts.count = count;
+    entries.firsts.ladder.nodes = nodes;
+    for (uint32_t i = 0; i < count; i++) {
         drawn[i].upper = draw(3) ? around : draw_near(around);
         drawn[i].lower = draw_near(near);
     }
-    qsort(drawn, firsts.count, sizeof(Pair), compare_pairs);
-    for (uint32_t i = 0; i < firsts.ladder.nodes * NODE6; i++) {
-        keys[i] = i < firsts.count ? order6(drawn[i].upper) : INT64_MAX;
-        lowers[i] = i < firsts.count ? drawn[i].lower : UINT64_MAX;
+    qsort(drawn, count, sizeof(Pair), compare_pairs);
+    for (uint32_t i = 0; i < nodes * NODE6; i++) {
+        keys[i] = i < count ? order6(drawn[i].upper) : INT64_MAX;
+        lowers[i] = i < count ? drawn[i].lower : UINT64_MAX;
     }
     for (int times = 0; times < 8; times++) {
         uint64_t upper = draw(3) ? around : draw_near(around), lower = draw(20) ? draw_near(near) : UINT64_MAX;
         uint32_t begun = 0;
         upper = draw(20) ? upper : UINT64_MAX;
-        for (uint32_t i = 0; i < firsts.count; i++) {
+        for (uint32_t i = 0; i < count; i++) {
             begun += !is_before(upper, lower, drawn[i].upper, drawn[i].lower);
         }
         for (int vectors = PLAIN; vectors <= vectors_here(); vectors++) {
-            if (find_begun6(&firsts, upper, lower, vectors) != begun) {
+            if (begun6(&entries, upper, lower, vectors) != begun) {
                 return 12 + vectors;
             }
         }
@@ -445,32 +445,32 @@ static int check_begun(void) {
     return 0;
 }
 
-/* A ladder of up to three steps; equal first addresses are allowed, in more than one node, and so are both ends. */
+/* A ladder of no step, one or two; equal first addresses are allowed, in more than one node, and so are both ends. */
 static int check_begun4(void) {
     static int32_t keys[160 * NODE4], posts[160 * NODE4];
     static uint8_t lengths[160 * NODE4];
     uint64_t around = draw64();
     uint32_t count = 1 + draw(160 * NODE4), spread = draw(2) ? 3 : 30;
-    Firsts4 firsts;
-    memset(&firsts, 0, sizeof(firsts));
-    firsts.keys = keys;
-    firsts.posts = posts;
-    firsts.lengths = lengths;
-    firsts.count = count;
-    plan_ladder(&firsts.ladder, (count + NODE4 - 1) / NODE4, NODE4, 1);
-    for (uint32_t i = 0; i < firsts.ladder.nodes * NODE4; i++) {
+    Entries4 entries;
+    memset(&entries, 0, sizeof(entries));
+    entries.firsts.keys = keys;
+    entries.firsts.posts = posts;
+    entries.firsts.count = count;
+    entries.lengths = lengths;
+    plan_ladder(&entries.firsts.ladder, (count + NODE4 - 1) / NODE4, NODE4, 1);
+    for (uint32_t i = 0; i < entries.firsts.ladder.nodes * NODE4; i++) {
         uint32_t drawn = draw(spread) ? (uint32_t)draw_near(around) : draw(2) ? 0 : UINT32_MAX;
         keys[i] = i < count ? order4(drawn) : INT32_MAX;
     }
     qsort(keys, count, sizeof(int32_t), compare_keys4);
-    fill_posts4(&firsts);
+    fill_posts4(&entries.firsts);
     for (int times = 0; times < 8; times++) {
         uint32_t address = draw(20) ? (uint32_t)draw_near(around) : draw(2) ? 0 : UINT32_MAX, begun = 0;
         for (uint32_t i = 0; i < count; i++) {
             begun += (uint32_t)order4((uint32_t)keys[i]) <= address;
         }
         for (int vectors = PLAIN; vectors <= vectors_here(); vectors++) {
-            if (find_begun4(&firsts, address, vectors) != begun) {
+            if (begun4(&entries, address, vectors) != begun) {
                 return 1 + vectors;
             }
         }

@@ -20,11 +20,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cidrmatch import AllowList
+from cidrmatch import AllowList, Entry
 from cidrmatch._core.table import freeze_as, table_bytes
 from tests import reference
 from tests.judges import MAPPED
-from tests.reference import Address, Span, build_span, format_address, format_span, largest, packed_of
+from tests.reference import Address, Span, build_span, format_address, format_span, largest, length_of, packed_of
 from tests.strategies import probes, span_lists
 
 FORMS = ("by size", "scan", "ladder", "map")
@@ -53,6 +53,9 @@ CORNERS = [
     [f"0.0.0.0/{length}" for length in range(33)],
     [f"10.0.0.0/{length}" for length in range(7, 33)] + [f"2001:db8::/{length}" for length in range(29, 129)],
     [f"0.0.0.0/{length}" for length in range(33)] + [f"240.0.0.{number}/32" for number in range(1, 255)],
+    # one in the other, each with addresses before it and behind it
+    [format_span(build_span(4, 0x0A55AAAA, length)) for length in range(33)],
+    [format_span(build_span(6, 0x2001_0DB8_5555_AAAA_5555_AAAA_5555_AAAA, length)) for length in range(129)],
 ]
 
 
@@ -234,16 +237,46 @@ def inside(span: Span, random: Random) -> Span:
     return build_span(span.family, random.randint(span.first, span.last), length)
 
 
-def test_list_that_has_no_trie_because_it_would_be_too_large_answers_from_the_ladder() -> None:
-    """65,535 nodes are the most; these /48s have hardly an equal one among theirs."""
+@pytest.mark.parametrize("wholes", [0x2000, 0x100], ids=["rows", "nodes"])
+def test_list_that_has_no_trie_because_it_would_be_too_large_answers_from_the_ladder(wholes: int) -> None:
+    """4,096 rows and 65,535 nodes are the most; these /48s are spread over more /16s, or have hardly an equal node."""
     random = Random(48)
-    slashes = sorted({random.randrange(0x2000 << 32, 0x4000 << 32) for _ in range(30_000)})
+    slashes = sorted({random.randrange(0x2000 << 32, (0x2000 + wholes) << 32) for _ in range(60_000)})
     allow = freeze_as([format_span(build_span(6, slash << 80, 48)) for slash in slashes], "map")
     assert table_bytes(allow) < 50 * len(slashes)
     members = set(slashes)
     asked = [near for slash in slashes[::100] for near in (slash, slash + 1)]
     packed = b"".join((slash << 80).to_bytes(16, "big") for slash in asked)
     assert allow.contains_many(packed, family=6) == bytes(slash in members for slash in asked)
+    matched = [allow.match((slash << 80).to_bytes(16, "big")) for slash in asked]
+    assert [entry is not None for entry in matched] == [slash in members for slash in asked]
+    assert all(entry is None or entry.prefix.length == 48 for entry in matched)
+
+
+def test_label_of_the_longest_match_is_found_in_every_form() -> None:
+    texts = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "2001:db8::/32", "2001:db8:1::/48", "2001:db8:1:2::/64"]
+    asked = ["10.9.9.9", "10.1.9.9", "10.1.2.3", "2001:db8:9::", "2001:db8:1:9::", "2001:db8:1:2::3"]
+    for form in FORMS:
+        allow = freeze_as([(text, text) for text in texts], form)
+        assert [allow.match(address) for address in asked] == [Entry(text, text) for text in texts]
+        assert allow.match("11.0.0.0") is allow.match("2001:db9::") is None
+
+
+def test_long_list_whose_entries_are_known_by_their_length_matches_as_the_ladder_does() -> None:
+    """From 32,768 entries on; some lie in others, and some are pieces of a /24 or a /48."""
+    random = Random(32_768)
+    narrow = [inside(build_span(4, 0x0A000000, 8), random) for _ in range(20_000)]
+    narrow = [
+        build_span(4, span.first, 25 if random.random() < 1 / 16 else min(24, length_of(span))) for span in narrow
+    ]
+    wide = [build_span(6, SITE + (random.getrandbits(16) << 80), random.randint(33, 49)) for _ in range(20_000)]
+    for found in (narrow + slashes24(40_000, random), wide + slashes48(40_000, random)):
+        texts = list(map(format_span, found))
+        allow, ladder = AllowList(texts), freeze_as(texts, "ladder")
+        assert sys.getsizeof(allow) > sys.getsizeof(ladder) + 2 * 65_536
+        asked = [format_address(address) for span in random.sample(found, 2_000) for address in borders(span)]
+        numbers = ladder.match_many(asked)
+        assert list(map(allow.match, asked)) == [ladder[number] if number >= 0 else None for number in numbers]
 
 
 def test_address_whose_upper_half_is_all_ones_stays_inside_the_ladder() -> None:

@@ -117,11 +117,11 @@ CIDRMATCH_AVX512 __m512i gather_words(const uint16_t *words, __m512i places) {
     return _mm512_and_si512(_mm512_i32gather_epi32(places, words, 2), _mm512_set1_epi32(0xffff));
 }
 
-/* The next bits of the keys, `bits` from `shift` on, are the place in the node. */
-CIDRMATCH_AVX512 void step_sixteen6(const Table6 *table, Sixteen6 *these, int shift, int bits) {
-    __m512i parts = _mm512_and_si512(_mm512_srli_epi32(these->keys, (unsigned)shift), _mm512_set1_epi32((1 << bits) - 1));
-    these->nodes = gather_words(
-        table->nodes, _mm512_add_epi32(_mm512_slli_epi32(these->nodes, FORK_BITS), parts));
+/* The next bits of the keys, `bits` from `shift` on, are the place in the node, or the row. */
+CIDRMATCH_AVX512 void step_sixteen6(const uint16_t *words, Sixteen6 *these, int shift, unsigned bits) {
+    __m512i parts = _mm512_and_si512(
+        _mm512_srli_epi32(these->keys, (unsigned)shift), _mm512_set1_epi32((1 << bits) - 1));
+    these->nodes = gather_words(words, _mm512_add_epi32(_mm512_slli_epi32(these->nodes, bits), parts));
 }
 
 /* Another thread may write to the buffer meanwhile: those that are read again may have become addresses of IPv4. */
@@ -137,17 +137,18 @@ CIDRMATCH_AVX512 void answer_sixteen6(
 
 /* Twice sixteen: while the gather of one waits, the other's runs.  Not if one of them may be an address of IPv4. */
 CIDRMATCH_AVX512 int gather_some6(const Table *table, const uint8_t *packed, uint8_t *out) {
+    const Trie *trie = &table->ipv6.trie;
     Sixteen6 a = load_sixteen6(packed), b = load_sixteen6(packed + 256);
     if (_mm512_testn_epi32_mask(a.firsts, a.firsts) | _mm512_testn_epi32_mask(b.firsts, b.firsts)) {
         return 0;
     }
-    a.nodes = gather_words(table->ipv6.index, _mm512_srli_epi32(a.firsts, 16));
-    b.nodes = gather_words(table->ipv6.index, _mm512_srli_epi32(b.firsts, 16));
-    step_sixteen6(&table->ipv6, &a, 24, 8);
-    step_sixteen6(&table->ipv6, &b, 24, 8);
-    for (int shift = 20; shift >= 0; shift -= FORK_BITS) {
-        step_sixteen6(&table->ipv6, &a, shift, FORK_BITS);
-        step_sixteen6(&table->ipv6, &b, shift, FORK_BITS);
+    a.nodes = gather_words(trie->index, _mm512_srli_epi32(a.firsts, 16));
+    b.nodes = gather_words(trie->index, _mm512_srli_epi32(b.firsts, 16));
+    step_sixteen6(trie->rows, &a, 32 - ROW_BITS6, ROW_BITS6);
+    step_sixteen6(trie->rows, &b, 32 - ROW_BITS6, ROW_BITS6);
+    for (int shift = 32 - ROW_BITS6 - FORK_BITS6; shift >= 0; shift -= FORK_BITS6) {
+        step_sixteen6(trie->nodes, &a, shift, FORK_BITS6);
+        step_sixteen6(trie->nodes, &b, shift, FORK_BITS6);
     }
     answer_sixteen6(table, &a, packed, out);
     answer_sixteen6(table, &b, packed + 256, out + 16);
@@ -207,7 +208,7 @@ static inline void each4(
 
 static inline void each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
 #if CIDRMATCH_VECTORS
-    if (table->vectors == GATHERS && table->ipv6.index) {
+    if (table->vectors == GATHERS && table->ipv6.trie.index) {
         gather_each6(table, packed, size, out);
         return;
     }

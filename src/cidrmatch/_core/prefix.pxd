@@ -72,6 +72,17 @@ cdef struct Wide:
     uint64_t length
 
 
+cdef inline Range range_of(const Key *key) noexcept nogil:
+    """From the first address to the last; an IPv4 range fills its unused bits, so both families add alike."""
+    cdef Range result
+    result.first_upper = key.upper
+    result.first_lower = key.lower
+    result.last_upper = key.upper | ~upper_mask(key.length)
+    result.last_lower = key.lower | ~lower_mask(key.length)
+    result.family = key.family
+    return result
+
+
 cdef enum:
     LENGTH_BITS = 6         # of a narrow prefix: its first address, then its length
 
@@ -121,4 +132,3 @@ cpdef int check_is_list(object entries, str noun=*) except -1
 cdef list prefixes_of(RangeArray merged)
 cdef RangeArray merge(PrefixArray array)
 cdef int split(const Range *range, list prefixes) except -1
-cdef Range range_of(const Key *key) noexcept nogil

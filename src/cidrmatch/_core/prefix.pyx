@@ -693,17 +693,6 @@ cdef class RangeArray:
         return 0
 
 
-cdef Range range_of(const Key *key) noexcept nogil:
-    """From the first address to the last; an IPv4 range fills its unused bits, so both families add alike."""
-    cdef Range result
-    result.first_upper = key.upper
-    result.first_lower = key.lower
-    result.last_upper = key.upper | ~upper_mask(key.length)
-    result.last_lower = key.lower | ~lower_mask(key.length)
-    result.family = key.family
-    return result
-
-
 cdef bint touches(const Range *a, const Range *b) noexcept nogil:
     """Does `b`, which starts no earlier than `a`, overlap `a` or follow it without a gap?"""
     cdef uint64_t next_lower = a.last_lower + 1

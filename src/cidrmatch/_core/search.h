@@ -43,19 +43,28 @@
  *
  * The trie.  The same for IPv6, by /48s: a /16 has a row of words, one for each
  * /24, and after that each node has sixteen, one for each value of the next four
- * bits.  A word is the number of the next node.  Three nodes lead to themselves
+ * bits.  A word is the number of the next node.  The first nodes lead to themselves
  * and are the answers, so every address takes the same eight steps and nothing
  * branches.  Equal nodes are one: an Internet table needs 14,000 of them, which fit in L2.
  *
  *     index     2001 -> row, 2a00 -> row, others -> the row of zeros
- *     row       [ 0 0 7 0 5 ... ]     256 words, as long as 16 nodes
+ *     row       [ 0 0 77 0 75 ... ]
  *     node 0    [ 0 0 0 ... ]         nothing is in
  *     node 1    [ 1 1 1 ... ]         all is in
  *     node 2    [ 2 2 2 ... ]         a /48 that is in part: the ladder decides
- *     node 7    [ 1 1 0 0 9 0 ... ]
+ *     node 77   [ 1 1 0 0 79 0 ... ]
  *
  * Entries ("which one?") are found by ladders of their first addresses.  Of equal
  * ones the last is found, which is the most specific entry (table.pyx tells the rest).
+ * Their numbers fill some megabytes, and a long list waits for them.  But who knows
+ * how long the longest match is knows all of it, for the address has its bits; so the
+ * long lists that have a map or a trie have one more trie of each family, whose answers
+ * are lengths:
+ *
+ *     node 19   [ 19 19 19 ... ]      the longest match has 19 - FIRST_LENGTH bits, here a /16
+ *
+ * By /24s of IPv4 it is a row of 32 words for a /16 and one node of eight.  An Internet
+ * table has 10,000 different ones.
  *
  * What a key leads to (the last address of a range, the length of an entry) lies
  * in an array of its own.  It is fetched as soon as the node is known, together
@@ -72,7 +81,8 @@
  * the count of bits is waited for at each step); for entries an index of where each
  * /16 begins and all its keys counted (as quick as the ladder, in 256 KiB more), and
  * to fetch their keys before it is known that the address is in (slower by a sixth:
- * lines that nobody wanted push out those of others).
+ * lines that nobody wanted push out those of others), and nodes of sixteen for IPv4 (68,000
+ * of them, more than words have numbers for).
  * Where the ideas come from: static B-trees (Khuong and Morin, "Array layouts for
  * comparison-based searching", 2017), DIR-24-8 (Gupta, Lin and McKeown, 1998).
  */
@@ -91,11 +101,24 @@ enum {
     NODE6 = 8,
     SCAN4 = 8,                      /* ranges in a node of a scan */
     MOST_STEPS = 10,                /* a list has at most 2**28 nodes, and 9 to the 9th is more */
-    MOST_ROOTS = 4,                 /* nodes of the topmost step */
-    FORK_BITS = 4,                  /* of an address, a step down the trie */
-    FORK = 1 << FORK_BITS           /* words in a node of it */
+    MOST_ROOTS = 4                  /* nodes of the topmost step */
 };
-enum { NONE_IN, ALL_IN, PARTLY_IN };        /* the nodes that are answers */
+enum {                              /* a trie: bits of an address that choose a word, and those that none looks at */
+    INDEX_BITS = 16,
+    ROW_BITS4 = 5,
+    FORK_BITS4 = 3,
+    BELOW4 = 64 - 24,               /* of the upper half, where an IPv4 address fills the first 32 bits */
+    ROW_BITS6 = 8,
+    FORK_BITS6 = 4,
+    BELOW6 = 64 - 48
+};
+enum {                              /* the nodes that are answers */
+    NONE_IN,
+    ALL_IN,
+    PARTLY_IN,
+    FIRST_LENGTH,                   /* with the length of the longest match added: 0 to 48 */
+    ANSWERS = FIRST_LENGTH + 48 + 1
+};
 #define MAP_PIECES UINT32_C(0x80000000)     /* in a word of the map: some ranges begin or end inside a /24 */
 
 /* How many nodes of keys there are, and how many steps of signposts above them (none: the scan). */
@@ -112,7 +135,6 @@ typedef struct {
     uint32_t count;
     int32_t *keys;                  /* nodes * NODE4, padded; one node at least */
     int32_t *posts;
-    uint8_t *lengths;               /* of entries; NULL for ranges */
     Ladder ladder;
 } Firsts4;
 
@@ -121,9 +143,15 @@ typedef struct {
     int64_t *keys;                  /* nodes * NODE6, padded */
     uint64_t *lower;                /* the other half of each first address, padded alike */
     int64_t *posts;
-    uint8_t *lengths;               /* of entries; NULL for ranges */
     Ladder ladder;
 } Firsts6;
+
+/* Words are numbers of nodes. */
+typedef struct {
+    uint16_t *index;                /* the number of the row of each /16; NULL where there is no trie */
+    uint16_t *rows;
+    uint16_t *nodes;
+} Trie;
 
 typedef struct {
     Firsts4 firsts;                 /* without that of the first range; in a scan, firsts and spans */
@@ -142,8 +170,7 @@ typedef struct {
 typedef struct {
     Firsts6 firsts;
     Pair *last;                     /* one at least */
-    uint16_t *index;                /* the number of the first node in the row of each /16, or NULL */
-    uint16_t *nodes;                /* FORK words each */
+    Trie trie;
 } Table6;
 
 typedef struct {
@@ -151,6 +178,19 @@ typedef struct {
     Table4 ipv4;
     Table6 ipv6;
 } Table;
+
+/* Entries: which one? */
+typedef struct {
+    Firsts4 firsts;
+    uint8_t *lengths;
+    Trie trie;
+} Entries4;
+
+typedef struct {
+    Firsts6 firsts;
+    uint8_t *lengths;
+    Trie trie;
+} Entries6;
 
 /* -- Counting ---------------------------------------------------------------- */
 
@@ -476,21 +516,24 @@ CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, ui
     return is_after ? by_previous : by_this;
 }
 
-/* Down the trie, eight bits and then four at a step: NONE_IN, ALL_IN or PARTLY_IN. */
-CIDRMATCH_INLINE uint32_t follow(const Table6 *table, uint64_t upper) {
-    uint32_t node = table->nodes[(uint32_t)table->index[upper >> 48] * FORK + (upper >> 40 & 255)];
-    for (int shift = 36; shift >= 16; shift -= FORK_BITS) {
-        node = table->nodes[node * FORK + (upper >> shift & (FORK - 1))];
+/* Down a trie, to the node that is the answer. */
+CIDRMATCH_INLINE uint32_t follow(const Trie *trie, uint64_t upper, int row_bits, int fork_bits, int below) {
+    int left = 64 - INDEX_BITS - row_bits;
+    uint32_t row = trie->index[upper >> (64 - INDEX_BITS)];
+    uint32_t node = trie->rows[(row << row_bits) + (upper >> left & ((1u << row_bits) - 1))];
+    while (left > below) {
+        left -= fork_bits;
+        node = trie->nodes[(node << fork_bits) + (upper >> left & ((1u << fork_bits) - 1))];
     }
     return node;
 }
 
 CIDRMATCH_INLINE int contains6_by(
     const Table6 *table, uint64_t upper, uint64_t lower, const Ways *ways) {
-    if (table->index) {
-        uint32_t found = follow(table, upper);
+    if (table->trie.index) {
+        uint32_t found = follow(&table->trie, upper, ROW_BITS6, FORK_BITS6, BELOW6);
         if (found != PARTLY_IN) {       /* nearly always */
-            return (int)found;
+            return found == ALL_IN;
         }
     }
     return contains6_in_ladder(table, upper, lower, ways);
@@ -507,46 +550,6 @@ CIDRMATCH_TARGET2 __attribute__((noinline)) static int avx2_contains6(
 }
 #endif
 
-/* Of the first addresses of entries: how many are at or before the address? */
-CIDRMATCH_INLINE uint32_t count_begun4(const Firsts4 *firsts, uint32_t address, const Ways *ways) {
-    if (address == UINT32_MAX) {
-        return firsts->count;       /* there is no next address to be below */
-    }
-    return count_keys4(firsts, order4(address + 1), firsts->lengths, 1, ways);
-}
-
-#if CIDRMATCH_VECTORS
-CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_begun4(
-    const Firsts4 *firsts, uint32_t address) {
-    return count_begun4(firsts, address, &AVX512_WAYS);
-}
-
-CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_count_begun6(
-    const Firsts6 *firsts, uint64_t upper, uint64_t lower) {
-    return count_begun6(firsts, upper, lower, firsts->lengths, 1, &AVX512_WAYS);
-}
-#endif
-
-static inline uint32_t find_begun4(const Firsts4 *firsts, uint32_t address, int vectors) {
-#if CIDRMATCH_VECTORS
-    if (vectors >= AVX512) {
-        return avx512_count_begun4(firsts, address);
-    }
-#endif
-    (void)vectors;
-    return count_begun4(firsts, address, &PLAIN_WAYS);
-}
-
-static inline uint32_t find_begun6(const Firsts6 *firsts, uint64_t upper, uint64_t lower, int vectors) {
-#if CIDRMATCH_VECTORS
-    if (vectors >= AVX512) {
-        return avx512_count_begun6(firsts, upper, lower);
-    }
-#endif
-    (void)vectors;
-    return count_begun6(firsts, upper, lower, firsts->lengths, 1, &PLAIN_WAYS);
-}
-
 static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower, int vectors) {
 #if CIDRMATCH_VECTORS
     if (vectors >= AVX2) {
@@ -555,6 +558,61 @@ static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower,
 #endif
     (void)vectors;
     return contains6_by(table, upper, lower, &PLAIN_WAYS);
+}
+
+/* -- Entries ----------------------------------------------------------------- */
+
+/* How many begin at or before the address? */
+CIDRMATCH_INLINE uint32_t begun4_by(const Entries4 *entries, uint32_t address, const Ways *ways) {
+    if (address == UINT32_MAX) {
+        return entries->firsts.count;       /* there is no next address to be below */
+    }
+    return count_keys4(&entries->firsts, order4(address + 1), entries->lengths, 1, ways);
+}
+
+CIDRMATCH_INLINE uint32_t begun6_by(const Entries6 *entries, uint64_t upper, uint64_t lower, const Ways *ways) {
+    return count_begun6(&entries->firsts, upper, lower, entries->lengths, 1, ways);
+}
+
+#if CIDRMATCH_VECTORS
+CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_begun4(
+    const Entries4 *entries, uint32_t address) {
+    return begun4_by(entries, address, &AVX512_WAYS);
+}
+
+CIDRMATCH_TARGET512 __attribute__((noinline)) static uint32_t avx512_begun6(
+    const Entries6 *entries, uint64_t upper, uint64_t lower) {
+    return begun6_by(entries, upper, lower, &AVX512_WAYS);
+}
+#endif
+
+static inline uint32_t begun4(const Entries4 *entries, uint32_t address, int vectors) {
+#if CIDRMATCH_VECTORS
+    if (vectors >= AVX512) {
+        return avx512_begun4(entries, address);
+    }
+#endif
+    (void)vectors;
+    return begun4_by(entries, address, &PLAIN_WAYS);
+}
+
+static inline uint32_t begun6(const Entries6 *entries, uint64_t upper, uint64_t lower, int vectors) {
+#if CIDRMATCH_VECTORS
+    if (vectors >= AVX512) {
+        return avx512_begun6(entries, upper, lower);
+    }
+#endif
+    (void)vectors;
+    return begun6_by(entries, upper, lower, &PLAIN_WAYS);
+}
+
+/* The longest match of an address: NONE_IN, its length and FIRST_LENGTH, or PARTLY_IN where only the ladder knows. */
+static inline uint32_t longest4(const Entries4 *entries, uint64_t upper) {
+    return entries->trie.index ? follow(&entries->trie, upper, ROW_BITS4, FORK_BITS4, BELOW4) : PARTLY_IN;
+}
+
+static inline uint32_t longest6(const Entries6 *entries, uint64_t upper) {
+    return entries->trie.index ? follow(&entries->trie, upper, ROW_BITS6, FORK_BITS6, BELOW6) : PARTLY_IN;
 }
 
 #endif

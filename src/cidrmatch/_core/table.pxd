@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key, Text, find_text
 from cidrmatch._core.arrow cimport Chunk
-from cidrmatch._core.prefix cimport Entry, PrefixArray, Range
+from cidrmatch._core.prefix cimport Entry, PrefixArray, Range, Wide
 
 
 cdef extern from "search.h" nogil:
@@ -14,11 +14,18 @@ cdef extern from "search.h" nogil:
         NODE6
         SCAN4
         MAP_PIECES
-        FORK
-        FORK_BITS
+        INDEX_BITS
+        ROW_BITS4
+        FORK_BITS4
+        BELOW4
+        ROW_BITS6
+        FORK_BITS6
+        BELOW6
         NONE_IN
-        PARTLY_IN
         ALL_IN
+        PARTLY_IN
+        FIRST_LENGTH
+        ANSWERS
 
     ctypedef struct Ladder:
         uint32_t nodes
@@ -29,7 +36,6 @@ cdef extern from "search.h" nogil:
         uint32_t count
         int32_t *keys
         int32_t *posts
-        uint8_t *lengths
         Ladder ladder
 
     ctypedef struct Firsts6:
@@ -37,8 +43,12 @@ cdef extern from "search.h" nogil:
         int64_t *keys
         uint64_t *lower
         int64_t *posts
-        uint8_t *lengths
         Ladder ladder
+
+    ctypedef struct Trie:
+        uint16_t *index
+        uint16_t *rows
+        uint16_t *nodes
 
     ctypedef struct Table4:
         Firsts4 firsts
@@ -55,13 +65,22 @@ cdef extern from "search.h" nogil:
     ctypedef struct Table6:
         Firsts6 firsts
         Pair *last
-        uint16_t *index
-        uint16_t *nodes
+        Trie trie
 
     ctypedef struct Table:
         int vectors
         Table4 ipv4
         Table6 ipv6
+
+    ctypedef struct Entries4:
+        Firsts4 firsts
+        uint8_t *lengths
+        Trie trie
+
+    ctypedef struct Entries6:
+        Firsts6 firsts
+        uint8_t *lengths
+        Trie trie
 
     bint contains4(const Table4 *table, uint32_t address)
     bint contains6(const Table6 *table, uint64_t upper, uint64_t lower, int vectors)
@@ -84,6 +103,10 @@ cdef inline int ask_common(const Table *table, object address) noexcept:
     return ask_text(table, text.start, text.length) if find_text(address, &text) else NOT_COMMON
 
 
+cdef enum:
+    MOST_NESTED = 129       # prefixes, one of each length
+
+
 cdef class Packed:
     cdef Py_buffer view
     cdef bint is_held
@@ -99,25 +122,58 @@ cdef class Answers:
     cdef object result
 
 
-cdef class Trie:
-    cdef uint16_t *index        # 65,536 words
-    cdef uint16_t *nodes        # FORK words each
-    cdef uint16_t *slots        # numbers of nodes, by the hash of their words
-    cdef uint32_t count         # of nodes; 0: there is no trie
+cdef struct Shape:
+    int row_bits
+    int fork_bits
+    int below               # bits of the upper half that no word looks at
+    uint32_t most_rows
+
+
+cdef struct Spans:
+    # What a trie tells apart: ranges, or the entries of a family; sorted, and they nest or lie apart.
+    const Range *ranges
+    const uint64_t *narrow
+    const Wide *wide
+    uint32_t count
+
+
+cdef struct Open:
+    uint64_t last_upper
+    uint64_t last_lower
+    uint16_t answer
+
+
+cdef struct Walk:
+    # Through the spans, from block to block of addresses.
+    const Spans *spans
+    uint32_t at             # which is next to begin
+    Range next
+    uint16_t answer         # of that one
+    int depth
+    Open open[MOST_NESTED]  # those that have begun and not ended, the broadest first
+
+
+cdef class TrieBuilder:
+    cdef Shape shape
+    cdef Trie trie
+    cdef uint16_t *slots        # numbers of nodes and one, by the hash of their words
+    cdef uint32_t rows
+    cdef uint32_t rows_room
+    cdef uint32_t nodes         # 0: there is no trie
+    cdef uint32_t nodes_room
     cdef bint is_full
 
-    cdef int make(self, const Range *ranges, uint32_t count) except -1
-    cdef void fill(self, const Range *ranges, uint32_t count) noexcept nogil
-    cdef uint16_t word_for(self, uint64_t first, int level, const Range *ranges, uint32_t *at,
-                           uint32_t count) noexcept nogil
+    cdef int make(self, Shape shape, const Spans *spans) except -1
+    cdef void fill(self, const Spans *spans) noexcept nogil
+    cdef uint16_t word_for(self, Walk *walk, uint64_t first, int left) noexcept nogil
     cdef uint16_t share(self, const uint16_t *node) noexcept nogil
-    cdef uint16_t append(self, const uint16_t *words, uint32_t nodes) noexcept nogil
+    cdef uint16_t append_row(self, const uint16_t *row) noexcept nogil
 
 
 cdef class AllowList:
     cdef Table table
-    cdef Firsts4 narrow         # entries of IPv4
-    cdef Firsts6 wide           # of IPv6
+    cdef Entries4 narrow
+    cdef Entries6 wide
     cdef int32_t *parents       # of all entries
     cdef void *block            # where all of the above lies
     cdef Py_ssize_t size_bytes
@@ -127,7 +183,8 @@ cdef class AllowList:
     cdef Py_hash_t hash
 
     cdef int freeze(self, PrefixArray prefixes, dict labels, int form, int vectors) except -1
-    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t forks) noexcept nogil
+    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, TrieBuilder ranges, TrieBuilder narrow,
+                        TrieBuilder wide) noexcept nogil
     cdef object answer_many(self, object addresses, object family, object byteorder, object out, Py_ssize_t item_size)
     cdef void answer_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed, void *into,
                             Py_ssize_t item_size) noexcept nogil
@@ -139,6 +196,7 @@ cdef class AllowList:
     cdef void match_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
                            int32_t *into) noexcept nogil
     cdef Py_ssize_t match_chunk(self, Chunk chunk, int32_t *into) noexcept nogil
+    cdef uint32_t find_length(self, const Key *address) noexcept nogil
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil
     cdef bint has_quick_no(self, uint8_t family) noexcept nogil
     cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil

@@ -19,7 +19,9 @@ family; how a table is laid out and searched is told in search.h:
 
 The first step finds the most specific entry or one inside it (prefixes nest
 or lie apart), so the first ancestor that covers is the longest match, and
-the ancestors after it are all the others.  Each family has its own arrays:
+the ancestors after it are all the others.  (A long list without labels need not
+search: it has tries that know how long the longest match is.)  Each family has
+its own arrays:
 
     narrow   [ first ]         [ length ]     IPv4
     wide     [ upper ] [ lower ] [ length ]   IPv6
@@ -29,8 +31,8 @@ All of it lies in one block, nodes of keys first and at the start of a cache lin
 The entries of IPv4 are numbered first, then those of IPv6.
 
 Cost: a check, one address parse and a few cache lines; a match, the same in a
-longer table and a step a nesting level.  Building: one pass if the entries
-come sorted, five more if not.
+longer table and a step a nesting level, or an object.  Building: a few passes,
+five more if the entries do not come sorted.
 Threads: frozen after `__cinit__`; nobody writes, nobody locks.  (The objects
 that a short list's `match` has made are kept under the interpreter lock.)
 """
@@ -38,7 +40,7 @@ that a short list's `match` has made are kept under the interpreter lock.)
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from libc.stdint cimport (
     INT32_MAX, INT64_MAX, UINT32_MAX, UINT64_MAX, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t,
 )
@@ -63,8 +65,10 @@ cdef extern from "search.h" nogil:
     void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_size, uint32_t most_scanned)
     void fill_posts4(Firsts4 *firsts)
     void fill_posts6(Firsts6 *firsts)
-    uint32_t find_begun4(const Firsts4 *firsts, uint32_t address, int vectors)
-    uint32_t find_begun6(const Firsts6 *firsts, uint64_t upper, uint64_t lower, int vectors)
+    uint32_t begun4(const Entries4 *entries, uint32_t address, int vectors)
+    uint32_t begun6(const Entries6 *entries, uint64_t upper, uint64_t lower, int vectors)
+    uint32_t longest4(const Entries4 *entries, uint64_t upper)
+    uint32_t longest6(const Entries6 *entries, uint64_t upper)
 
 cdef extern from "pages.h" nogil:
     void wish_large_pages(void *memory, size_t size)
@@ -91,6 +95,7 @@ cdef enum:
     SCANNED_RANGES4 = 64
     SCANNED_NODES6 = 4      # 32 ranges
     MAPPED_RANGES = 8_192   # the map takes 256 KiB and a little more
+    MANY_ENTRIES = 32_768   # so many are known by their length, too
     PIECES = 8              # one range in so many may begin or end inside a /24
 
 cdef tuple OTHER_ORDER = (">", "!") if sys.byteorder == "little" else ("<",)    # of a format, not this machine's
@@ -234,101 +239,126 @@ cdef void fill_map(Table4 *table, const Range *ranges, uint32_t blocks) noexcept
             table.map[<uint32_t>(ranges[i].last_upper >> 48)] |= <uint32_t>MAP_PIECES
 
 
-# The trie: what is in, by /48s.
+# The tries: what is in, or how long the longest match is, by /24s or /48s.
 
 cdef enum:
-    ROW = 256               # words in a row, one for each /24 of a /16
     MOST_NODES = 65_535     # a word names one
     SLOTS = 1 << 17         # twice as many, so that the search for an equal node is short
-    LEVEL16 = 48            # how many bits of the upper half come after a /16
-    LEVEL24 = 40
-    LEVEL48 = 16
+    LONGEST_NODE = 16       # words
+    LONGEST_ROW = 256
+
+cdef Shape SHAPE4 = Shape(ROW_BITS4, FORK_BITS4, BELOW4, 65_536)
+cdef Shape SHAPE6 = Shape(ROW_BITS6, FORK_BITS6, BELOW6, 4_096)     # 2 MiB
 
 
 @cython.final
-cdef class Trie:
+cdef class TrieBuilder:
     """A trie while it is made.  Nodes come from the leaves upwards, so equal ones have equal words and are found."""
 
     def __cinit__(self):
-        self.index = NULL
-        self.nodes = NULL
         self.slots = NULL
+        self.trie = Trie(NULL, NULL, NULL)
 
     def __dealloc__(self):
-        PyMem_RawFree(self.index)
-        PyMem_RawFree(self.nodes)
+        PyMem_RawFree(self.trie.index)
+        PyMem_RawFree(self.trie.rows)
+        PyMem_RawFree(self.trie.nodes)
         PyMem_RawFree(self.slots)
 
-    cdef int make(self, const Range *ranges, uint32_t count) except -1:
-        """Make it, or none (`count` is 0) where it would have too many nodes."""
-        self.index = <uint16_t *>PyMem_RawMalloc(65_536 * sizeof(uint16_t))
-        self.nodes = <uint16_t *>PyMem_RawMalloc(MOST_NODES * FORK * sizeof(uint16_t))
+    cdef int make(self, Shape shape, const Spans *spans) except -1:
+        """Make it, or none (`nodes` is 0) where it would have too many nodes or rows, or memory is short."""
+        self.shape = shape
+        self.trie.index = <uint16_t *>PyMem_RawMalloc((1 << INDEX_BITS) * sizeof(uint16_t))
         self.slots = <uint16_t *>PyMem_RawCalloc(SLOTS, sizeof(uint16_t))
-        if self.index is NULL or self.nodes is NULL or self.slots is NULL:
+        if self.trie.index is NULL or self.slots is NULL:
             raise MemoryError()
         with nogil:
-            self.fill(ranges, count)
+            self.fill(spans)
+        if self.is_full:
+            self.rows = self.nodes = 0
+        PyMem_RawFree(self.slots)
+        self.slots = NULL
         return 0
 
-    cdef void fill(self, const Range *ranges, uint32_t count) noexcept nogil:
-        cdef uint16_t row[ROW]
-        cdef uint16_t rows[PARTLY_IN]       # of /16s of which nothing is in, or all
-        cdef uint32_t place, at = 0
+    cdef void fill(self, const Spans *spans) noexcept nogil:
+        cdef uint16_t row[LONGEST_ROW]
+        cdef uint32_t rows[ANSWERS]         # of /16s that have one answer
+        cdef uint32_t place
+        cdef uint16_t answer
+        cdef int i, left = 64 - INDEX_BITS
         cdef uint64_t first
-        cdef uint16_t share
-        cdef int i
-        for share in range(PARTLY_IN + 1):
-            set_all(row, FORK, share)
-            self.append(row, 1)
-        for share in range(PARTLY_IN):
-            set_all(row, ROW, share)
-            rows[share] = self.append(row, ROW // FORK)
-        for place in range(65_536):
-            first = <uint64_t>place << LEVEL16
-            share = share_of(first, LEVEL16, ranges, &at, count)
-            if share != PARTLY_IN:
-                self.index[place] = rows[share]
-                continue
-            for i in range(ROW):
-                row[i] = self.word_for(first | <uint64_t>i << LEVEL24, LEVEL24, ranges, &at, count)
-            self.index[place] = self.append(row, ROW // FORK)
+        cdef Walk walk
+        begin(&walk, spans)
+        for answer in range(ANSWERS):
+            rows[answer] = UINT32_MAX
+            set_all(row, LONGEST_NODE, answer)
+            self.share(row)
+        for place in range(1 << INDEX_BITS):
+            first = <uint64_t>place << left
+            answer = answer_for(&walk, first, left)
+            if answer == PARTLY_IN:
+                for i in range(1 << self.shape.row_bits):
+                    row[i] = self.word_for(
+                        &walk, first | <uint64_t>i << (left - self.shape.row_bits), left - self.shape.row_bits)
+                self.trie.index[place] = self.append_row(row)
+            else:
+                if rows[answer] == UINT32_MAX:
+                    set_all(row, LONGEST_ROW, answer)
+                    rows[answer] = self.append_row(row)
+                self.trie.index[place] = <uint16_t>rows[answer]
             if self.is_full:
-                self.count = 0
                 return
 
-    cdef uint16_t word_for(self, uint64_t first, int level, const Range *ranges, uint32_t *at,
-                           uint32_t count) noexcept nogil:
-        """The answer for the addresses from `first` on that `level` bits tell apart, or the node that knows more."""
-        cdef uint16_t share = share_of(first, level, ranges, at, count)
-        cdef uint16_t node[FORK]
-        cdef uint32_t inside = at[0]
+    cdef uint16_t word_for(self, Walk *walk, uint64_t first, int left) noexcept nogil:
+        """The answer for the addresses from `first` on that `left` bits tell apart, or the node that knows more."""
+        cdef uint16_t answer = answer_for(walk, first, left)
+        cdef uint16_t node[LONGEST_NODE]
         cdef int i
-        if share != PARTLY_IN or level == LEVEL48:
-            return share
-        level -= FORK_BITS
-        for i in range(FORK):
-            node[i] = self.word_for(first | <uint64_t>i << level, level, ranges, &inside, count)
+        if answer != PARTLY_IN or left == self.shape.below:
+            return answer
+        left -= self.shape.fork_bits
+        for i in range(1 << self.shape.fork_bits):
+            node[i] = self.word_for(walk, first | <uint64_t>i << left, left)
         return self.share(node)
 
     cdef uint16_t share(self, const uint16_t *node) noexcept nogil:
         """The number of the node with these words, an old one or a new one."""
-        cdef uint32_t slot = hash_node(node) % SLOTS
+        cdef uint32_t words = <uint32_t>1 << self.shape.fork_bits
+        cdef uint32_t slot = hash_words(node, words) % SLOTS
         while self.slots[slot] != 0:
-            if memcmp(self.nodes + <size_t>self.slots[slot] * FORK, node, FORK * sizeof(uint16_t)) == 0:
-                return self.slots[slot]
+            if memcmp(self.trie.nodes + (<size_t>self.slots[slot] - 1) * words, node, words * sizeof(uint16_t)) == 0:
+                return self.slots[slot] - 1
             slot = (slot + 1) % SLOTS
-        self.slots[slot] = self.append(node, 1)
-        return self.slots[slot]
-
-    cdef uint16_t append(self, const uint16_t *words, uint32_t nodes) noexcept nogil:
-        """Add words, as many as so many nodes have; the number of the first of these nodes."""
-        cdef uint32_t first = self.count
-        if self.count + nodes > MOST_NODES:
+        if self.nodes == MOST_NODES or not make_room(&self.trie.nodes, &self.nodes_room, self.nodes, words):
             self.is_full = True
             return NONE_IN
-        memcpy(self.nodes + <size_t>first * FORK, words, nodes * FORK * sizeof(uint16_t))
-        self.count += nodes
-        return <uint16_t>first
+        memcpy(self.trie.nodes + <size_t>self.nodes * words, node, words * sizeof(uint16_t))
+        self.nodes += 1
+        self.slots[slot] = <uint16_t>self.nodes
+        return self.slots[slot] - 1
+
+    cdef uint16_t append_row(self, const uint16_t *row) noexcept nogil:
+        cdef uint32_t words = <uint32_t>1 << self.shape.row_bits
+        if self.rows == self.shape.most_rows or not make_room(&self.trie.rows, &self.rows_room, self.rows, words):
+            self.is_full = True
+            return 0
+        memcpy(self.trie.rows + <size_t>self.rows * words, row, words * sizeof(uint16_t))
+        self.rows += 1
+        return <uint16_t>(self.rows - 1)
+
+
+cdef bint make_room(uint16_t **words, uint32_t *room, uint32_t used, uint32_t size) noexcept nogil:
+    """Have room for one more node, or row, of so many words."""
+    cdef uint32_t wanted = max(64, 2 * used)
+    cdef void *moved
+    if used < room[0]:
+        return True
+    moved = PyMem_RawRealloc(words[0], <size_t>wanted * size * sizeof(uint16_t))
+    if moved is NULL:
+        return False
+    words[0] = <uint16_t *>moved
+    room[0] = wanted
+    return True
 
 
 cdef void set_all(uint16_t *words, uint32_t count, uint16_t word) noexcept nogil:
@@ -337,29 +367,97 @@ cdef void set_all(uint16_t *words, uint32_t count, uint16_t word) noexcept nogil
         words[i] = word
 
 
-cdef uint16_t share_of(uint64_t first, int level, const Range *ranges, uint32_t *at, uint32_t count) noexcept nogil:
-    """How many of these addresses are in; `at` moves up to the first range that does not end before them."""
-    cdef uint64_t last = first | ((<uint64_t>1 << level) - 1)
-    cdef const Range *span
-    while at[0] < count and ranges[at[0]].last_upper < first:
-        at[0] += 1
-    span = &ranges[at[0]]
-    if at[0] == count or span.first_upper > last:
-        return NONE_IN
-    if is_before(first, 0, span.first_upper, span.first_lower) or (
-            is_before(span.last_upper, span.last_lower, last, UINT64_MAX)):
-        return PARTLY_IN
-    return ALL_IN
-
-
-cdef uint32_t hash_node(const uint16_t *node) noexcept nogil:
+cdef uint32_t hash_words(const uint16_t *words, uint32_t count) noexcept nogil:
     """Any mixing will do: whoever makes a list only makes it slow for himself."""
     cdef uint64_t mixed = 0
-    cdef int i
-    for i in range(FORK):
-        mixed = (mixed ^ node[i]) * <uint64_t>0x9E3779B97F4A7C15
+    cdef uint32_t i
+    for i in range(count):
+        mixed = (mixed ^ words[i]) * <uint64_t>0x9E3779B97F4A7C15
         mixed ^= mixed >> 32
     return <uint32_t>mixed
+
+
+cdef uint16_t span_at(const Spans *spans, uint32_t i, Range *span) noexcept nogil:
+    """A span, and the answer for the addresses of which it is the innermost."""
+    cdef Key key
+    if spans.ranges is not NULL:
+        span[0] = spans.ranges[i]
+        return ALL_IN
+    if spans.narrow is not NULL:
+        widen(spans.narrow[i], &key)
+    else:
+        key.upper = spans.wide[i].upper
+        key.lower = spans.wide[i].lower
+        key.family = 6
+        key.length = <uint8_t>spans.wide[i].length
+    span[0] = range_of(&key)
+    return <uint16_t>(FIRST_LENGTH + key.length)
+
+
+cdef void begin(Walk *walk, const Spans *spans) noexcept nogil:
+    walk.spans = spans
+    walk.depth = 0
+    walk.at = 0
+    if spans.count > 0:
+        walk.answer = span_at(spans, 0, &walk.next)
+
+
+cdef void open_next(Walk *walk) noexcept nogil:
+    close_before(walk, walk.next.first_upper, walk.next.first_lower)
+    walk.open[walk.depth] = Open(walk.next.last_upper, walk.next.last_lower, walk.answer)
+    walk.depth += 1
+    walk.at += 1
+    if walk.at < walk.spans.count:
+        walk.answer = span_at(walk.spans, walk.at, &walk.next)
+
+
+cdef void close_before(Walk *walk, uint64_t upper, uint64_t lower) noexcept nogil:
+    """Forget the spans that end before an address."""
+    while walk.depth > 0 and is_before(
+            walk.open[walk.depth - 1].last_upper, walk.open[walk.depth - 1].last_lower, upper, lower):
+        walk.depth -= 1
+
+
+cdef uint16_t answer_for(Walk *walk, uint64_t first, int left) noexcept nogil:
+    """What is true of all addresses from `first` on that `left` bits tell apart, or PARTLY_IN.
+
+    Blocks are asked for in order, a broad one before those in it.  A span opens
+    with the block whose first address it covers; if it begins later in the block,
+    or ends in it, that is parted.
+    """
+    cdef uint64_t last = first | ((<uint64_t>1 << left) - 1)
+    cdef const Range *next = &walk.next
+    cdef const Open *innermost
+    while walk.at < walk.spans.count and next.first_upper <= last:
+        if is_before(first, 0, next.first_upper, next.first_lower) or (
+                next.first_upper == first and is_before(next.last_upper, next.last_lower, last, UINT64_MAX)):
+            return PARTLY_IN
+        open_next(walk)
+    close_before(walk, first, 0)
+    if walk.depth == 0:
+        return NONE_IN
+    innermost = &walk.open[walk.depth - 1]
+    return PARTLY_IN if is_before(innermost.last_upper, innermost.last_lower, last, UINT64_MAX) else innermost.answer
+
+
+cdef Trie take_trie(Place *place, TrieBuilder builder) noexcept nogil:
+    """The places of a trie, or NULLs."""
+    cdef Trie trie
+    cdef size_t words = LINE // sizeof(uint16_t)
+    trie.rows = <uint16_t *>take(place, ((<size_t>builder.rows << builder.shape.row_bits) + words - 1) // words, LINE)
+    trie.nodes = <uint16_t *>take(
+        place, ((<size_t>builder.nodes << builder.shape.fork_bits) + words - 1) // words, LINE)
+    # Whoever gathers words takes two at a time, so there is one behind the last.
+    trie.index = <uint16_t *>take(place, (1 << INDEX_BITS) + 1, sizeof(uint16_t)) if builder.nodes > 0 else NULL
+    return trie
+
+
+cdef void fill_trie(const Trie *trie, TrieBuilder builder) noexcept nogil:
+    if builder.nodes == 0:
+        return
+    memcpy(trie.index, builder.trie.index, (1 << INDEX_BITS) * sizeof(uint16_t))
+    memcpy(trie.rows, builder.trie.rows, (<size_t>builder.rows << builder.shape.row_bits) * sizeof(uint16_t))
+    memcpy(trie.nodes, builder.trie.nodes, (<size_t>builder.nodes << builder.shape.fork_bits) * sizeof(uint16_t))
 
 
 cdef bint is_mappable6(const Range *ranges, uint32_t count) noexcept nogil:
@@ -371,6 +469,17 @@ cdef bint is_mappable6(const Range *ranges, uint32_t count) noexcept nogil:
         pieces += ranges[i].first_upper & 0xFFFF != 0 or ranges[i].first_lower != 0 or (
             ranges[i].last_upper & 0xFFFF != 0xFFFF) or ranges[i].last_lower != UINT64_MAX
     return pieces <= count // PIECES
+
+
+cdef bint has_lengths(const Spans *entries, uint8_t longest) noexcept nogil:
+    """Are the entries so many that to ask for a length is quicker, and mostly no longer than its trie can tell?"""
+    cdef uint32_t i, pieces = 0
+    cdef Range span
+    if entries.count < MANY_ENTRIES:
+        return False
+    for i in range(entries.count):
+        pieces += span_at(entries, i, &span) > <uint32_t>FIRST_LENGTH + longest
+    return pieces <= entries.count // PIECES
 
 
 cdef bint contains_all(const Table *table, const Key *prefix) noexcept nogil:
@@ -411,68 +520,73 @@ cdef uint32_t halve6(const Pair *last, uint32_t count, uint64_t upper, uint64_t 
 # -- The entries: which one, and which others ---------------------------------
 
 # hot: begin
-cdef inline bint covers4(const Firsts4 *narrow, Py_ssize_t i, uint32_t address) noexcept nogil:
+cdef inline uint32_t first4(const Entries4 *entries, Py_ssize_t i) noexcept nogil:
+    return <uint32_t>order4(<uint32_t>entries.firsts.keys[i])
+
+
+cdef inline uint64_t upper6(const Entries6 *entries, Py_ssize_t i) noexcept nogil:
+    return <uint64_t>order6(<uint64_t>entries.firsts.keys[i])
+
+
+cdef inline bint covers4(const Entries4 *entries, Py_ssize_t i, uint32_t address) noexcept nogil:
     """Does an entry of IPv4 cover the address?"""
-    return <uint64_t>(first4(narrow, i) ^ address) >> (32 - narrow.lengths[i]) == 0
+    return <uint64_t>(first4(entries, i) ^ address) >> (32 - entries.lengths[i]) == 0
 
 
-cdef inline bint covers6(const Firsts6 *wide, Py_ssize_t i, uint64_t upper, uint64_t lower) noexcept nogil:
+cdef inline bint covers6(const Entries6 *entries, Py_ssize_t i, uint64_t upper, uint64_t lower) noexcept nogil:
     return (
-        (<uint64_t>order6(<uint64_t>wide.keys[i]) ^ upper) & upper_mask(wide.lengths[i]) == 0
-        and (wide.lower[i] ^ lower) & lower_mask(wide.lengths[i]) == 0
+        (upper6(entries, i) ^ upper) & upper_mask(entries.lengths[i]) == 0
+        and (entries.firsts.lower[i] ^ lower) & lower_mask(entries.lengths[i]) == 0
     )
-
-
-cdef inline uint32_t first4(const Firsts4 *narrow, Py_ssize_t i) noexcept nogil:
-    return <uint32_t>order4(<uint32_t>narrow.keys[i])
 # hot: end
 
 
-cdef void fill_entries(Firsts4 *narrow, Firsts6 *wide, const uint64_t *narrow_prefixes,
-                       const Wide *wide_prefixes) noexcept nogil:
+cdef void fill_entries4(Entries4 *entries, const uint64_t *narrow) noexcept nogil:
     cdef uint32_t i
     cdef Key key
-    for i in range(narrow.ladder.nodes * NODE4):
-        narrow.keys[i] = INT32_MAX
-        if i < narrow.count:
-            widen(narrow_prefixes[i], &key)
-            narrow.keys[i] = order4(<uint32_t>(key.upper >> 32))
-            narrow.lengths[i] = key.length
-    for i in range(wide.ladder.nodes * NODE6):
-        wide.keys[i] = order6(wide_prefixes[i].upper) if i < wide.count else INT64_MAX
-        wide.lower[i] = wide_prefixes[i].lower if i < wide.count else UINT64_MAX
-    for i in range(wide.count):
-        wide.lengths[i] = <uint8_t>wide_prefixes[i].length
-    fill_posts4(narrow)
-    fill_posts6(wide)
+    for i in range(entries.firsts.ladder.nodes * NODE4):
+        entries.firsts.keys[i] = INT32_MAX
+        if i < entries.firsts.count:
+            widen(narrow[i], &key)
+            entries.firsts.keys[i] = order4(<uint32_t>(key.upper >> 32))
+            entries.lengths[i] = key.length
+    fill_posts4(&entries.firsts)
+
+
+cdef void fill_entries6(Entries6 *entries, const Wide *wide) noexcept nogil:
+    cdef uint32_t i
+    for i in range(entries.firsts.ladder.nodes * NODE6):
+        entries.firsts.keys[i] = INT64_MAX
+        entries.firsts.lower[i] = UINT64_MAX
+        if i < entries.firsts.count:
+            entries.firsts.keys[i] = order6(wide[i].upper)
+            entries.firsts.lower[i] = wide[i].lower
+            entries.lengths[i] = <uint8_t>wide[i].length
+    fill_posts6(&entries.firsts)
 
 
 # hot: begin
-cdef void find_parents(const Firsts4 *narrow, const Firsts6 *wide, int32_t *parents) noexcept nogil:
+cdef void find_parents(const Entries4 *narrow, const Entries6 *wide, int32_t *parents) noexcept nogil:
     """Name for each entry the nearest one that covers it.
 
     It is the entry before, or one of that one's ancestors: whatever covers
     entry i begins before it and covers all that begins in between.
     """
-    cdef int32_t i, at, base = <int32_t>narrow.count
+    cdef int32_t i, at, base = <int32_t>narrow.firsts.count
     for i in range(base):
         at = i - 1
         while at != NO_ENTRY and not covers4(narrow, at, first4(narrow, i)):
             at = parents[at]
         parents[i] = at
-    for i in range(<int32_t>wide.count):
+    for i in range(<int32_t>wide.firsts.count):
         at = base + i - 1 if i > 0 else NO_ENTRY
-        while at != NO_ENTRY and not covers6(wide, at - base, <uint64_t>order6(<uint64_t>wide.keys[i]), wide.lower[i]):
+        while at != NO_ENTRY and not covers6(wide, at - base, upper6(wide, i), wide.firsts.lower[i]):
             at = parents[at]
         parents[base + i] = at
 # hot: end
 
 
 # Labels, while a list is made: { what the array holds of the prefix: (its position there, label) }.
-
-cdef object narrow_name(uint64_t narrow):
-    return narrow
-
 
 cdef object wide_name(const Wide *wide):
     return wide.upper, wide.lower, wide.length
@@ -499,7 +613,7 @@ cdef int keep_label(dict labels, PrefixArray prefixes, uint8_t family, object la
     cdef Py_ssize_t last
     if family == 4:
         last = prefixes.narrow_size - 1
-        labels.setdefault(narrow_name(prefixes.narrow[last]), (last, label))
+        labels.setdefault(prefixes.narrow[last], (last, label))
     else:
         last = prefixes.wide_size - 1
         labels.setdefault(wide_name(&prefixes.wide[last]), (last, label))
@@ -510,7 +624,7 @@ cdef int drop_late_labels(dict labels, PrefixArray prefixes) except -1:
     """Of equal prefixes the first is kept, and its label: if it has none, none."""
     cdef Py_ssize_t i
     for i in range(prefixes.narrow_size):
-        drop_late_label(labels, narrow_name(prefixes.narrow[i]), i)
+        drop_late_label(labels, prefixes.narrow[i], i)
     for i in range(prefixes.wide_size):
         drop_late_label(labels, wide_name(&prefixes.wide[i]), i)
     return 0
@@ -571,8 +685,9 @@ cdef class AllowList:
         PolicyError: the policy refused the list; its `report` names every reason.
         TypeError: an entry is of another type, or one text was given instead of a list.
         ValueError: an entry has a condition, which only an `Engine` judges.
-    Cost: 9 bytes an entry (IPv4) or 22 (IPv6), 8 or 33 a range, the labels, and with more than 8,192 ranges a map
-        of up to 2 MiB; about 100 ns an entry to build, in whatever order.
+    Cost: 9 bytes an entry (IPv4) or 22 (IPv6), 8 or 33 a range, the labels; with more than 8,192 ranges a map of up
+        to 4 MiB, with more than 32,768 entries another of up to 5 MiB; 100 to 200 ns an entry to build, in whatever
+        order.
     Threads: safe without a lock, never changes.
     Source: B6, B13 to B16, B20, B24; C6, C16, C18.
 
@@ -622,21 +737,28 @@ cdef class AllowList:
         cdef uint32_t blocks = 0, most_scanned = SCANNED_NODES6 if form == BY_SIZE else 1
         cdef Py_ssize_t ranges4 = 0
         cdef uint8_t *base
-        cdef Trie trie
+        cdef TrieBuilder ranges = TrieBuilder(), narrow = TrieBuilder(), wide = TrieBuilder()
+        cdef Spans spans
         # 1. sizes
         while ranges4 < merged.size and merged.ranges[ranges4].family == 4:
             ranges4 += 1
         ipv4.firsts.count = <uint32_t>ranges4
         ipv6.firsts.count = <uint32_t>(merged.size - ranges4)
-        self.narrow.count = <uint32_t>prefixes.narrow_size
-        self.wide.count = <uint32_t>prefixes.wide_size
+        self.narrow.firsts.count = <uint32_t>prefixes.narrow_size
+        self.wide.firsts.count = <uint32_t>prefixes.wide_size
         if form == SCAN:
             most_scanned = UINT32_MAX
         if form == MAP or (form == BY_SIZE and is_mappable(merged.ranges, ipv4.firsts.count)):
             blocks = count_blocks(merged.ranges, ipv4.firsts.count)
-        trie = Trie()
         if form == MAP or (form == BY_SIZE and is_mappable6(merged.ranges + ranges4, ipv6.firsts.count)):
-            trie.make(merged.ranges + ranges4, ipv6.firsts.count)
+            spans = Spans(merged.ranges + ranges4, NULL, NULL, ipv6.firsts.count)
+            ranges.make(SHAPE6, &spans)
+        spans = Spans(NULL, prefixes.narrow, NULL, self.narrow.firsts.count)
+        if form == MAP or (form == BY_SIZE and has_lengths(&spans, 24)):
+            narrow.make(SHAPE4, &spans)
+        spans = Spans(NULL, NULL, prefixes.wide, self.wide.firsts.count)
+        if form == MAP or (form == BY_SIZE and has_lengths(&spans, 48)):
+            wide.make(SHAPE6, &spans)
         self.table.vectors = vectors
         ipv4.is_scan = form == SCAN or (form == BY_SIZE and ipv4.firsts.count <= SCANNED_RANGES4)
         if ipv4.is_scan:
@@ -644,58 +766,61 @@ cdef class AllowList:
         else:
             plan_ladder(&ipv4.firsts.ladder, max(1, nodes_for(max(1, ipv4.firsts.count) - 1, NODE4)), NODE4, 1)
         plan_ladder(&ipv6.firsts.ladder, nodes_for(ipv6.firsts.count, NODE6), NODE6, most_scanned)
-        plan_ladder(&self.narrow.ladder, max(1, nodes_for(self.narrow.count, NODE4)), NODE4, 1)
-        plan_ladder(&self.wide.ladder, nodes_for(self.wide.count, NODE6), NODE6, most_scanned)
+        plan_ladder(&self.narrow.firsts.ladder, max(1, nodes_for(self.narrow.firsts.count, NODE4)), NODE4, 1)
+        plan_ladder(&self.wide.firsts.ladder, nodes_for(self.wide.firsts.count, NODE6), NODE6, most_scanned)
         # 2. places
-        self.size_bytes = <Py_ssize_t>self.lay_out(NULL, blocks, trie.count) + LINE
+        self.size_bytes = <Py_ssize_t>self.lay_out(NULL, blocks, ranges, narrow, wide) + LINE
         self.block = PyMem_RawMalloc(<size_t>self.size_bytes)
         if self.block is NULL:
             raise MemoryError()
         wish_large_pages(self.block, <size_t>self.size_bytes)
         base = <uint8_t *>((<uintptr_t>self.block + LINE - 1) & ~<uintptr_t>(LINE - 1))
-        self.lay_out(base, blocks, trie.count)
+        self.lay_out(base, blocks, ranges, narrow, wide)
         # 3. contents
         with nogil:
             fill_table4(ipv4, merged.ranges)
             fill_table6(ipv6, merged.ranges + ranges4)
             if blocks > 0:
                 fill_map(ipv4, merged.ranges, blocks)
-            if trie.count > 0:
-                memcpy(ipv6.index, trie.index, 65_536 * sizeof(uint16_t))
-                memcpy(ipv6.nodes, trie.nodes, trie.count * FORK * sizeof(uint16_t))
-            fill_entries(&self.narrow, &self.wide, prefixes.narrow, prefixes.wide)
+            fill_trie(&ipv6.trie, ranges)
+            fill_entries4(&self.narrow, prefixes.narrow)
+            fill_entries6(&self.wide, prefixes.wide)
+            fill_trie(&self.narrow.trie, narrow)
+            fill_trie(&self.wide.trie, wide)
             find_parents(&self.narrow, &self.wide, self.parents)
         self.labels = self.number_labels(labels) if labels else None
         return 0
 
-    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, uint32_t forks) noexcept nogil:
+    cdef size_t lay_out(self, uint8_t *base, uint32_t blocks, TrieBuilder ranges, TrieBuilder narrow,
+                        TrieBuilder wide) noexcept nogil:
         """Point at the places of all arrays, and tell how many bytes they take; without a base, only that."""
         cdef Table4 *ipv4 = &self.table.ipv4
         cdef Table6 *ipv6 = &self.table.ipv6
         cdef Place place = Place(base, 0)
-        cdef size_t entries = <size_t>self.narrow.count + self.wide.count
+        cdef size_t entries = <size_t>self.narrow.firsts.count + self.wide.firsts.count
         # 1. what a check reads, nodes first; item 0 behind the number of a range is read even when there is none
         ipv4.firsts.keys = <int32_t *>take(&place, ipv4.firsts.ladder.nodes, LINE)
         ipv4.firsts.posts = <int32_t *>take(&place, ipv4.firsts.ladder.posts, LINE)
         ipv6.firsts.keys = <int64_t *>take(&place, ipv6.firsts.ladder.nodes, LINE)
         ipv6.firsts.posts = <int64_t *>take(&place, ipv6.firsts.ladder.posts, LINE)
-        ipv6.nodes = <uint16_t *>take(&place, nodes_for(forks, 2), LINE)
+        ipv6.trie = take_trie(&place, ranges)
         ipv4.last = <uint32_t *>take(&place, max(1, ipv4.firsts.count), sizeof(uint32_t))
         ipv6.firsts.lower = <uint64_t *>take(&place, max(1, ipv6.firsts.ladder.nodes) * NODE6, sizeof(uint64_t))
         ipv6.last = <Pair *>take(&place, max(1, ipv6.firsts.count), sizeof(Pair))
         ipv4.map = <uint32_t *>take(&place, 65_536, sizeof(uint32_t)) if blocks > 0 else NULL
         ipv4.blocks = <uint64_t *>take(&place, blocks, 4 * sizeof(uint64_t))
-        ipv6.index = <uint16_t *>take(&place, 65_536 + 1, sizeof(uint16_t)) if forks > 0 else NULL
         self.table_bytes = place.used
         # 2. what a match reads
-        self.narrow.keys = <int32_t *>take(&place, self.narrow.ladder.nodes, LINE)
-        self.narrow.posts = <int32_t *>take(&place, self.narrow.ladder.posts, LINE)
-        self.wide.keys = <int64_t *>take(&place, self.wide.ladder.nodes, LINE)
-        self.wide.posts = <int64_t *>take(&place, self.wide.ladder.posts, LINE)
-        self.wide.lower = <uint64_t *>take(&place, self.wide.ladder.nodes * NODE6, sizeof(uint64_t))
+        self.narrow.trie = take_trie(&place, narrow)
+        self.wide.trie = take_trie(&place, wide)
+        self.narrow.firsts.keys = <int32_t *>take(&place, self.narrow.firsts.ladder.nodes, LINE)
+        self.narrow.firsts.posts = <int32_t *>take(&place, self.narrow.firsts.ladder.posts, LINE)
+        self.wide.firsts.keys = <int64_t *>take(&place, self.wide.firsts.ladder.nodes, LINE)
+        self.wide.firsts.posts = <int64_t *>take(&place, self.wide.firsts.ladder.posts, LINE)
+        self.wide.firsts.lower = <uint64_t *>take(&place, self.wide.firsts.ladder.nodes * NODE6, sizeof(uint64_t))
         self.parents = <int32_t *>take(&place, entries, sizeof(int32_t))
-        self.narrow.lengths = <uint8_t *>take(&place, self.narrow.count, sizeof(uint8_t))
-        self.wide.lengths = <uint8_t *>take(&place, self.wide.count, sizeof(uint8_t))
+        self.narrow.lengths = <uint8_t *>take(&place, self.narrow.firsts.count, sizeof(uint8_t))
+        self.wide.lengths = <uint8_t *>take(&place, self.wide.firsts.count, sizeof(uint8_t))
         return place.used
 
     cdef dict number_labels(self, dict labels):
@@ -706,7 +831,7 @@ cdef class AllowList:
         for i in range(len(self)):
             self.key_at(i, &key)
             if key.family == 4:
-                labelled = labels.get(narrow_name(narrow_of(&key)))
+                labelled = labels.get(narrow_of(&key))
             else:
                 labelled = labels.get((key.upper, key.lower, key.length))
             if labelled is not None:
@@ -886,22 +1011,26 @@ cdef class AllowList:
     # 2. Which entry?
 
     # hot: begin
+    cdef uint32_t find_length(self, const Key *address) noexcept nogil:
+        """FIRST_LENGTH and the length of the longest match, NONE_IN, or PARTLY_IN where only `find_entry` knows."""
+        return longest4(&self.narrow, address.upper) if address.family == 4 else longest6(&self.wide, address.upper)
+
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil:
         """The most specific entry that covers the address, or NO_ENTRY."""
         cdef Py_ssize_t at
         cdef uint32_t value = <uint32_t>(address.upper >> 32)
-        cdef Py_ssize_t base = <Py_ssize_t>self.narrow.count
+        cdef Py_ssize_t base = <Py_ssize_t>self.narrow.firsts.count
         if self.has_quick_no(address.family) and not contains(&self.table, address):
             return NO_ENTRY
         # The last entry that is not after the address in canonical order; then it or its nearest ancestor that covers.
         if address.family == 4:
-            at = <Py_ssize_t>find_begun4(&self.narrow, value, self.table.vectors) - 1
+            at = <Py_ssize_t>begun4(&self.narrow, value, self.table.vectors) - 1
             while at != NO_ENTRY and not covers4(&self.narrow, at, value):
                 at = self.parents[at]
             return at
-        if self.wide.count == 0:
+        if self.wide.firsts.count == 0:
             return NO_ENTRY     # there is no lower half to look at
-        at = <Py_ssize_t>find_begun6(&self.wide, address.upper, address.lower, self.table.vectors) - 1
+        at = <Py_ssize_t>begun6(&self.wide, address.upper, address.lower, self.table.vectors) - 1
         if at == NO_ENTRY:
             return NO_ENTRY
         at += base
@@ -911,18 +1040,18 @@ cdef class AllowList:
 
     cdef inline bint has_quick_no(self, uint8_t family) noexcept nogil:
         """Is asking the ranges far quicker than asking the entries?"""
-        return self.table.ipv4.map is not NULL if family == 4 else self.table.ipv6.index is not NULL
+        return self.table.ipv4.map is not NULL if family == 4 else self.table.ipv6.trie.index is not NULL
 
     cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil:
-        cdef Py_ssize_t wide = i - self.narrow.count
+        cdef Py_ssize_t wide = i - self.narrow.firsts.count
         if wide < 0:
             key.upper = <uint64_t>first4(&self.narrow, i) << 32
             key.lower = 0
             key.family = 4
             key.length = self.narrow.lengths[i]
             return
-        key.upper = <uint64_t>order6(<uint64_t>self.wide.keys[wide])
-        key.lower = self.wide.lower[wide]
+        key.upper = upper6(&self.wide, wide)
+        key.lower = self.wide.firsts.lower[wide]
         key.family = 6
         key.length = self.wide.lengths[wide]
     # hot: end
@@ -932,7 +1061,7 @@ cdef class AllowList:
 
     cdef Entry entry_at(self, Py_ssize_t i):
         """The object of an entry; a short list keeps those that it made."""
-        if self.narrow.count + self.wide.count > MOST_MADE:
+        if self.narrow.firsts.count + self.wide.firsts.count > MOST_MADE:
             return self.make_entry(i)
         if self.made is None:
             self.made = [None] * len(self)
@@ -954,11 +1083,21 @@ cdef class AllowList:
             `Entry`, or None.
         Raises:
             InvalidAddress, TypeError: as `parse_address`.
-        Cost: that of `contains` in a longer table, a step a nesting level; an object, if the list is long.
+        Cost: that of `contains` and an object, if the list is long; with labels, the search in a longer table and a
+            step a nesting level.
         """
         cdef Key key
         cdef Py_ssize_t at
+        cdef uint32_t found
         read_address(address, &key)
+        found = self.find_length(&key)
+        if found == NONE_IN:
+            return None
+        if found != PARTLY_IN and self.labels is None:      # a label has the number of its entry
+            key.length = <uint8_t>(found - FIRST_LENGTH)
+            key.upper &= upper_mask(key.length)
+            key.lower = 0       # no answer is longer than 48 bits
+            return new_entry(&key, None)
         at = self.find_entry(&key)
         return None if at == NO_ENTRY else self.entry_at(at)
 
@@ -1063,7 +1202,7 @@ cdef class AllowList:
         return prefixes_of(merge(self.prefixes()))
 
     def __len__(self):
-        return <Py_ssize_t>self.narrow.count + self.wide.count
+        return <Py_ssize_t>self.narrow.firsts.count + self.wide.firsts.count
 
     def __getitem__(self, number):
         try:
@@ -1092,7 +1231,7 @@ cdef class AllowList:
         if type(other) is not AllowList:
             return NotImplemented
         that = other
-        if self.narrow.count != that.narrow.count or self.wide.count != that.wide.count:
+        if self.narrow.firsts.count != that.narrow.firsts.count or len(self) != len(that):
             return False
         for i in range(len(self)):
             self.key_at(i, &ours)
