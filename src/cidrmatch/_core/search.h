@@ -518,25 +518,28 @@ CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, ui
 
 /* Down a trie, to the node that is the answer. */
 CIDRMATCH_INLINE uint32_t follow(const Trie *trie, uint64_t upper, int row_bits, int fork_bits, int below) {
-    int left = 64 - INDEX_BITS - row_bits;
+    const int left = 64 - INDEX_BITS - row_bits;
     uint32_t row = trie->index[upper >> (64 - INDEX_BITS)];
     uint32_t node = trie->rows[(row << row_bits) + (upper >> left & ((1u << row_bits) - 1))];
-    while (left > below) {
-        left -= fork_bits;
-        node = trie->nodes[(node << fork_bits) + (upper >> left & ((1u << fork_bits) - 1))];
+    for (int shift = left - fork_bits; shift >= below; shift -= fork_bits) {
+        node = trie->nodes[(node << fork_bits) + (upper >> shift & ((1u << fork_bits) - 1))];
     }
     return node;
 }
 
-CIDRMATCH_INLINE int contains6_by(
-    const Table6 *table, uint64_t upper, uint64_t lower, const Ways *ways) {
-    if (table->trie.index) {
-        uint32_t found = follow(&table->trie, upper, ROW_BITS6, FORK_BITS6, BELOW6);
-        if (found != PARTLY_IN) {       /* nearly always */
-            return found == ALL_IN;
-        }
-    }
-    return contains6_in_ladder(table, upper, lower, ways);
+/* The answer of a trie (of ranges, or of entries: FIRST_LENGTH and the length of the longest match), or PARTLY_IN where
+ * the ladder is to be asked: seldom, if there is a trie. */
+CIDRMATCH_INLINE uint32_t ask_trie4(const Trie *trie, uint64_t upper) {
+    return trie->index ? follow(trie, upper, ROW_BITS4, FORK_BITS4, BELOW4) : PARTLY_IN;
+}
+
+CIDRMATCH_INLINE uint32_t ask_trie6(const Trie *trie, uint64_t upper) {
+    return trie->index ? follow(trie, upper, ROW_BITS6, FORK_BITS6, BELOW6) : PARTLY_IN;
+}
+
+CIDRMATCH_INLINE int contains6_by(const Table6 *table, uint64_t upper, uint64_t lower, const Ways *ways) {
+    uint32_t found = ask_trie6(&table->trie, upper);
+    return found == PARTLY_IN ? contains6_in_ladder(table, upper, lower, ways) : found == ALL_IN;
 }
 
 static inline int contains4(const Table4 *table, uint32_t address) {
@@ -544,20 +547,24 @@ static inline int contains4(const Table4 *table, uint32_t address) {
 }
 
 #if CIDRMATCH_VECTORS
-CIDRMATCH_TARGET2 __attribute__((noinline)) static int avx2_contains6(
+CIDRMATCH_TARGET2 __attribute__((noinline)) static int avx2_contains6_in_ladder(
     const Table6 *table, uint64_t upper, uint64_t lower) {
-    return contains6_by(table, upper, lower, &AVX2_WAYS);
+    return contains6_in_ladder(table, upper, lower, &AVX2_WAYS);
 }
 #endif
 
 static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower, int vectors) {
+    uint32_t found = ask_trie6(&table->trie, upper);
+    if (found != PARTLY_IN) {
+        return found == ALL_IN;
+    }
 #if CIDRMATCH_VECTORS
     if (vectors >= AVX2) {
-        return avx2_contains6(table, upper, lower);
+        return avx2_contains6_in_ladder(table, upper, lower);
     }
 #endif
     (void)vectors;
-    return contains6_by(table, upper, lower, &PLAIN_WAYS);
+    return contains6_in_ladder(table, upper, lower, &PLAIN_WAYS);
 }
 
 /* -- Entries ----------------------------------------------------------------- */
@@ -604,15 +611,6 @@ static inline uint32_t begun6(const Entries6 *entries, uint64_t upper, uint64_t 
 #endif
     (void)vectors;
     return begun6_by(entries, upper, lower, &PLAIN_WAYS);
-}
-
-/* The longest match of an address: NONE_IN, its length and FIRST_LENGTH, or PARTLY_IN where only the ladder knows. */
-static inline uint32_t longest4(const Entries4 *entries, uint64_t upper) {
-    return entries->trie.index ? follow(&entries->trie, upper, ROW_BITS4, FORK_BITS4, BELOW4) : PARTLY_IN;
-}
-
-static inline uint32_t longest6(const Entries6 *entries, uint64_t upper) {
-    return entries->trie.index ? follow(&entries->trie, upper, ROW_BITS6, FORK_BITS6, BELOW6) : PARTLY_IN;
 }
 
 #endif

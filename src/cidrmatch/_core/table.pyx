@@ -67,8 +67,8 @@ cdef extern from "search.h" nogil:
     void fill_posts6(Firsts6 *firsts)
     uint32_t begun4(const Entries4 *entries, uint32_t address, int vectors)
     uint32_t begun6(const Entries6 *entries, uint64_t upper, uint64_t lower, int vectors)
-    uint32_t longest4(const Entries4 *entries, uint64_t upper)
-    uint32_t longest6(const Entries6 *entries, uint64_t upper)
+    uint32_t ask_trie4(const Trie *trie, uint64_t upper)
+    uint32_t ask_trie6(const Trie *trie, uint64_t upper)
 
 cdef extern from "pages.h" nogil:
     void wish_large_pages(void *memory, size_t size)
@@ -1013,7 +1013,9 @@ cdef class AllowList:
     # hot: begin
     cdef uint32_t find_length(self, const Key *address) noexcept nogil:
         """FIRST_LENGTH and the length of the longest match, NONE_IN, or PARTLY_IN where only `find_entry` knows."""
-        return longest4(&self.narrow, address.upper) if address.family == 4 else longest6(&self.wide, address.upper)
+        if address.family == 4:
+            return ask_trie4(&self.narrow.trie, address.upper)
+        return ask_trie6(&self.wide.trie, address.upper)
 
     cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil:
         """The most specific entry that covers the address, or NO_ENTRY."""
