@@ -56,15 +56,14 @@
  *
  * Entries ("which one?") are found by ladders of their first addresses.  Of equal
  * ones the last is found, which is the most specific entry (table.pyx tells the rest).
- * Their numbers fill some megabytes, and a long list waits for them.  But who knows
- * how long the longest match is knows all of it, for the address has its bits; so the
- * long lists that have a map or a trie have one more trie of each family, whose answers
- * are lengths:
+ * These are megabytes, and a long list waits for them.  But who knows how long the
+ * longest match is knows all of it, for the address has its bits; so a long list, mostly
+ * of /24s and /48s or broader, has one more trie of each family, whose answers are lengths:
  *
  *     node 19   [ 19 19 19 ... ]      the longest match has 19 - FIRST_LENGTH bits, here a /16
  *
- * By /24s of IPv4 it is a row of 32 words for a /16 and one node of eight.  An Internet
- * table has 10,000 different ones.
+ * For IPv4 a /16 has a row of 32 words, and then comes one node of eight, down to /24s.
+ * An Internet table has 10,000 different ones.
  *
  * What a key leads to (the last address of a range, the length of an entry) lies
  * in an array of its own.  It is fetched as soon as the node is known, together
