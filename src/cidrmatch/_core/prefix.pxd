@@ -95,6 +95,13 @@ cdef inline void widen(uint64_t narrow, Key *key) noexcept nogil:
     key.length = <uint8_t>(narrow & ((1 << LENGTH_BITS) - 1))
 
 
+cdef inline void unpack_wide(const Wide *wide, Key *key) noexcept nogil:
+    key.upper = wide.upper
+    key.lower = wide.lower
+    key.family = 6
+    key.length = <uint8_t>wide.length
+
+
 cdef inline uint64_t narrow_of(const Key *key) noexcept nogil:
     """The one word of an IPv4 prefix."""
     return key.upper >> 32 << LENGTH_BITS | key.length

@@ -718,13 +718,6 @@ cdef RangeArray merge(PrefixArray array):
     return merged
 
 
-cdef void unpack_wide(const Wide *wide, Key *key) noexcept nogil:
-    key.upper = wide.upper
-    key.lower = wide.lower
-    key.family = 6
-    key.length = <uint8_t>wide.length
-
-
 cdef int split(const Range *whole, list prefixes) except -1:
     """Append the fewest prefixes that fill the range, from left to right; what is ::ffff:0:0/96 is left out.
 

@@ -50,7 +50,8 @@ from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, count_items, find_item, offers_arrow, parse_item, take_chunks
 from cidrmatch._core.prefix cimport (
     Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, compare_keys, is_before, lower_mask, merge, narrow_of,
-    new_entry, prefixes_of, range_of, read_prefix, upper_mask, widen,
+    new_entry, prefixes_of, range_of, read_prefix, unpack_wide, upper_mask,
+    widen,
 )
 
 import sys
@@ -386,10 +387,7 @@ cdef uint16_t span_at(const Spans *spans, uint32_t i, Range *span) noexcept nogi
     if spans.narrow is not NULL:
         widen(spans.narrow[i], &key)
     else:
-        key.upper = spans.wide[i].upper
-        key.lower = spans.wide[i].lower
-        key.family = 6
-        key.length = <uint8_t>spans.wide[i].length
+        unpack_wide(&spans.wide[i], &key)
     span[0] = range_of(&key)
     return <uint16_t>(FIRST_LENGTH + key.length)
 
