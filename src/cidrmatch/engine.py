@@ -33,7 +33,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from ._core.check import Checker, FrozenList, Rule, Shadow, View
+from ._core.check import Checker, FrozenList, Rule, Shadow, View, key_text
 from ._core.prefix import check_is_list
 from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, SnapshotError, UnknownName
 from .policy import Policy, Report
@@ -72,6 +72,7 @@ class Draft:
 
     def rule(self, key: str) -> Rule:
         """Find the rule of a key, changed or not."""
+        key = key_text(key)
         rule = self.rules[key] if key in self.rules else self.start.rule(key)
         if rule is None:
             raise UnknownName(f"no key {key!r}")
@@ -79,6 +80,7 @@ class Draft:
 
     def has_key(self, key: str) -> bool:
         """Whether the key exists in this draft."""
+        key = key_text(key)
         return (self.rules[key] if key in self.rules else self.start.rule(key)) is not None
 
     def record(self, key: str) -> KeyRecord:
@@ -97,6 +99,7 @@ class Draft:
 
     def set_rule(self, key: str, rule: Rule | None) -> None:
         """Put a rule, or None to remove the key, so that it can be undone."""
+        key = key_text(key)  # a subclass of str may have another hash than its text
         if self.undo is not None:
             self.undo.append((key, self.rules.get(key), key in self.rules))
         self.rules[key] = rule

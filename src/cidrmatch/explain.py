@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from ._core.check import Checker, FrozenList, Rule, Shadow, View
+from ._core.check import Checker, FrozenList, Rule, Shadow, View, key_text
 from ._core.reasons import Reason, State
 from .errors import quote
 from .policy import allows
@@ -153,7 +153,7 @@ class Explanation:
         }
 
 
-def explain(engine: Engine, key: object, address: object) -> Explanation:
+def explain(engine: Engine, key: str, address: object) -> Explanation:
     """Explain what a check of this key and address answers now.
 
     Args:
@@ -163,7 +163,7 @@ def explain(engine: Engine, key: object, address: object) -> Explanation:
     Returns:
         `Explanation`.
     Raises:
-        Whatever the engine's clock raises.
+        TypeError: the key is no text.  Whatever the engine's clock raises.
 
     >>> engine = Engine(presets.bitbybit())
     >>> report = engine.put_key("key_1", [("198.51.100.0/24", "Office")])
@@ -189,8 +189,8 @@ def explain(engine: Engine, key: object, address: object) -> Explanation:
 class _Asking:
     """Holds one question, in one version of the data and at one moment."""
 
-    def __init__(self, view: View, settings: Settings, key: object, address: object) -> None:
-        self.view, self.settings, self.key, self.address = view, settings, key, address
+    def __init__(self, view: View, settings: Settings, key: str, address: object) -> None:
+        self.view, self.settings, self.key, self.address = view, settings, key_text(key), address
         self.rule = view.rule(key)
         self.now = settings.clock()
 
@@ -216,9 +216,7 @@ class _Asking:
     def decide(self, rule: Rule | None, *, is_enforced: bool | None = None) -> Decision:
         """Put a rule for the key to the core."""
         settings = self.settings if is_enforced is None else replace(self.settings, is_enforced=is_enforced)
-        rules: dict[str, Rule | None] = (
-            {} if rule is None else {str.__str__(cast("str", self.key)): rule}
-        )  # the text that the core goes by
+        rules: dict[str, Rule | None] = {} if rule is None else {self.key: rule}
         checker = Checker()
         checker.view = View(None, rules, self.view.lists, self.view.default, self.view.version, settings)
         return checker.check(self.key, self.address)

@@ -336,7 +336,7 @@ def test_parts_show_what_they_were_made_of() -> None:
         store, {"gone": None, "more": rule}, {"office": frozen}, "office", 7, Engine().view.settings, ("office", "left")
     )
     assert sorted(view) == ["k", "more"]
-    assert (view.rule("more"), view.rule("gone"), view.rule("nobody"), view.rule(5)) == (rule, None, None, None)
+    assert (view.rule("more"), view.rule("gone"), view.rule("nobody")) == (rule, None, None)
     made = view.rule("k")
     assert made is not None
     assert made is view.rule("k")

@@ -116,8 +116,7 @@ def test_unknown_key_passes_only_where_it_was_said(word: str, allowed: bool) -> 
     engine = Engine(unknown_key=word)
     engine.put_key("k", [HOME])
     engine.remove_key("k")
-    key: object
-    for key in ("k", "never", None, 5, []):
+    for key in ("k", "never", "", "schlüssel"):
         decision = engine.check(key, HOME)
         assert (decision.allowed, decision.reason) == (allowed, "unknown_key")
         assert engine.allows(key, None) is allowed

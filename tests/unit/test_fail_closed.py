@@ -45,7 +45,7 @@ class SuddenError(BaseException):
     """Not an `Exception`, like KeyboardInterrupt and what signal handlers raise."""
 
 
-def is_denied(engine: Checker, key: object, address: object, *, may_raise: type[BaseException] = Exception) -> bool:
+def is_denied(engine: Checker, key: str, address: object, *, may_raise: type[BaseException] = Exception) -> bool:
     answers: list[bool] = []
     for ask in (engine.allows, engine.check):
         try:
@@ -237,9 +237,9 @@ def use_misshapen_parts() -> None:
             with contextlib.suppress(TypeError):
                 Checker().view = give
     for checker in (Checker(), Engine.__new__(Engine)):
-        keys: tuple[object, ...] = ("k", None, 5, [])
-        for key in keys:
-            assert is_denied(checker, key, LISTED)
+        no_text: Any
+        for no_text in ("k", None, 5, []):
+            assert is_denied(checker, no_text, LISTED)
     decision = Decision.__new__(Decision)
     assert decision.allowed is False
     for name in (
@@ -457,7 +457,7 @@ def test_interruption_inside_an_address_object_lets_nobody_in() -> None:
             assert poison not in allow
 
 
-def test_key_that_lies_is_taken_by_its_characters_or_is_nobody() -> None:
+def test_key_that_lies_is_taken_by_its_characters() -> None:
     class Key(str):
         def __eq__(self, other: object) -> bool:
             return True
@@ -468,8 +468,6 @@ def test_key_that_lies_is_taken_by_its_characters_or_is_nobody() -> None:
     engine = build_engine()
     assert engine.check(Key("x"), LISTED).reason == "unknown_key"
     assert engine.check(Key("simple"), LISTED).reason == "matched"
-    for key in (None, 5, b"simple", ["simple"], object(), ("simple",)):
-        assert engine.check(key, LISTED).reason == "unknown_key"
 
 
 # -- Lists that went ----------------------------------------------------------

@@ -61,9 +61,7 @@ def test_what_is_no_address_is_denied(address: Any) -> None:
         assert STORE.allows_many([key], [address]) == b"\0"
 
 
-@pytest.mark.parametrize(
-    "key", ["unknown", "bot", "both\0", "both ", "BOTH", None, 5, b"both", "schlussel", "half \udfff"]
-)
+@pytest.mark.parametrize("key", ["unknown", "bot", "both\0", "both ", "BOTH", "schlussel", "half \udfff"])
 def test_unknown_keys_are_denied(key: Any) -> None:
     """B2."""
     assert STORE.check(key, "203.0.113.7") is Reason.UNKNOWN_KEY

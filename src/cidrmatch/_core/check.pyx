@@ -35,15 +35,15 @@ reference to what is in force, and two threads that do so write the same.
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
 from cpython.ref cimport PyObject
-from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact
+from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport uint8_t, uint32_t
 from libc.math cimport INFINITY, NAN, isfinite
 
-from cidrmatch._core.address cimport Key, OK, base_text, take_address, write_address
+from cidrmatch._core.address cimport Key, OK, take_address, write_address
 from cidrmatch._core.keystore cimport (
     ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, INACTIVE, IS_ENABLED,
     LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, UNKNOWN_KEY, UNRESTRICTED,
-    KeyStore, Parts, Record, Verdict, given_out, held, held_for, record_covers,
+    KeyStore, Parts, Record, Verdict, given_out, held, held_for, name_of, record_covers,
 )
 from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
@@ -297,10 +297,8 @@ cdef class View:
         self.unknown_passes = settings.unknown_passes
 
     def rule(self, key, /):
-        """Give the rule of a key, or None; a key of another type is nobody's."""
+        """Give the rule of a key, or None; TypeError for a key that is no text."""
         name = name_of(key)
-        if name is None:
-            return None
         if name in self.overlay:
             return self.overlay[name]
         if self.store is None or name not in self.store:
@@ -401,24 +399,18 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
     return verdict
 
 
-cdef object name_of(object key):
-    """The exact text of a key, or None."""
-    if PyUnicode_CheckExact(key):
-        return key
-    return base_text(key) if PyUnicode_Check(key) else None
+def key_text(key, /):
+    """Give the exact text of a key; TypeError if it is none."""
+    return name_of(key)
 
 
 cdef Verdict judge_key(View view, object key, object address, Client *client, Decision decision) except *:
-    """Judge one request; a decision is told the rule, where one is at hand."""
+    """Judge one request, for the exact text of a key; a decision is told the rule, where one is at hand."""
     cdef PyObject *found
     cdef Rule rule
     cdef int answer
     client.is_known = False
     client.now = NAN
-    if not PyUnicode_CheckExact(key):
-        key = name_of(key)
-        if key is None:
-            return UNKNOWN_KEY
     if view.has_overlay:
         found = PyDict_GetItemWithError(view.overlay, key)
         if found is not NULL:
@@ -558,6 +550,7 @@ cdef class Checker:
         Returns:
             `bool`.  A bad or unknown address is False for a restricted key, never an exception.
         Raises:
+            TypeError: the key is no text, such as None, bytes, or an address where the two were swapped.
             Whatever the engine's clock raises, for a key whose entries have times.
         Cost: about three dictionary look-ups, for a key with 20 IPv4 entries.
         Threads: safe without a lock; the answer is that of one version.
@@ -567,8 +560,10 @@ cdef class Checker:
         cdef Client client
         cdef PyObject *found
         cdef int answer
+        if not PyUnicode_CheckExact(key):
+            return is_allowed(view, judge_key(view, name_of(key), address, &client, None))
         # As in `judge_key`, without a call and without counting references: the view holds the rule, if it is one.
-        if view.has_overlay and view.is_enforced and PyUnicode_CheckExact(key):
+        if view.has_overlay and view.is_enforced:
             found = PyDict_GetItemWithError(view.overlay, key)
             if found is not NULL:
                 answer = ask_simple(found, address)
@@ -585,6 +580,7 @@ cdef class Checker:
         Returns:
             `bytes`, n long, 1 or 0 each; or `out`.
         Raises:
+            TypeError: a key is no text; the message names its position.
             ValueError: the lists differ in length, or `out` does.  Whatever the engine's clock raises.
         Cost: for keys in the store several wait for memory at a time, without the interpreter lock; for others as
             `allows`.
@@ -603,7 +599,10 @@ cdef class Checker:
         for i in range(count):
             verdict = <Verdict>into[i]
             if verdict >= ASK_OBJECTS:
-                verdict = judge_key(view, asked_keys[i], asked[i], &client, None)
+                key = asked_keys[i]
+                if not PyUnicode_CheckExact(key):
+                    key = name_of(key, i)
+                verdict = judge_key(view, key, asked[i], &client, None)
             into[i] = is_allowed(view, verdict)
         return given_out(answers, out)
 
@@ -616,6 +615,7 @@ cdef class Checker:
         Returns:
             `Decision`.
         Raises:
+            TypeError: the key is no text.
             Whatever the engine's clock raises, for a key whose entries have times.
         Cost: as `allows`, and one small object.
         Threads: safe without a lock; the answer is that of one version.
@@ -624,9 +624,9 @@ cdef class Checker:
         cdef Decision decision = Decision.__new__(Decision)
         cdef View view = self.view
         decision.view = view
-        decision.key = key
+        decision.key = key if PyUnicode_CheckExact(key) else name_of(key)
         decision.given = address
-        decision.verdict = judge_key(view, key, address, &decision.client, decision)
+        decision.verdict = judge_key(view, decision.key, address, &decision.client, decision)
         return decision
 
 

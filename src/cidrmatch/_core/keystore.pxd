@@ -151,6 +151,7 @@ cdef class KeyStore:
 
 
 cdef int ask_parsed(KeyStore store, const Record *record, const Parts *parts, object address) except -1
+cdef object name_of(object key, Py_ssize_t index=*)
 cdef tuple held(object items)
 cdef tuple held_for(tuple keys, object addresses)
 cdef object given_out(bytearray answers, object out)

@@ -43,6 +43,7 @@ from ..errors import SnapshotError
 from .condition import fields_of_condition
 from .prefix import Entry, take_apart
 from .reasons import Reason
+from .refusal import wrong_key
 
 __all__ = ["BY_NOTES", "ENABLED", "INACTIVE_ALONE", "LISTED", "Builder", "KeyStore"]
 
@@ -91,6 +92,15 @@ cdef object BARE = object()             # makes a store without a block, for who
 cdef bytes encoded_key(object key):
     """The bytes of a key; half a surrogate pair has some, too."""
     return key.encode("utf-8", "surrogatepass")
+
+
+cdef object name_of(object key, Py_ssize_t index=-1):
+    """The exact text of a key, or TypeError: what is no text names no key, not even an unknown one."""
+    if PyUnicode_CheckExact(key):
+        return key
+    if not PyUnicode_Check(key):
+        raise wrong_key(key, None if index < 0 else index)
+    return base_text(key)
 
 
 cdef bint find_name(object key, Question *question) noexcept:
@@ -541,13 +551,11 @@ cdef class KeyStore:
     # 1. One question.
 
     cdef Verdict find(self, object key, const Record **record, Parts *parts) except *:
-        """Find the record of a key; a key of another type is nobody's."""
+        """Find the record of a key; TypeError for a key that is no text."""
         cdef Question question
         cdef object name = key
         if not find_name(key, &question):
-            if not PyUnicode_Check(key):
-                return UNKNOWN_KEY
-            name = encoded_key(base_text(key))
+            name = encoded_key(name_of(key))
             question.key = <const uint8_t *>PyBytes_AS_STRING(name)
             question.key_size = <size_t>PyBytes_GET_SIZE(name)
         return find_record(&self.store, question.key, question.key_size,
@@ -583,6 +591,7 @@ cdef class KeyStore:
         Returns:
             `bool`.  A bad or unknown address is False, never an exception, and so is an unknown key.
         Raises:
+            TypeError: the key is no text.
             LookupError: the key needs what only an `Engine` knows: named lists, conditions, states.
         Cost: as the class says.
         Source: B2, B5; C23.
@@ -615,6 +624,7 @@ cdef class KeyStore:
         Returns:
             `bytes`, n long, 1 or 0 each; or `out`.
         Raises:
+            TypeError: a key is no text; the message names its position.
             ValueError: the lists differ in length, or `out` does.  LookupError: as `allows`.
         Cost: several questions wait for memory at a time.
         Threads: releases the interpreter lock.
@@ -631,7 +641,7 @@ cdef class KeyStore:
             self.ask_each(asked_keys, asked, None, &found[0])
         for i in range(len(asked)):
             if found[i] >= ASK_OBJECTS:
-                found[i] = self.verdict(asked_keys[i], asked[i])
+                found[i] = self.verdict(name_of(asked_keys[i], i), asked[i])
             found[i] = found[i] <= LAST_ALLOWED
         return given_out(verdicts, out)
 
@@ -705,7 +715,7 @@ cdef class KeyStore:
         Returns:
             `tuple[Entry, ...]`.
         Raises:
-            KeyError: no such key.  SnapshotError: its record is damaged.
+            KeyError: no such key.  TypeError: it is no text.  SnapshotError: its record is damaged.
         """
         return self.facts(key)[0]
 

@@ -107,6 +107,20 @@ def wrong_type(noun: str, value: object) -> TypeError:
     return TypeError(f"{noun} is {accepted}, not {type(value).__name__}{hint}")
 
 
+def wrong_key(key: object, index: int | None = None) -> TypeError:
+    """Build the error for a key that is no text, with the usual way out."""
+    kind = type(key)
+    where = "" if index is None else f"key {index}: "
+    hint = ""
+    if key is None:
+        hint = "; a request without a key is refused before anybody asks"
+    elif kind is bytes:
+        hint = "; decode it first"
+    elif kind.__module__ in ("ipaddress", "cidrmatch._core.prefix"):
+        hint = "; the key comes first, then the address"
+    return TypeError(f"{where}a key is text, not {kind.__name__}{hint}")
+
+
 # -- Repairs: each edits one kind of slip; they add up from left to right. ----
 
 
