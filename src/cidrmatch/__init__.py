@@ -30,6 +30,8 @@ from .errors import (
     InvalidPrefix,
     InvalidText,
     LockOut,
+    LockTimeout,
+    NotFlushed,
     NotPermitted,
     PolicyError,
     SnapshotError,
@@ -39,6 +41,7 @@ from .pipeline import Outcome, run_pipeline
 from .policy import KeyRules, Policy, Problem, Report
 from .records import KeyRecord
 from .responses import Response
+from .snapshot import Revision
 from .version import __version__
 
 __all__ = [
@@ -59,6 +62,8 @@ __all__ = [
     "KeyRules",
     "KeyStore",
     "LockOut",
+    "LockTimeout",
+    "NotFlushed",
     "NotPermitted",
     "Outcome",
     "PatriciaTrie",
@@ -69,6 +74,7 @@ __all__ = [
     "Reason",
     "Report",
     "Response",
+    "Revision",
     "SnapshotError",
     "State",
     "Transaction",

@@ -425,15 +425,14 @@ def compile_snapshot(
     output: Annotated[str, typer.Option("--output", "-o", metavar="SNAP", help="Where the snapshot goes.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Write a configuration as a snapshot, one generation newer than the one that is there."""
+    """Write a configuration as a snapshot, later than the one that is there, which it replaces."""
     engine = _load_config(config, as_json)
     try:
-        generation = _generation_of(output) + 1
-        engine.save(output, generation=generation)
+        engine.save(output, replace=True)
         size = os.stat(output).st_size
     except OSError as error:
         _fail(f"{quote(output)}: {error.strerror or error}")
-    keys = sum(1 for _ in engine.view)
+    keys, generation = sum(1 for _ in engine.view), _generation(engine)
     if as_json:
         _print_json(config=config, snapshot=output, generation=generation, keys=keys, bytes=size)
     else:
@@ -442,12 +441,9 @@ def compile_snapshot(
     _finish(0)
 
 
-def _generation_of(path: str) -> int:
-    """The generation of the snapshot that is there; 0 if there is none, or none that can be read."""
-    try:
-        return Engine.open(path, verify=False).version
-    except (FileNotFoundError, SnapshotError):
-        return 0
+def _generation(engine: Engine) -> int:
+    """The generation of the file that an engine stands on."""
+    return 0 if engine.revision is None else engine.revision.generation
 
 
 @app.command()
@@ -455,7 +451,8 @@ def inspect(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
     """Say what is in a snapshot, by its header and its lists."""
     engine = _open_snapshot(snapshot, as_json, verify=False)
     facts = {
-        "generation": engine.version,
+        "epoch": 0 if engine.revision is None else engine.revision.epoch,
+        "generation": _generation(engine),
         "bytes": os.stat(snapshot).st_size,
         "keys": _count_keys(engine),
         "policy": engine.policy.name,
@@ -481,9 +478,9 @@ def verify(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
     engine = _open_snapshot(snapshot, as_json)
     keys = _count_keys(engine)
     if as_json:
-        _print_json(snapshot=snapshot, ok=True, generation=engine.version, keys=keys)
+        _print_json(snapshot=snapshot, ok=True, generation=_generation(engine), keys=keys)
     else:
-        _say(_console(sys.stdout), "clean", f": {_count(keys, 'key')}, generation {engine.version}")
+        _say(_console(sys.stdout), "clean", f": {_count(keys, 'key')}, generation {_generation(engine)}")
     _finish(0)
 
 

@@ -25,22 +25,40 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from dataclasses import replace as replaced  # where an argument has that name
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from ._core.check import Checker, FrozenList, Rule, Shadow, View, key_text
 from ._core.prefix import check_is_list
 from .errors import Conflict, EngineError, FeatureOff, InUse, LockOut, NotPermitted, SnapshotError, UnknownName
+from .file_lock import FileLock
+from .following import Follower, Freshness, seconds_since_boot
+from .forking import remember
 from .policy import Policy, Report
 from .records import KeyRecord, Settings, canonical, folded, opened
-from .snapshot import Identity, PathLike, identify, open_block, save_block
+from .saving import Known, Standing, check_newer, next_revision
+from .snapshot import (
+    Identity,
+    PathLike,
+    Revision,
+    flush_name,
+    identify,
+    open_block,
+    remove_drafts,
+    revision_at,
+    revision_of,
+    save_block,
+)
 
 if TYPE_CHECKING:
+    from ._core.keystore import KeyStore
     from ._core.prefix import Entry, EntryLike
     from ._core.reasons import State
 
@@ -501,14 +519,9 @@ class Transaction(Writer):
 # -- The engine ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """Where an engine came from."""
-
-    path: PathLike
-    identity: Identity
-    verify: bool
-    copy: bool
+def _at_version(view: View, version: int) -> View:
+    """The same data under another number."""
+    return View(view.store, view.overlay, view.lists, view.default, version, view.settings, view.names)
 
 
 class Engine(Checker, Writer):
@@ -556,8 +569,23 @@ class Engine(Checker, Writer):
         )
         self._lock = threading.RLock()
         self._folder: threading.Thread | None = None
-        self._file: _File | None = None
+        self._looks = threading.Lock()  # one look at the file at a time
+        self._standing: Standing | None = None
+        self._known: dict[str, Known] = {}  # what was read or written, by the file's own path
+        self._freshness = Freshness(self)
+        self._follower: Follower | None = None
+        self._held: FileLock | None = None  # while `edit` has the file
         self.view = View(None, {}, {}, None, 0, settings)
+        remember(self)
+
+    def begin_anew(self) -> None:
+        """Make new locks and threads, in a forked child; it is called by itself."""
+        self._lock = threading.RLock()
+        self._looks = threading.Lock()
+        self._folder = None
+        self._freshness.begin_anew()
+        if self._follower is not None:
+            self._follower.begin_anew()
 
     @contextmanager
     def _open(self, if_version: int | None) -> Iterator[Draft]:
@@ -577,19 +605,64 @@ class Engine(Checker, Writer):
 
     # The file.
 
-    def save(self, path: PathLike, *, generation: int | None = None) -> None:
+    def save(
+        self, path: PathLike, *, replace: bool = False, mode: int | None = None, timeout: float | None = 60.0
+    ) -> None:
         """Write everything to a file, as one block that other processes can map.
 
+        The first file that an engine is saved to, or was opened from, is the one that it stands on: from then on
+        `refresh` and `follow` look at it.  A file at another path is a copy.
+
         Args:
-            path: it leads to the whole old file until it leads to the whole new one.
-            generation: the number that readers go by; by default this engine's version.
+            path: it leads to the whole old file until it leads to the whole new one; a link stays a link.
+            replace: also replace a file that this engine neither read nor wrote, whatever it says.
+            mode: permissions; by default those of the file that is replaced, and 0600 for a new one.
+            timeout: seconds to wait for other writers; None waits for ever.
         Raises:
-            OSError: nothing was changed under that name.
-        Cost: copies the store twice and writes it.  Threads: beside readers and writers; what is saved is one version.
+            Conflict: somebody else wrote the file that is there.  LockTimeout: another writer did not end.
+            PermissionError: the file's owner cannot be kept.  OSError: nothing was changed under that name.
+            NotFlushed: the new data is in place, but may not outlive a power failure.
+        Cost: copies the store twice and writes it.
+        Threads: beside readers and writers; what is saved is one version.  Not inside a transaction of this engine.
         Not saved: the clock, the role check, and the counts of trials.
         """
-        view = self.view
-        save_block(path, canonical(view, view.version if generation is None else generation))
+        target = os.path.realpath(path)
+        with self._locked(target, timeout):
+            remove_drafts(target)
+            began = seconds_since_boot()
+            standing = self._standing
+            is_own = standing is None or os.path.realpath(standing.path) == target
+            view, revision = self._view_to_save(target, is_own=is_own, replace=replace)
+            identity = save_block(target, canonical(view), revision, mode=mode)
+            known = self._known[target] = Known(revision, view.version)
+            if is_own:
+                stands = standing or Standing(os.path.abspath(path), identity, known, 0)
+                with self._lock:
+                    self._stand(replaced(stands, identity=identity, known=known, checksum=identity.checksum))
+                self._freshness.note(began)
+            flush_name(target)
+
+    def _locked(self, target: str, timeout: float | None) -> AbstractContextManager[object]:
+        """Lock out other writers of a file; `edit` has done so already."""
+        if self._held is not None and self._held.target == target:
+            self._held.check_held()
+            return nullcontext()
+        return FileLock(target, timeout)
+
+    def _view_to_save(self, target: str, *, is_own: bool, replace: bool) -> tuple[View, Revision]:
+        """Find the revision to write; the version moves forward to it, so that it never lies behind the file's."""
+        there = revision_at(target)
+        with self._lock:
+            base = None if self._standing is None else self._standing.known
+            revision = next_revision(there, self._known.get(target), base, self.view.version, replace=replace)
+            if is_own and revision.generation > self.view.version:
+                self.view = _at_version(self.view, revision.generation)
+            return self.view, revision
+
+    def _stand(self, standing: Standing) -> None:
+        """Stand on a file; whoever calls has the lock, or an engine of his own."""
+        self._standing = standing
+        self._known[os.path.realpath(standing.path)] = standing.known
 
     @classmethod
     def open(
@@ -597,17 +670,19 @@ class Engine(Checker, Writer):
         path: PathLike,
         *,
         verify: bool = True,
-        copy: bool = False,
+        copy: bool | None = None,
         clock: Callable[[], float] = time.time,
         permits: Callable[[object, str, str], bool] | None = None,
     ) -> Engine:
-        """Make an engine of a file that `save` wrote: mapped, and shared by all processes that open it.
+        """Make an engine of a file that `save` wrote.
 
         Args:
-            path: a regular file.
+            path: a regular file, or a link to one.
             verify: check every byte and every record first.  Without it opening takes constant time, and a
                 damaged file can give wrong answers: for files that nobody else can write.
-            copy: read the file into memory, where a file that is cut short later cannot end the process.
+            copy: read the file into memory, where nothing that is done to the file matters.  False maps it, shared
+                by all processes that do so; who then cuts it short in place ends them.  By default a file of
+                up to 16 MiB is copied and a larger one is mapped.
             clock, permits: as for `Engine`; they are not in a file.
         Raises:
             SnapshotError: with what is wrong with the file.  OSError: it cannot be opened.
@@ -622,73 +697,162 @@ class Engine(Checker, Writer):
         ...     Engine.open(path).allows("key_live_1", "203.0.113.7")
         True
         """
+        path = os.path.abspath(path)  # a follower looks at the same file when the process has gone elsewhere
+        began = seconds_since_boot()
         store, identity = open_block(path, verify=verify, copy=copy)
         engine = cls()
-        engine._file = _File(path, identity, verify, copy)
-        engine.view = opened(store, clock, permits)
+        engine.view = opened(store, store.generation, clock, permits)
+        known = Known(Revision(store.epoch, store.generation), store.generation)
+        engine._stand(Standing(path, identity, known, store.body_checksum, verify, copy))
+        engine._freshness = Freshness(engine, began)
         return engine
 
-    def refresh(self) -> bool:
-        """Look whether the file has a newer generation, and go over to it.
+    @classmethod
+    @contextmanager
+    def edit(
+        cls,
+        path: PathLike,
+        *,
+        timeout: float | None = 60.0,
+        verify: bool = True,
+        copy: bool | None = None,
+        clock: Callable[[], float] = time.time,
+        permits: Callable[[object, str, str], bool] | None = None,
+    ) -> Iterator[Engine]:
+        """Change what is in a file, as the only writer: lock it, open what is there, change that, save it, unlock.
 
+        Whoever edits in this way, in whatever process or thread, loses nothing of what others edited.
+
+        Args:
+            path: a file that `save` wrote.
+            timeout: seconds to wait for other writers; None waits for ever.
+            verify, copy, clock, permits: as for `open`.
         Returns:
-            Whether there was one.
+            A context manager that gives the engine; an exception inside saves nothing.
         Raises:
-            SnapshotError: the new file is damaged, or of an older generation; the engine stays as it is.
-            Conflict: this engine has changes of its own.  EngineError: it was not opened from a file.
-        Cost: one look at the directory; opening, if there is something new.
-        Threads: checks go on; each is answered by one generation.
-        """
-        with self._lock:
-            if self._file is None:
-                raise EngineError("this engine was not opened from a file")
-            if identify(self._file.path) == self._file.identity:
-                return False
-            start = self.view
-            if start.overlay or start.store is None or start.store.generation != start.version:
-                raise Conflict("this engine has changes of its own; save them, or open the file anew")
-            store, identity = open_block(self._file.path, verify=self._file.verify, copy=self._file.copy)
-            if store.generation < start.version:
-                raise SnapshotError(f"the file is of generation {store.generation}, older than {start.version}")
-            settings = cast("Settings", start.settings)
-            self.view = opened(store, settings.clock, settings.permits)
-            self._file = replace(self._file, identity=identity)
-            return True
+            LockTimeout: another writer did not end.  SnapshotError, OSError: as `open` and `save`.
+        Cost: opens and writes the whole file.
+        Threads: two that edit one file take turns; one that edits a file twice at a time waits for itself.
 
-    def follow(self, seconds: float = 1.0) -> Callable[[], None]:
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = pathlib.Path(directory, "keys.snap")
+        ...     Engine(presets.bitbybit()).save(path)
+        ...     with Engine.edit(path) as engine:
+        ...         report = engine.put_key("key_live_1", ["203.0.113.0/24"])
+        ...     Engine.open(path).allows("key_live_1", "203.0.113.7")
+        True
+        """
+        with FileLock(os.path.realpath(path), timeout) as lock:
+            engine = cls.open(path, verify=verify, copy=copy, clock=clock, permits=permits)
+            engine._held = lock
+            try:
+                yield engine
+                if engine._has_changes():
+                    engine.save(path)
+            finally:
+                engine._held = None
+
+    def _has_changes(self) -> bool:
+        """Whether there are commits that the file does not have: by their number, wherever they are kept."""
+        return self._standing is not None and self.view.version != self._standing.known.version
+
+    def refresh(self, *, discard_changes: bool = False) -> bool:
+        """Look whether the file has a later revision, and go over to it.
+
+        Args:
+            discard_changes: drop what was changed here and not saved, and go over to what the file has.
+        Returns:
+            Whether the data is another now.
+        Raises:
+            SnapshotError: the new file is damaged, of an earlier revision, or of the same with other content.
+            Conflict: this engine has changes of its own.  EngineError: it stands on no file.
+            In every case the engine stays as it is, and its `age` grows.
+        Cost: one look at the file's header; opening, if there is something new.
+        Threads: checks go on; each is answered by one revision.
+        """
+        with self._looks:
+            standing = self._standing
+            if standing is None:
+                raise EngineError("this engine was not opened from a file, and not saved to one")
+            discards = discard_changes and self._has_changes()
+            began = seconds_since_boot()
+            identity = identify(standing.path)
+            if identity != standing.identity or discards:
+                self._check_newer(standing, revision_of(standing.path, identity), discards=discards)
+                store, identity = open_block(standing.path, verify=standing.verify, copy=standing.copy)
+                return self._take_over(standing, store, identity, began, discards=discards)
+            self._freshness.note(began)
+            return False
+
+    def _check_newer(self, standing: Standing, revision: Revision, *, discards: bool) -> None:
+        check_newer(standing, revision)
+        if revision != standing.known.revision and self._has_changes() and not discards:
+            raise Conflict(
+                f"{standing.path} is of {revision} now, and this engine has changes of its own: refresh with "
+                "discard_changes=True drops them, save with replace=True drops what the file says"
+            )
+
+    def _take_over(
+        self, standing: Standing, store: KeyStore, identity: Identity, began: float, *, discards: bool
+    ) -> bool:
+        """Go over to a store that was opened, unless it is what the engine has already."""
+        with self._lock:
+            if self._standing is not standing:
+                return False  # it was saved meanwhile, which is later
+            revision = Revision(store.epoch, store.generation)
+            self._check_newer(standing, revision, discards=discards)
+            is_same = revision == standing.known.revision
+            if is_same and store.body_checksum != standing.checksum:
+                raise SnapshotError(f"{standing.path}: it has the same revision with other content: {revision}")
+            known = standing.known
+            if not is_same or discards:
+                settings, version = cast("Settings", self.view.settings), max(store.generation, self.version + 1)
+                self.view = opened(store, version, settings.clock, settings.permits)
+                known = Known(revision, version)
+            self._stand(replaced(standing, identity=identity, known=known, checksum=store.body_checksum))
+            self._freshness.note(began)
+            return not is_same or discards
+
+    @property
+    def age(self) -> float:
+        """Seconds since the data was known to be current; 0.0 for an engine that stands on no file.
+
+        Only a look at the file that succeeds makes it small again: see `refresh` and `follow`.
+        """
+        return 0.0 if self._standing is None else self._freshness.age
+
+    @property
+    def revision(self) -> Revision | None:
+        """The revision of the file that the engine stands on, as it last read or wrote it; None without a file."""
+        return None if self._standing is None else self._standing.known.revision
+
+    def follow(
+        self, seconds: float = 1.0, *, max_age: float | None = None, when_stale: str = "deny"
+    ) -> Callable[[], None]:
         """Refresh now and then, in a thread of its own; what is wrong with a new file is logged, once a file.
+
+        An engine has one follower: a later one takes the place of an earlier one.
 
         Args:
             seconds: between two looks.
+            max_age: the age in seconds at which the data counts as stale; larger than `seconds`.
+            when_stale: "deny" denies every check for the reason `stale_data`, until a look succeeds; "serve" goes on
+                with the old data.  Both log a warning.
         Returns:
-            What stops it, and waits until it has stopped.
+            What stops it, and waits until it has stopped.  Nothing else ends it.
         Raises:
-            EngineError: this engine was not opened from a file.
-        Threads: a forked process has no threads of its parent; whoever forks (gunicorn) follows in the child.
+            EngineError: this engine stands on no file.  ValueError: an argument makes no sense.
+        Threads: one looks, and with `max_age` another watches the clock.  A forked process starts its own by itself.
         """
-        if self._file is None:
-            raise EngineError("this engine was not opened from a file")
-        is_over = threading.Event()
-
-        def look() -> None:
-            refused = ""
-            while not is_over.wait(seconds):
-                try:
-                    self.refresh()
-                    refused = ""
-                except (SnapshotError, EngineError, OSError) as error:
-                    if str(error) != refused:
-                        _log.warning("the snapshot stays at generation %d: %s", self.version, error)
-                    refused = str(error)
-
-        follower = threading.Thread(target=look, name="cidrmatch-follow", daemon=True)
+        if self._standing is None:
+            raise EngineError("this engine was not opened from a file, and not saved to one")
+        follower = Follower(self, self._freshness, seconds, max_age, when_stale)
+        if self._follower is not None:
+            self._follower.let_go()
+        self._follower = follower
         follower.start()
-
-        def stop() -> None:
-            is_over.set()
-            follower.join()
-
-        return stop
+        return follower.stop
 
     # The overlay and the store.
 

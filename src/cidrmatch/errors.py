@@ -6,9 +6,11 @@
     │   └── InvalidPrefix                 a prefix or an entry of a list was expected
     ├── PolicyError (ValueError)      a list that a policy refuses, with its whole report
     ├── SnapshotError (ValueError)    a file, or a block of memory, that is no snapshot or a damaged one
+    ├── NotFlushed (OSError)          a snapshot is in its place, but may not outlive a power failure
     └── EngineError                   a change that an engine refuses; nothing was changed
         ├── UnknownName (LookupError)     no such key, or no such list
         ├── Conflict                      somebody else changed the data first
+        ├── LockTimeout (TimeoutError)    somebody else kept the file locked
         ├── InUse                         the list is linked, or the default
         ├── LockOut                       the change would lock its own author out
         ├── NotPermitted                  the host's own role check said no
@@ -34,6 +36,8 @@ __all__ = [
     "InvalidPrefix",
     "InvalidText",
     "LockOut",
+    "LockTimeout",
+    "NotFlushed",
     "NotPermitted",
     "PolicyError",
     "SnapshotError",
@@ -143,6 +147,10 @@ class Conflict(EngineError):
     """The data is no longer at the version that the change was made for."""
 
 
+class LockTimeout(EngineError, TimeoutError):
+    """Another writer kept the lock beside the file for too long; nothing was changed."""
+
+
 class InUse(EngineError):
     """The list is linked to keys, or is the default (C21)."""
 
@@ -161,3 +169,11 @@ class FeatureOff(EngineError):
 
 class SnapshotError(CidrmatchError, ValueError):
     """A snapshot was refused: it is none, it is damaged, or it is older than what is there."""
+
+
+class NotFlushed(CidrmatchError, OSError):
+    """The new snapshot is in its place, but its directory could not be flushed to the disk.
+
+    Readers have the new data, and the engine stands on it.  After a power failure
+    the name may lead to the old file again; to save once more is safe.
+    """

@@ -178,7 +178,7 @@ def explain(engine: Engine, key: str, address: object) -> Explanation:
     settings = cast("Settings", view.settings)
     now = settings.clock()
     asking = _Asking(view, replace(settings, clock=lambda: now), key, address)
-    decision = asking.decide(asking.copy)
+    decision = engine.check(key, address) if engine.is_stale else asking.decide(asking.copy)
     levels = tuple(asking.levels())
     return Explanation(decision, levels, tuple(_tell(asking, decision, levels)))
 
@@ -270,7 +270,7 @@ def _tell(asking: _Asking, decision: Decision, levels: tuple[Level, ...]) -> Ite
     if decision.address is None:
         given = "was not given" if asking.address is None else f"is no address: {quote(asking.address)}"
         yield f"the address of the client {given}"
-    is_asked = decision.reason not in (Reason.UNRESTRICTED, Reason.NOT_ENFORCED, Reason.INACTIVE)
+    is_asked = decision.reason not in (Reason.UNRESTRICTED, Reason.NOT_ENFORCED, Reason.INACTIVE, Reason.STALE_DATA)
     for level in levels:
         yield _tell_level(level, is_asked=is_asked)
         for asked in level.lists:

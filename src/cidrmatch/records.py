@@ -143,7 +143,7 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
 # -- All of them ---------------------------------------------------------------
 
 
-def canonical(view: View, generation: int) -> KeyStore:
+def canonical(view: View) -> KeyStore:
     """Make the store that goes to a file, sorted, so that the same content gives the same bytes."""
     settings = cast("Settings", view.settings)
     lists = dict(sorted(view.lists.items()))
@@ -163,7 +163,7 @@ def canonical(view: View, generation: int) -> KeyStore:
     if store is not None:
         builder.copy(store, (), [numbers.get(name, _NO_LIST) for name in view.names], in_order=True)
     rest = json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
-    return builder.build(generation=generation, lists=len(lists), rest=rest)
+    return builder.build(lists=len(lists), rest=rest)
 
 
 def folded(view: View) -> KeyStore:
@@ -185,7 +185,9 @@ def folded(view: View) -> KeyStore:
     return store
 
 
-def opened(store: KeyStore, clock: Callable[[], float], permits: Callable[[object, str, str], bool] | None) -> View:
+def opened(
+    store: KeyStore, version: int, clock: Callable[[], float], permits: Callable[[object, str, str], bool] | None
+) -> View:
     """Make the view of a store that `canonical` made."""
     try:
         said = json.loads(store.rest)
@@ -205,6 +207,6 @@ def opened(store: KeyStore, clock: Callable[[], float], permits: Callable[[objec
             raise ValueError("it does not hold the lists that its keys are linked to")
         if said["default"] is not None and said["default"] not in lists:
             raise ValueError("its default is no list of it")
-        return View(store, {}, lists, said["default"], store.generation, settings, names)
+        return View(store, {}, lists, said["default"], version, settings, names)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise SnapshotError(f"the snapshot does not say what an engine needs: {error}") from error

@@ -1,7 +1,7 @@
-"""A block in a file: written whole or not at all, mapped by every process that reads it.
+"""A block in a file: written whole or not at all, mapped or copied by every process that reads it.
 
-    save    .keys.snap.XXXX  written, flushed to the disk, renamed to keys.snap; then the directory is flushed
-    open    keys.snap        mapped read-only; header checked always, all of it if the reader wants (and by default)
+    save    .keys.snap.XXXX.tmp  written, flushed to the disk, renamed to keys.snap; then the directory is flushed
+    open    keys.snap            mapped read-only, or copied; header checked always, all of it by default
 
 Whoever has the old file mapped keeps it until he lets go; a name always leads to
 a whole file, the old one or the new.  What lies in the file is told byte by byte
@@ -12,10 +12,16 @@ in docs/snapshot-format.md.
          |                    '-- CRC-32 in the header
          '-- CRC-32 of the header, with 0 for itself
 
-A mapping is only as steady as its file: a program that cuts a mapped file short
-ends every process that touches the lost part (SIGBUS).  `save` never does that.
-On a file system where others might, open with `copy=True`: the file is read into
-memory once, and nothing that happens to it later matters.
+A header says a *revision*: an epoch, which names one history of the data, and a
+generation, which counts within it.  Revisions are ordered, epoch first:
+
+    (E, 4)  (E, 5)  (E, 6)      saved one after the other by whoever edits the file
+                        (F, 7)  a fresh engine took the place of all that; F > E, for it holds the time
+
+A mapping is only as steady as its file: a program that cuts a mapped file short in
+place ends every process that touches the lost part (SIGBUS), and one that writes
+over it changes what is mapped.  `save` does neither.  Small files are therefore
+copied into memory when they are opened, where nothing that happens later matters.
 
 Threads: no state here.  Source: POSIX rename, fsync; CRC-32 as in zlib.
 """
@@ -24,143 +30,262 @@ from __future__ import annotations
 
 import mmap
 import os
+import secrets
 import stat
-import struct
-import zlib
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
-from ._core.keystore import KeyStore
-from .errors import SnapshotError
+from ._core.keystore import KeyStore, read_header
+from .errors import NotFlushed, SnapshotError
 
-__all__ = ["Identity", "identify", "open_block", "save_block"]
+__all__ = [
+    "Identity",
+    "Revision",
+    "drawn_epoch",
+    "flush_name",
+    "identify",
+    "open_block",
+    "remove_drafts",
+    "revision_at",
+    "revision_of",
+    "save_block",
+]
 
 _HEADER = 128
-_CHECKSUMS = struct.Struct("=II")
-_CHECKSUMS_AT = 104
 _PIECE = 16 << 20
 """Bytes that are written or read at a time."""
+_COPIED = 16 << 20
+"""Files up to this size are copied into memory, unless the reader says otherwise."""
+_LUCK_BITS = 22
+"""Bits of an epoch that are drawn; those above are the time, in steps of four milliseconds."""
 
 PathLike = str | os.PathLike[str]
 
 
+class Revision(NamedTuple):
+    """Name one version of the data in one history of it; later ones are larger.
+
+    Attributes:
+        epoch: the history: drawn when an engine that stands on no file is first saved.
+        generation: the number of the version within it.
+    """
+
+    epoch: int
+    generation: int
+
+    def __str__(self) -> str:
+        return f"generation {self.generation} of epoch {self.epoch:x}"
+
+
+def drawn_epoch(after: int) -> int:
+    """Draw an epoch: larger than one that was drawn some milliseconds earlier, and larger than `after`."""
+    moment = time.time_ns() >> _LUCK_BITS << _LUCK_BITS
+    return max(moment | secrets.randbits(_LUCK_BITS), after + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Tell one file from the next of the same name."""
+    """Tell one file from the next of the same name, or from itself written over in place.
+
+    The time alone would not do: systems keep it by the tick, and a file may change twice in one.
+    """
 
     device: int
     inode: int
     size: int
     modified: int
+    header: bytes
+
+    @property
+    def checksum(self) -> int:
+        """The checksum of all that the file says, as its header has it."""
+        return read_header(self.header, self.size)[2]
 
 
 def identify(path: PathLike) -> Identity:
-    """Say which file a path leads to now."""
-    return _identity(os.stat(path))
+    """Say which file a path leads to now; SnapshotError if it is no regular one."""
+    descriptor = _open(path)
+    try:
+        with _naming(path):
+            return _identity(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _identity(found: os.stat_result) -> Identity:
-    return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+def revision_of(path: PathLike, identity: Identity) -> Revision:
+    """Read the revision of a file by its header; SnapshotError if that is none."""
+    with _naming(path):
+        return Revision(*read_header(identity.header, identity.size)[:2])
+
+
+def revision_at(path: PathLike) -> Revision | str | None:
+    """Say of what revision a file is; None if there is none, and what is wrong in words if it is no snapshot."""
+    try:
+        return revision_of(path, identify(path))
+    except FileNotFoundError:
+        return None
+    except SnapshotError as error:
+        return str(error)
+
+
+@contextmanager
+def _naming(path: PathLike) -> Iterator[None]:
+    """Say of which file a SnapshotError speaks."""
+    try:
+        yield
+    except SnapshotError as error:
+        raise SnapshotError(f"{os.fspath(path)}: {error}") from None
+
+
+def _open(path: PathLike) -> int:
+    return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+
+
+def _identity(descriptor: int) -> Identity:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise SnapshotError("a snapshot is a regular file")
+    header = os.pread(descriptor, _HEADER, 0)
+    return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, header)
 
 
 # -- Writing ------------------------------------------------------------------
 
 
-def save_block(path: PathLike, store: KeyStore) -> None:
-    """Write a store's block to a file, so that the path leads to the whole old file or the whole new one.
+def save_block(target: str, store: KeyStore, revision: Revision, *, mode: int | None = None) -> Identity:
+    """Write a store's block to a file, so that the name leads to the whole old file or the whole new one.
 
     Args:
-        path: where; its directory must be writable.
+        target: where, not a link; its directory must be writable.
+        revision: what the header says.
+        mode: the permissions; None keeps those of the file that is replaced, and gives a new one 0600.
+    Returns:
+        Which file the name leads to now.
     Raises:
-        OSError: nothing was changed under that name.
+        PermissionError: the owner of the file that is replaced cannot be kept.  OSError: for another reason.
+        In either case nothing was changed under that name.
     Cost: one pass for the checksum, one to write.
     """
-    target = Path(path)
-    draft = target.with_name(f".{target.name}.{os.urandom(6).hex()}.tmp")
-    with store.block as block:
-        header = sealed_header(block)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+    directory, name = os.path.split(target)
+    draft = os.path.join(directory, f".{name}.{os.urandom(6).hex()}.tmp")
+    descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), 0o600)
+    try:
+        with os.fdopen(descriptor, "r+b") as file, store.block as block:
+            _keep_owner_and_mode(file.fileno(), target, mode)
+            file.write(store.sealed_header(epoch=revision.epoch, generation=revision.generation))
+            for begin in range(_HEADER, len(block), _PIECE):
+                file.write(block[begin : begin + _PIECE])
+            file.flush()
+            os.fsync(file.fileno())
+            identity = _identity(file.fileno())
+        os.replace(draft, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise
+    return identity
+
+
+def _keep_owner_and_mode(descriptor: int, target: str, mode: int | None) -> None:
+    """Give a draft the owner and the mode of the file whose place it will take."""
+    try:
+        old = os.stat(target, follow_symlinks=False)
+    except FileNotFoundError:
+        old = None
+    if old is not None:
+        if not stat.S_ISREG(old.st_mode):
+            raise SnapshotError(f"{target}: a snapshot is a regular file")
+        now = os.fstat(descriptor)
+        owner, group = (-1 if was == is_now else was for was, is_now in _pairs(old, now))
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(header)
-                for begin in range(_HEADER, len(block), _PIECE):
-                    file.write(block[begin : begin + _PIECE])
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, target)
-        except BaseException:
-            with suppress(OSError):
-                draft.unlink()
-            raise
-    _flush_directory(target.parent)
+            if (owner, group) != (-1, -1):
+                os.fchown(descriptor, owner, group)
+        except PermissionError as error:
+            whose = f"user {old.st_uid} and group {old.st_gid}"
+            message = f"{os.strerror(error.errno or 0)}: the file belongs to {whose}, and would not any more"
+            raise PermissionError(error.errno, message, target) from None
+    wanted = mode if mode is not None else 0o600 if old is None else stat.S_IMODE(old.st_mode)
+    os.fchmod(descriptor, wanted)
 
 
-def sealed_header(block: memoryview) -> bytes:
-    """Give the header of a block with its checksums."""
-    header = bytearray(block[:_HEADER])
-    body = _checksum(block[_HEADER:])
-    _CHECKSUMS.pack_into(header, _CHECKSUMS_AT, body, 0)
-    _CHECKSUMS.pack_into(header, _CHECKSUMS_AT, body, zlib.crc32(header))
-    return bytes(header)
+def _pairs(old: os.stat_result, now: os.stat_result) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (old.st_uid, now.st_uid), (old.st_gid, now.st_gid)
 
 
-def _checksum(block: memoryview) -> int:
-    found = 0
-    for begin in range(0, len(block), _PIECE):
-        found = zlib.crc32(block[begin : begin + _PIECE], found)
-    return found
+def remove_drafts(target: str) -> None:
+    """Remove what writers left who were killed; whoever calls has the lock, so no draft is anybody's."""
+    directory, name = os.path.split(target)
+    start, end = f".{name}.", ".tmp"
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            between = entry.name[len(start) : -len(end)]
+            if (
+                entry.name == f"{start}{between}{end}"
+                and len(between) == 12
+                and set(between) <= set("0123456789abcdef")
+            ):
+                os.unlink(entry.path)
 
 
-def _flush_directory(directory: Path) -> None:
-    """Make the new name last; where directories cannot be flushed, the system does as it likes."""
+def flush_name(target: str) -> None:
+    """Make the new name last; where directories cannot be flushed, the system does as it likes.
+
+    Raises:
+        NotFlushed: the name leads to the new file, but after a power failure it may not.
+    """
     if not hasattr(os, "O_DIRECTORY"):
         return
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(os.path.dirname(target), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        message = f"{error.strerror}: the new snapshot is in its place, but its directory could not be flushed"
+        raise NotFlushed(error.errno, message, target) from error
 
 
 # -- Reading ------------------------------------------------------------------
 
 
-def open_block(path: PathLike, *, verify: bool = True, copy: bool = False) -> tuple[KeyStore, Identity]:
+def open_block(path: PathLike, *, verify: bool = True, copy: bool | None = None) -> tuple[KeyStore, Identity]:
     """Open a file that `save_block` wrote.
 
     Args:
         path: a regular file.
         verify: check every byte and every record first; without it only the header is checked, in constant time.
-        copy: read the file into memory instead of mapping it.
+        copy: read the file into memory instead of mapping it; None does so up to 16 MiB.
     Returns:
         The store, and which file that was.
     Raises:
         SnapshotError: with what is wrong.  OSError: the file cannot be opened.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    descriptor = _open(path)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise SnapshotError(f"{os.fspath(path)}: a snapshot is a regular file")
-        if found.st_size < _HEADER:
-            raise SnapshotError(f"{os.fspath(path)}: it is shorter than a header")
-        block = _copied(descriptor, found.st_size) if copy else _mapped(descriptor, found.st_size)
+        with _naming(path):
+            identity = _identity(descriptor)
+            if identity.size < _HEADER:
+                raise SnapshotError("it is shorter than a header")
+            is_copied = identity.size <= _COPIED if copy is None else copy
+            block = _copied(descriptor, identity.size) if is_copied else _mapped(descriptor, identity.size)
+            store = KeyStore.from_buffer(block)
+            store.check_sums(whole=verify)
+            if verify:
+                store.verify()
+            return store, identity
     finally:
         os.close(descriptor)
-    try:
-        store = KeyStore.from_buffer(block)
-        with memoryview(block) as view:
-            check_sums(view, verify=verify)
-        if verify:
-            store.verify()
-    except SnapshotError as error:
-        raise SnapshotError(f"{os.fspath(path)}: {error}") from None
-    return store, _identity(found)
 
 
 def _mapped(descriptor: int, size: int) -> mmap.mmap:
-    return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+    try:
+        return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
+    except ValueError:  # not even its own size fits the file any more
+        raise SnapshotError("the file became shorter while it was opened") from None
 
 
 def _copied(descriptor: int, size: int) -> mmap.mmap:
@@ -174,14 +299,3 @@ def _copied(descriptor: int, size: int) -> mmap.mmap:
         block[done : done + len(piece)] = piece
         done += len(piece)
     return block
-
-
-def check_sums(block: memoryview, *, verify: bool) -> None:
-    """Compare the checksums of a block, that of its body only if wanted; SnapshotError if one is wrong."""
-    header = bytearray(block[:_HEADER])
-    body, own = _CHECKSUMS.unpack_from(header, _CHECKSUMS_AT)
-    _CHECKSUMS.pack_into(header, _CHECKSUMS_AT, body, 0)
-    if zlib.crc32(header) != own:
-        raise SnapshotError("the checksum of the header is wrong")
-    if verify and _checksum(block[_HEADER:]) != body:
-        raise SnapshotError("the checksum of the body is wrong")

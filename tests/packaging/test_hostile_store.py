@@ -163,7 +163,7 @@ int main(int argc, char **argv) {
             refused++;
             continue;
         }
-        point_into(&store, block);
+        point_into(&store, (const StoreHeader *)block, block);
         store.vectors = vectors < vectors_here() ? vectors : vectors_here();
         for (int k = 0; k < 7; k++) {
             for (int i = 0; i < 9; i++) {

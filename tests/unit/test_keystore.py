@@ -11,6 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -279,7 +280,7 @@ def field(at: int, value: int, size: int = 8) -> Callable[[bytearray], None]:
     ("damage", "reason"),
     [
         (field(0, 0), "does not begin"),
-        (field(8, 2, 4), "another format"),
+        (field(8, 3, 4), "another format"),
         (field(12, 0x04030201, 4), "byte order"),
         (field(16, 5), "another size"),
         (field(40, 8), "records"),
@@ -291,7 +292,9 @@ def field(at: int, value: int, size: int = 8) -> Callable[[bytearray], None]:
         (field(72, 0), "buckets"),
         (field(72, 1 << 40), "buckets"),
         (field(96, 1000, 4), "header says"),
-        (field(112, 1), "header says"),
+        (field(24, 1 << 63), "header says"),
+        (field(112, 1 << 63), "header says"),
+        (field(120, 1), "header says"),
     ],
 )
 def test_a_damaged_header_is_refused(damage: Callable[[bytearray], None], reason: str) -> None:
@@ -302,6 +305,47 @@ def test_a_damaged_header_is_refused(damage: Callable[[bytearray], None], reason
     for size in (0, 1, 127):
         with pytest.raises(SnapshotError, match="shorter"):
             KeyStore.from_buffer(bytes(STORE.block)[:size])
+
+
+def with_bytes(block: bytes, at: int, new: bytes) -> bytes:
+    return block[:at] + new + block[at + len(new) :]
+
+
+def test_a_damaged_pickle_is_refused() -> None:
+    """C23: a pickle came from anywhere, so it is verified as a file is."""
+    block = bytes(STORE.block)
+    for damage in (
+        pickle.dumps(STORE).replace(b"both", b"bath"),
+        pickle.dumps(STORE)[:-300] + pickle.dumps(STORE)[-299:],
+    ):
+        with pytest.raises((SnapshotError, pickle.UnpicklingError, EOFError, ValueError)):
+            pickle.loads(damage)
+    made: Any = STORE.__reduce__()
+    make, (same, checksum) = made
+    assert bytes(make(same, checksum).block) == block
+    flags = with_bytes(block, 128 + 24, b"\x45")  # of the first record; no record has them
+    for wrong in (with_bytes(block, len(block) - 1, b"\1"), flags):
+        with pytest.raises(SnapshotError, match="checksum"):
+            make(wrong, checksum)
+    with pytest.raises(SnapshotError, match="flags"):
+        make(flags, zlib.crc32(flags))
+
+
+def test_numbers_of_a_header_are_those_that_were_checked() -> None:
+    """A mapped header may be written over later; whatever it says then, nobody reads outside the block by it."""
+    builder = Builder()
+    builder.add("a", ["10.0.0.1"])
+    first = builder.build(generation=7, lists=2, rest=b"more")
+    block = bytearray(first.block)
+    store = KeyStore.from_buffer(block)
+    block[:128] = b"\xff" * 128
+    assert (len(store), store.generation, store.epoch, store.lists, store.rest) == (1, 7, 0, 2, b"more")
+    assert store.allows("a", "10.0.0.1")
+    store.verify()
+    assert list(store) == ["a"]
+    assert len(store.block) == len(block)
+    builder.copy(store, ())
+    assert builder.build(lists=2).allows("a", "10.0.0.1")
 
 
 @pytest.mark.skipif(sys.hash_info.algorithm != "siphash13", reason="this Python hashes texts in another way")

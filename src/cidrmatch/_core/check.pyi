@@ -111,6 +111,7 @@ class View:
 @disjoint_base
 class Checker:
     view: View
+    is_stale: bool
     def allows(self, key: str, address: object, /) -> bool: ...
     @overload
     def allows_many(self, keys: Iterable[str], addresses: Iterable[object], /, *, out: None = None) -> bytes: ...

@@ -42,7 +42,7 @@ from libc.math cimport INFINITY, NAN, isfinite
 from cidrmatch._core.address cimport Key, OK, take_address, write_address
 from cidrmatch._core.keystore cimport (
     ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, INACTIVE, IS_ENABLED,
-    LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, UNKNOWN_KEY, UNRESTRICTED,
+    LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, UNRESTRICTED,
     KeyStore, Parts, Record, Verdict, given_out, held, held_for, name_of, record_covers,
 )
 from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
@@ -277,6 +277,7 @@ cdef class View:
     cdef readonly tuple names
     cdef tuple numbered         # the lists by number
     cdef bint has_overlay
+    cdef bint is_common         # a key of the overlay may be asked without another question
     cdef object clock
     cdef bint is_enforced
     cdef bint unknown_passes
@@ -294,6 +295,7 @@ cdef class View:
         self.numbered = tuple(map(lists.get, names))
         self.clock = settings.clock
         self.is_enforced = settings.is_enforced
+        self.is_common = self.has_overlay and self.is_enforced
         self.unknown_passes = settings.unknown_passes
 
     def rule(self, key, /):
@@ -537,9 +539,16 @@ cdef object text_of(const Client *client):
 
 
 cdef class Checker:
-    """Answer checks from the current view; `Engine` adds everything that changes it."""
+    """Answer checks from the current view; `Engine` adds everything that changes it.
 
+    Attributes:
+        view: the current version of the data.
+        is_stale: whether the data is older than it may be; while it is, every check is denied, whatever the view says.
+    """
+
+    # A flag here, not in the view: it changes in time when nobody can build a view, and a view never changes.
     cdef public View view
+    cdef public bint is_stale
 
     def allows(self, key, address, /):
         """Tell whether a client address may use a key: `check(...)` without the reasons.
@@ -561,15 +570,15 @@ cdef class Checker:
         cdef PyObject *found
         cdef int answer
         if not PyUnicode_CheckExact(key):
-            return is_allowed(view, judge_key(view, name_of(key), address, &client, None))
+            key = name_of(key)
         # As in `judge_key`, without a call and without counting references: the view holds the rule, if it is one.
-        if view.has_overlay and view.is_enforced:
+        if view.is_common and not self.is_stale:
             found = PyDict_GetItemWithError(view.overlay, key)
             if found is not NULL:
                 answer = ask_simple(found, address)
                 if answer != NOT_COMMON:
                     return answer != 0
-        return is_allowed(view, judge_key(view, key, address, &client, None))
+        return not self.is_stale and is_allowed(view, judge_key(view, key, address, &client, None))
 
     def allows_many(self, keys, addresses, /, *, out=None):
         """Tell for many keys and addresses at once whether each address may use its key.
@@ -594,6 +603,10 @@ cdef class Checker:
         cdef uint8_t[::1] into = answers
         cdef Verdict verdict
         cdef Client client
+        if self.is_stale:
+            for i in range(count):
+                name_of(asked_keys[i], i)
+            return given_out(bytearray(count), out)
         if count > 0 and view.store is not None and view.is_enforced:
             view.store.ask_each(asked_keys, asked, view.overlay, &into[0])
         for i in range(count):
@@ -626,7 +639,10 @@ cdef class Checker:
         decision.view = view
         decision.key = key if PyUnicode_CheckExact(key) else name_of(key)
         decision.given = address
-        decision.verdict = judge_key(view, decision.key, address, &decision.client, decision)
+        if self.is_stale:
+            decision.verdict = STALE_DATA
+        else:
+            decision.verdict = judge_key(view, decision.key, address, &decision.client, decision)
         return decision
 
 
@@ -662,13 +678,15 @@ cdef class Decision:
 
     @property
     def state(self):
-        """The `State` of the key, or None for an unknown key."""
+        """The `State` of the key, or None for a key of which nothing is known that holds."""
         cdef Rule rule = self.known_rule()
         return None if rule is None else self.view.state(rule)
 
     cdef Rule known_rule(self):
         """The rule that was judged, or None; for a record of the store it is made now."""
-        if self.rule is None and self.view is not None and self.verdict != UNKNOWN_KEY and self.verdict != DAMAGED:
+        if self.verdict == UNKNOWN_KEY or self.verdict == DAMAGED or self.verdict == STALE_DATA:
+            return None
+        if self.rule is None and self.view is not None:
             self.rule = self.view.rule(self.key)
         return self.rule
 

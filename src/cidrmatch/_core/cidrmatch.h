@@ -9,6 +9,10 @@
  * An answer is 1 for yes, 0 for no and CIDRMATCH_INVALID for what is no address,
  * which is never a yes: compare with 1.  Texts need no end mark.  No function
  * keeps what it is given, and none allocates.
+ *
+ * A KeyStore is one version of the keys.  It knows nothing of the file it came
+ * from: how old its data may be is for an `Engine` that follows the file.  Who
+ * takes `engine.view.store` asks `engine.is_stale` as well, for each request.
  */
 #ifndef CIDRMATCH_H
 #define CIDRMATCH_H
@@ -31,6 +35,7 @@ enum {
     CIDRMATCH_INACTIVE,
     CIDRMATCH_UNKNOWN_KEY,
     CIDRMATCH_DAMAGED,
+    CIDRMATCH_STALE_DATA,           /* said by an engine, never by a store */
     CIDRMATCH_ASK_ENGINE,           /* the key has more to it than its entries: named lists, conditions */
     CIDRMATCH_LAST_ALLOWED = CIDRMATCH_NOT_ENFORCED
 };

@@ -19,6 +19,7 @@ cdef extern from "store.h" nogil:
         INACTIVE
         UNKNOWN_KEY
         DAMAGED
+        STALE_DATA
         ASK_OBJECTS
         ASK_PARSER
         LAST_ALLOWED
@@ -51,6 +52,7 @@ cdef extern from "store.h" nogil:
         uint32_t lists
         uint32_t body_checksum
         uint32_t header_checksum
+        uint64_t epoch
 
     ctypedef struct Record:
         uint32_t size
@@ -134,13 +136,12 @@ cdef class Builder:
 
 cdef class KeyStore:
     cdef Store store
-    cdef uint64_t size
+    cdef StoreHeader header     # copied when the block was opened; nobody reads the one in the block again
     cdef uint8_t *made          # NULL: the block is somebody else's, and `view` holds it
     cdef Py_buffer view
     cdef bint is_held
     cdef readonly dict kept     # for the room above: what it made of records
 
-    cdef const StoreHeader *header(self) noexcept nogil
     cdef int open_block(self, const uint8_t *block, uint64_t size) except -1
     cdef Verdict ask(self, object key, object address, const Record **record, Parts *parts) except *
     cdef int ask_each(self, tuple keys, tuple addresses, dict overlay, uint8_t *verdicts) except -1

@@ -36,6 +36,7 @@ from cidrmatch._core.prefix cimport (
 from cidrmatch._core.table cimport Answers
 
 import json
+import zlib
 from array import array
 from collections.abc import Mapping
 
@@ -61,7 +62,7 @@ cdef extern from "store.h" nogil:
         STORE_PAD
     void *block_memory(uint64_t size)
     const char *refuse_header(const StoreHeader *header, uint64_t size)
-    void point_into(Store *store, const uint8_t *block)
+    void point_into(Store *store, const StoreHeader *header, const uint8_t *block)
     uint64_t fill_buckets(Store *store, Bucket *buckets)
     uint64_t digest_keys(const Store *store, uint64_t salt)
     int compare_records(const void *a, const void *b)
@@ -81,6 +82,7 @@ cdef enum:
     KEYS_IN_BUCKET = 5          # of 8, on the average
     MOST_SEEDS = 16
     LEAST_ROOM = 4096
+    PIECE = 16 << 20            # bytes that are summed at a time
 
 cdef size_t MOST_BYTES = 1 << 30        # of a key, or of notes
 cdef tuple REASONS = tuple(Reason)
@@ -356,13 +358,13 @@ cdef class Builder:
         header.bucket_count = bucket_count
         header.lists = lists
         # 3. the buckets, by the first seed that spreads the keys well enough
-        point_into(&built.store, block)
+        point_into(&built.store, header, block)
         for salt in range(<uint64_t>MOST_SEEDS):
             with nogil:
                 memset(block + buckets_at, 0, bucket_count * sizeof(Bucket))
                 header.seed[0] = digest_keys(&built.store, salt)
                 header.seed[1] = digest_keys(&built.store, ~salt)
-                point_into(&built.store, block)
+                point_into(&built.store, header, block)
                 found = fill_buckets(&built.store, <Bucket *>(block + buckets_at))
             if found != 1:
                 break
@@ -486,7 +488,7 @@ cdef class KeyStore:
             builder.add(key, entries)
         built = builder.build()
         self.made, built.made = built.made, NULL
-        self.open_block(self.made, built.size)
+        self.open_block(self.made, built.header.size)
 
     @classmethod
     def from_buffer(cls, buffer, /):
@@ -510,22 +512,15 @@ cdef class KeyStore:
             PyBuffer_Release(&self.view)
 
     cdef int open_block(self, const uint8_t *block, uint64_t size) except -1:
-        cdef const char *reason
         if <uintptr_t>block % UNIT:
             raise ValueError("a block begins at a multiple of 8")
-        reason = refuse_header(<const StoreHeader *>block, size)
-        if reason is not NULL:
-            raise SnapshotError(reason.decode("ascii"))
-        point_into(&self.store, block)
+        copy_header(&self.header, block, size)
+        point_into(&self.store, &self.header, block)
         self.store.vectors = vectors_here()
-        self.size = size
         return 0
 
-    cdef const StoreHeader *header(self) noexcept nogil:
-        return <const StoreHeader *>self.store.block
-
     def __getbuffer__(self, Py_buffer *view, int flags):
-        PyBuffer_FillInfo(view, self, <void *>self.store.block, <Py_ssize_t>self.size, True, flags)
+        PyBuffer_FillInfo(view, self, <void *>self.store.block, <Py_ssize_t>self.header.size, True, flags)
 
     @property
     def block(self):
@@ -534,19 +529,29 @@ cdef class KeyStore:
 
     @property
     def generation(self):
-        """The number of this version of the data."""
-        return self.header().generation
+        """The number of this version of the data, within its epoch."""
+        return self.header.generation
+
+    @property
+    def epoch(self):
+        """Which history of the data this is a version of; 0 for a block that was never in a file."""
+        return self.header.epoch
+
+    @property
+    def body_checksum(self):
+        """The checksum of all bytes behind the header, as the header says it; 0 for a block that was never sealed."""
+        return self.header.body_checksum
 
     @property
     def lists(self):
         """How many named lists the keys may be linked to."""
-        return self.header().lists
+        return self.header.lists
 
     @property
     def rest(self):
         """The bytes that are kept for the room above."""
         cdef const uint8_t *start = self.store.block + self.store.rest + STORE_PAD
-        return start[:self.header().rest_size]
+        return start[:self.header.rest_size]
 
     # 1. One question.
 
@@ -669,10 +674,11 @@ cdef class KeyStore:
     # 3. What there is.
 
     def __len__(self):
-        return <Py_ssize_t>self.header().keys
+        return <Py_ssize_t>self.header.keys
 
     def __reduce__(self):
-        return KeyStore.from_buffer, (bytes(self),)
+        block = bytes(self)
+        return unpickled, (block, zlib.crc32(block))
 
     def __copy__(self):
         return self
@@ -681,10 +687,10 @@ cdef class KeyStore:
         return self
 
     def __repr__(self):
-        return f"<KeyStore of {len(self):,} keys, {self.size:,} bytes>"
+        return f"<KeyStore of {len(self):,} keys, {self.header.size:,} bytes>"
 
     def __sizeof__(self):
-        return object.__sizeof__(self) + (self.size if self.made is not NULL else 0)
+        return object.__sizeof__(self) + (self.header.size if self.made is not NULL else 0)
 
     def __contains__(self, key):
         cdef const Record *record
@@ -772,9 +778,99 @@ cdef class KeyStore:
         """
         cdef const char *reason
         with nogil:
-            reason = find_fault(&self.store, self.header())
+            reason = find_fault(&self.store, &self.header)
         if reason is not NULL:
             raise SnapshotError(reason.decode("ascii"))
+
+    # 4. Sums.
+
+    def sealed_header(self, *, unsigned long long epoch, unsigned long long generation):
+        """Give the header as it goes into a file, with its checksums.
+
+        Args:
+            epoch, generation: the revision that it says.
+        Returns:
+            `bytes`, 128 long.
+        Cost: one pass over the block.
+        """
+        cdef StoreHeader header = self.header
+        header.epoch = epoch
+        header.generation = generation
+        header.body_checksum = checksum(self.block[sizeof(StoreHeader):])
+        header.header_checksum = sum_of_header(header)
+        return header_bytes(&header)
+
+    def check_sums(self, *, bint whole=True):
+        """Compare the checksums with what they were made of; that of the body only if `whole`.
+
+        Raises:
+            SnapshotError: one of them is wrong.
+        """
+        check_header_sum(&self.header)
+        if whole and checksum(self.block[sizeof(StoreHeader):]) != self.header.body_checksum:
+            raise SnapshotError("the checksum of the body is wrong")
+
+
+cdef int copy_header(StoreHeader *header, const uint8_t *block, uint64_t size) except -1:
+    """Copy the header of a block, and check the copy.  What a mapped file says later is never read."""
+    cdef const char *reason
+    memset(header, 0, sizeof(StoreHeader))
+    memcpy(header, block, min(size, <uint64_t>sizeof(StoreHeader)))
+    reason = refuse_header(header, size)
+    if reason is not NULL:
+        raise SnapshotError(reason.decode("ascii"))
+    return 0
+
+
+cdef bytes header_bytes(const StoreHeader *header):
+    return (<const char *>header)[:sizeof(StoreHeader)]
+
+
+cdef object sum_of_header(StoreHeader header):
+    header.header_checksum = 0
+    return zlib.crc32(header_bytes(&header))
+
+
+cdef int check_header_sum(const StoreHeader *header) except -1:
+    if sum_of_header(header[0]) != header.header_checksum:
+        raise SnapshotError("the checksum of the header is wrong")
+    return 0
+
+
+cdef object checksum(block):
+    found = 0
+    for begin in range(0, len(block), PIECE):
+        found = zlib.crc32(block[begin : begin + PIECE], found)
+    return found
+
+
+def read_header(bytes start not None, unsigned long long size, /):
+    """Read what the header of a file says, without the rest of the file.
+
+    Args:
+        start: the first 128 bytes; fewer if the file is shorter.
+        size: of the file.
+    Returns:
+        Epoch, generation, and the checksum of the body.
+    Raises:
+        SnapshotError: it is no header, or its own checksum is wrong.
+    """
+    cdef StoreHeader header
+    cdef bytes padded = start.ljust(sizeof(StoreHeader), b"\0")
+    if len(start) < <Py_ssize_t>sizeof(StoreHeader):
+        size = <unsigned long long>len(start)
+    copy_header(&header, <const uint8_t *>PyBytes_AS_STRING(padded), size)
+    check_header_sum(&header)
+    return header.epoch, header.generation, header.body_checksum
+
+
+def unpickled(bytes block not None, unsigned long sum_of_block, /):
+    """Make a store of a block that came in a pickle; every byte of it is looked at first."""
+    cdef KeyStore store = KeyStore.from_buffer(block)
+    if zlib.crc32(block) != sum_of_block:
+        raise SnapshotError("the checksum of the block is wrong")
+    store.verify()
+    return store
 
 
 cdef tuple held(object items):

@@ -30,6 +30,8 @@ class Reason(StrEnum):
     """Denied, unless the engine was told to let unknown keys pass: nobody put this key."""
     DAMAGED = "damaged"
     """Denied: the snapshot that holds this key was damaged after it was written."""
+    STALE_DATA = "stale_data"
+    """Denied: the engine follows a file, and its data has not been known to be current for longer than it may be."""
 
     @property
     def text(self) -> str:
@@ -48,6 +50,7 @@ _TEXTS = {
     Reason.INACTIVE: "the key is not active until its allow list has an entry",
     Reason.UNKNOWN_KEY: "the key is not known",
     Reason.DAMAGED: "what is known of the key is damaged",
+    Reason.STALE_DATA: "what is known of all keys is too old to go by",
 }
 
 

@@ -43,7 +43,7 @@
 #include "vectors.h"
 
 enum {
-    STORE_FORMAT = 1,
+    STORE_FORMAT = 2,
     STORE_ORDER = 0x01020304,
     UNIT = 8,                       /* bytes; records begin and end on it */
     BUCKET = 8,                     /* places in a bucket */
@@ -63,6 +63,7 @@ typedef enum {
     INACTIVE,
     UNKNOWN_KEY,
     DAMAGED,
+    STALE_DATA,                     /* no store finds this; an engine whose file has not been seen for too long does */
     ASK_OBJECTS,                    /* the block does not say it all: conditions, a trial */
     ASK_PARSER,                     /* the text of the address is not a common one */
     LAST_ALLOWED = NOT_ENFORCED
@@ -94,7 +95,8 @@ typedef struct {
     uint32_t lists;                 /* how many named lists the links may name */
     uint32_t body_checksum;         /* CRC-32 of all bytes behind the header */
     uint32_t header_checksum;       /* CRC-32 of the header with 0 here */
-    uint64_t unused[2];             /* 0 */
+    uint64_t epoch;                 /* which history of the data; generations count within it */
+    uint64_t unused;                /* 0 */
 } StoreHeader;
 
 typedef struct {
@@ -460,9 +462,8 @@ static inline void *block_memory(uint64_t size) {
     return malloc((size_t)size);
 }
 
-/* Point into a block whose header was checked. */
-static inline void point_into(Store *store, const uint8_t *block) {
-    const StoreHeader *header = (const StoreHeader *)block;
+/* Point into a block by a header that was checked.  The header is a copy: the one in a mapped file may change later. */
+static inline void point_into(Store *store, const StoreHeader *header, const uint8_t *block) {
     store->block = block;
     store->buckets = (const Bucket *)(block + header->buckets);
     store->bucket_count = header->bucket_count;
@@ -473,7 +474,8 @@ static inline void point_into(Store *store, const uint8_t *block) {
     store->most_probes = header->most_probes;
 }
 
-/* What is wrong with a header, in words; NULL if a check can stay inside the block whatever the rest of it says. */
+/* What is wrong with a header, in words; NULL if a check can stay inside the block whatever the rest of it says.  Who
+ * maps a file gives a copy of its header: what was checked is then what is used. */
 static inline const char *refuse_header(const StoreHeader *header, uint64_t size) {
     if (size < sizeof(StoreHeader)) {
         return "it is shorter than a header";
@@ -502,7 +504,8 @@ static inline const char *refuse_header(const StoreHeader *header, uint64_t size
         || header->bucket_count > (size - header->buckets) / sizeof(Bucket)) {
         return "its buckets do not lie in it";
     }
-    if (header->most_probes > MOST_PROBES || (header->unused[0] | header->unused[1]) != 0) {
+    if (header->most_probes > MOST_PROBES || header->unused != 0 || header->generation > INT64_MAX
+        || header->epoch > INT64_MAX) {
         return "its header says what no header says";
     }
     return NULL;
