@@ -44,6 +44,8 @@ __all__ = ["AddressLike", "format_address", "parse_address"]
 cdef extern from "bits.h" nogil:
     uint32_t load_network32(const uint8_t *packed)
     uint64_t load_network64(const uint8_t *packed)
+    void store_network32(uint8_t *packed, uint32_t word)
+    void store_network64(uint8_t *packed, uint64_t word)
 
 cdef extern from *:
     """
@@ -377,11 +379,14 @@ cdef int write_address(const Key *key, char *out) noexcept nogil:
 
 cdef bytes pack(const Key *key):
     """Pack into 4 or 16 bytes, network order."""
-    cdef uint8_t packed[16]
-    cdef int i
-    for i in range(16):
-        packed[i] = <uint8_t>((key.upper if i < 8 else key.lower) >> (56 - 8 * (i & 7)))
-    return PyBytes_FromStringAndSize(<char *>packed, width(key.family) >> 3)
+    cdef bytes packed = PyBytes_FromStringAndSize(NULL, width(key.family) >> 3)
+    cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(packed)
+    if key.family == 4:
+        store_network32(out, <uint32_t>(key.upper >> 32))
+    else:
+        store_network64(out, key.upper)
+        store_network64(out + 8, key.lower)
+    return packed
 
 
 def parse_address(address, /):

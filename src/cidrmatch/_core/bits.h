@@ -85,6 +85,17 @@ static inline uint64_t load_network64(const uint8_t *packed) {
     return (uint64_t)load_network32(packed) << 32 | load_network32(packed + 4);
 }
 
+static inline void store_network32(uint8_t *packed, uint32_t word) {
+    for (int i = 0; i < 4; i++) {
+        packed[i] = (uint8_t)(word >> (24 - 8 * i));
+    }
+}
+
+static inline void store_network64(uint8_t *packed, uint64_t word) {
+    store_network32(packed, (uint32_t)(word >> 32));
+    store_network32(packed + 4, (uint32_t)word);
+}
+
 /* Have a line of memory brought, without waiting for it; an address that is none is no harm. */
 #if defined(__GNUC__)
 #define CIDRMATCH_PREFETCH(where) __builtin_prefetch(where)
