@@ -85,10 +85,10 @@ coverage: build/coverage/tree   ## lines and branches of the Python files, lines
 		-k "not huge" tests/unit tests/property tests/packaging
 	cd build/coverage/tree && $(abspath $(BIN)/python) -m coverage report
 
-dist: $(VENV)/dist.group   ## the sdist, and the wheel built from it
+dist: $(VENV)/dist.group   ## the sdist, the wheel built from it, and its bill of materials
 	rm -rf dist
-	$(BIN)/python -m build --outdir dist .
-	$(BIN)/twine check --strict dist/*
+	$(RUN) tools/dist.py
+	$(BIN)/twine check --strict dist/*.tar.gz dist/*.whl
 
 docs: $(VENV)/bench.group build   ## refresh the tables and plots in README.md and docs/ from the committed results
 	$(RUN) -m benchmarks.report
