@@ -1,15 +1,27 @@
-"""The sdist builds the wheel, and the wheel works in a place where nothing else of ours is."""
+"""The sdist builds the wheel, and the wheel works in a place where nothing else of ours is.
+
+All is built twice: from the tree, and from the sdist in another folder, later, under another umask.  Nothing differs.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+from cidrmatch import __version__
+from tests.packaging.test_hardening import faults
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("address", "prefix", "patricia", "arrow", "table", "check")
@@ -18,10 +30,14 @@ HEADERS = ("ask.h", "bits.h", "many.h", "search.h", "text.h", "text_avx512.h", "
 pytestmark = pytest.mark.packaging
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def run(*command: str | Path, cwd: Path, umask: int = -1) -> str:
     """Run a command without our own path in its environment, and give what it printed."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "CIDRMATCH_BUILD")}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, umask=umask)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -30,8 +46,80 @@ def run(*command: str | Path, cwd: Path) -> str:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the sdist from the tree, then the wheel from the sdist, as a package index would get them."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    run(sys.executable, ROOT / "tools" / "dist.py", "--no-isolation", "--outdir", folder, cwd=folder)
     return folder
+
+
+def test_who_builds_it_again_from_the_sdist_gets_the_same_bytes(dist: Path, tmp_path: Path) -> None:
+    (sdist,) = dist.glob("*.tar.gz")
+    elsewhere = tmp_path / "a folder of another name"
+    with tarfile.open(sdist) as archive:
+        archive.extractall(elsewhere, filter="data")
+    (tree,) = elsewhere.iterdir()
+    again = tmp_path / "again"
+    run(sys.executable, tree / "tools" / "dist.py", "--no-isolation", "--outdir", again, cwd=tmp_path, umask=0o077)
+    assert hashes(again) == hashes(dist)
+
+
+def test_no_file_of_the_wheel_names_the_folder_in_which_it_was_built(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            content = archive.read(name)
+            assert f"{tempfile.gettempdir()}/build-".encode() not in content, name
+            assert str(ROOT).encode() not in content, name
+
+
+def test_shared_objects_of_the_wheel_are_hardened(dist: Path, tmp_path: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    extensions = sorted(tmp_path.glob("cidrmatch/_core/*.so"))
+    assert len(extensions) >= 8
+    assert {path.name: list(faults(path)) for path in extensions} == {path.name: [] for path in extensions}
+
+
+def test_bill_of_materials_names_what_is_in_the_wheel_and_nothing_else(dist: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    (sbom,) = dist.glob("*.cdx.json")
+    text = sbom.read_text(encoding="utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    document = json.loads(text)
+    library = document["metadata"]["component"]
+    assert (library["name"], library["version"]) == ("cidrmatch", __version__)
+    assert library["licenses"] == [{"expression": "Apache-2.0"}]
+    assert library["hashes"] == [{"alg": "SHA-256", "content": hashlib.sha256(wheel.read_bytes()).hexdigest()}]
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    parts = document["components"]
+    assert {part["name"]: part["hashes"][0]["content"] for part in parts if part["type"] == "file"} == files
+    scopes = {part["name"]: part["scope"] for part in parts if part["type"] != "file"}
+    assert {name for name, scope in scopes.items() if scope == "optional"} == {"jsonschema", "tomli-w", "typer", "rich"}
+    tools = {part["name"]: part["version"] for part in parts if part["scope"] == "excluded"}
+    assert {name: tools.get(name) for name in ("setuptools", "Cython")} == {
+        "setuptools": version("setuptools"),
+        "Cython": version("Cython"),
+    }
+    assert len(tools) >= 3  # and a C compiler
+    (depends,) = [each for each in document["dependencies"] if each["ref"] == library["bom-ref"]]
+    assert not depends.get("dependsOn")
+
+
+def test_bill_of_materials_refuses_a_wheel_that_requires_a_package(dist: Path, tmp_path: Path) -> None:
+    """That the library needs no other package is read, not assumed."""
+    (wheel,) = dist.glob("*.whl")
+    other = tmp_path / wheel.name
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(other, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("METADATA"):
+                content = content.replace(b"Requires-Dist:", b"Requires-Dist: left-pad\nRequires-Dist:", 1)
+            new.writestr(name, content)
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "sbom.py", other], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "required at run time: left-pad" in done.stderr
 
 
 def test_sdist_carries_the_sources_and_no_generated_file(dist: Path) -> None:
