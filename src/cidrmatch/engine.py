@@ -342,7 +342,7 @@ class Writer:
                 raise TypeError(f"a description is text, not {type(description).__name__}")
             if draft.settings.policy.keys.describe_lists and not description.strip():
                 raise EngineError(f"the list {name!r} needs a description")
-            report = draft.settings.policy.validate(entries)
+            report = draft.settings.policy.validate(entries, on_key=False)
             frozen = FrozenList(name, report.entries(), description)
             if not frozen.entries and draft.is_used(name):
                 raise EngineError(f"the list {name!r} is in use and cannot be empty: it would deny everyone")
@@ -402,7 +402,7 @@ class Writer:
     def put_shadow(self, key: str, entries: Iterable[EntryLike], *, if_version: int | None = None) -> Report:
         """Try a list on a key: it decides nothing, and what it would have decided is counted (B31)."""
         with self._open(if_version) as draft:
-            report = draft.settings.policy.validate(entries)
+            report = draft.settings.policy.validate(entries, on_key=False)
             _save(draft, key, replace(draft.record(key), shadow=report.entries()))
             return report
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from ._core.check import Checker, FrozenList, Rule, Shadow, View, key_text
 from ._core.reasons import Reason, State
 from .errors import quote
-from .policy import allows
+from .reach import allows
 
 if TYPE_CHECKING:
     from ._core.check import Decision

@@ -12,22 +12,32 @@ it never stops at the first error and it never applies half a list:
 
 Errors refuse the list, warnings do not.  The order of the problems is that of
 the entries; those of the list as a whole come last, with no index.
+
+A hint can be followed: a suggested entry was judged by the same policy, alone,
+with the label and the condition of the entry in whose place it would stand.
+Where it is refused, the message says what is wrong with it instead.
+
+A list far above its limit is refused whatever else it holds, so it is not read
+to its end.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ._core.condition import Condition, fields_of_condition
+from ._core.foreign import fields_of
 from ._core.patricia import PatriciaTrie
-from ._core.prefix import Entry, Prefix, aggregate, check_is_list, parse_prefix, take_apart
+from ._core.prefix import Entry, Prefix, check_is_list, parse_prefix, take_apart
 from ._core.refusal import shown
 from .errors import InvalidPrefix, PolicyError, quote
+from .reach import NEVER, allows, denies_for_a_time, reach_of
 
 if TYPE_CHECKING:
     from ._core.prefix import EntryLike, PrefixLike
@@ -52,21 +62,18 @@ PRIVATE: Final = PatriciaTrie(
 )
 """Addresses that a service on the public Internet never sees as a client (C5)."""
 
-NEVER: Final = PatriciaTrie(
-    {
-        "0.0.0.0": "the unspecified address",
-        "255.255.255.255": "the broadcast address",
-        "224.0.0.0/4": "multicast",
-        "::": "the unspecified address",
-        "ff00::/8": "multicast",
-    }
-)
-"""Addresses that are never the source of a connection (C25)."""
+_NEVER: Final = PatriciaTrie(NEVER)
 
 _TURNS: Final = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
 """Classes of characters that turn the direction of text around, so that a label shows what it is not."""
 
-EVERYONE: Final = {4: Prefix("0.0.0.0/0"), 6: Prefix("::/0")}
+UNRESTRICTED: Final = "unrestricted"
+"""The code of the warning that a key without entries lets every address pass."""
+
+_FAR_ABOVE: Final = 10
+"""So many times the limit, and never fewer than a thousand entries, are read of a list that is too long."""
+_LISTED_SINGLY: Final = 256
+"""So many addresses somebody may be asked to list one by one, where the policy has no limit of its own."""
 
 
 class Severity(StrEnum):
@@ -87,6 +94,7 @@ class Problem:
         severity: `Severity.ERROR` or `Severity.WARNING`.
         message: what is wrong, in words.
         hint: what to do about it, or None.
+        suggestion: the entry that the hint names, as text that the policy takes in this place; None if it names none.
     """
 
     index: int | None
@@ -95,6 +103,7 @@ class Problem:
     severity: Severity
     message: str
     hint: str | None = None
+    suggestion: str | None = None
 
     def __str__(self) -> str:
         where = "the list" if self.index is None else f"entry {self.index} {quote(self.text)}"
@@ -109,6 +118,7 @@ class Problem:
             "severity": str(self.severity),
             "message": self.message,
             "hint": self.hint,
+            "suggestion": self.suggestion,
         }
 
 
@@ -282,22 +292,31 @@ class Policy:
             fields |= fields_of_condition(entry.condition)
         return fields
 
-    def validate(self, entries: Iterable[EntryLike]) -> Report:
+    def validate(self, entries: Iterable[EntryLike], *, on_key: bool = True) -> Report:
         """Judge a list and say everything that is wrong with it.
 
         Args:
             entries: an iterable of what `parse_entry` takes.
+            on_key: whether these are a key's own entries: without any, the key may be open.  A named list
+                or a list on trial denies everyone when it is empty.
         Returns:
             `Report`.  Bad entries are problems in it, never exceptions.
         Raises:
             TypeError: one text or a mapping was given instead of a list.
-        Cost: some microseconds an entry.
+        Cost: some microseconds an entry.  A list that is far longer than `max_entries` is not read to its end.
         """
         check_is_list(entries)
-        judge = _Judge(self)
+        judge = _Judge(self, on_key=on_key)
         for index, entry in enumerate(entries):
+            if judge.is_far_above_limit():
+                break
             judge.hear(index, entry)
         return judge.report()
+
+    @property
+    def empty_is_open(self) -> bool:
+        """Whether a key without entries, links and default lets every address pass, whenever it was created (C7)."""
+        return self.keys.binding == "key" and not self.keys.new_keys_need_list and self.min_entries == 0
 
     def accept(self, entries: Iterable[EntryLike]) -> tuple[Entry, ...]:
         """Give the entries to store, or raise PolicyError with the whole report."""
@@ -321,62 +340,78 @@ class _Judge:
     """Hears the entries one by one, then looks at them together."""
 
     policy: Policy
+    on_key: bool = True
+    suggests: bool = True
     items: list[_Item] = field(default_factory=list)
     first: dict[tuple[Prefix, Condition | None], _Item] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
+    is_cut: bool = False
 
     def hear(self, index: int, entry: object) -> None:
         """Judge one entry alone, and keep it if it is a prefix at all and the first of its kind."""
-        understood = self._understand(index, entry)
-        if understood is None:
+        try:
+            given, label, condition = take_apart(entry)
+        except (TypeError, ValueError) as error:
+            code = "wrong_type" if isinstance(error, TypeError) else "condition"
+            self._error(index, _text_of(entry), code, str(error))
             return
-        item, given = understood
+        self.hear_parts(index, given, label, condition)
+
+    def hear_parts(self, index: int, given: PrefixLike, label: str | None, condition: Condition | None) -> None:
+        """Judge an entry that was taken apart."""
+        text = str(shown(given))
+        prefix = self._parse(index, text, given, label, condition)
+        if prefix is None:
+            return
+        item = _Item(index, text, Entry(prefix, label, condition))
         self._judge_kind(item, given)
         if allows(item.entry):
             self._judge_breadth(item)
             self._judge_private(item)
-        self._judge_never(item)
+            self._judge_never(item)
         self._judge_label(item)
-        earlier = self.first.setdefault((item.entry.prefix, item.entry.condition), item)
+        earlier = self.first.setdefault((prefix, item.entry.condition), item)
         if earlier is item:
             self.items.append(item)
         else:
             self._judge_duplicate(item, earlier)
+
+    def is_far_above_limit(self) -> bool:
+        """Whether the list is so much too long that the rest of it does not matter."""
+        most = self.policy.max_entries
+        if most is not None and max(len(self.items), len(self.refused)) > max(_FAR_ABOVE * most, 1_000):
+            self.is_cut = True
+        return self.is_cut
 
     def report(self) -> Report:
         """Judge the list as a whole and close the case."""
         self._judge_overlaps()
         self.problems.sort(key=lambda problem: problem.index or 0)
         self._judge_count()
-        self._judge_everyone()
+        self._judge_reach()
         refused = any(problem.severity is Severity.ERROR for problem in self.problems)
         accepted = () if refused else tuple(item.entry for item in self.items)
         return Report(self.policy, accepted, tuple(self.problems))
 
     # 1. Each entry alone.
 
-    def _understand(self, index: int, entry: object) -> tuple[_Item, object] | None:
-        """Take an entry apart and parse it; give it with what named its prefix, or note why not."""
-        text = str(shown(entry))
-        try:
-            given, label, condition = take_apart(entry)
-            text = str(shown(given))
-            return _Item(index, text, Entry(self._parse(index, text, given), label, condition)), given
-        except InvalidPrefix as error:
-            hint = None if error.suggestion is None else f"did you mean {error.suggestion}?"
-            self._error(index, text, error.code, f"{error.reason} (at position {error.position})", hint)
-        except TypeError as error:
-            self._error(index, text, "wrong_type", str(error))
-        except ValueError as error:
-            self._error(index, text, "condition", str(error))
-        return None
-
-    def _parse(self, index: int, text: str, given: PrefixLike) -> Prefix:
+    def _parse(
+        self, index: int, text: str, given: PrefixLike, label: str | None, condition: Condition | None
+    ) -> Prefix | None:
+        """Find the prefix, or note why there is none."""
         try:
             return parse_prefix(given)
+        except TypeError as error:
+            self._error(index, text, "wrong_type", str(error))
+            return None
         except InvalidPrefix as error:
             if error.code != "host_bits" or self.policy.host_bits == "reject":
-                raise
+                message = f"{error.reason} (at position {error.position})"
+                suggestion, why_not = self._suggest(error.suggestion, label, condition)
+                hint = suggestion and f"did you mean {suggestion}?"
+                self._error(index, text, error.code, message + why_not, hint, suggestion)
+                return None
         prefix = parse_prefix(given, host_bits="mask")
         shown_prefix = self.policy.canonical(prefix)
         self._warn(index, text, "host_bits_masked", f"host bits were cleared, it is kept as {shown_prefix}")
@@ -391,27 +426,45 @@ class _Judge:
             shown = policy.canonical(prefix)
             self._warn(item.index, item.text, "mapped", f"an IPv4-mapped entry, it is kept as the IPv4 entry {shown}")
         kind: Kind = "cidr" if _is_cidr(given, prefix) else "address"
-        if kind not in policy.kinds:
-            hint = f"did you mean {prefix.address}?" if prefix.is_address else "list each address on its own"
-            if kind == "cidr":
-                self._error(item.index, item.text, "kind", "CIDR notation is not accepted, only addresses", hint)
-            else:
-                self._error(item.index, item.text, "kind", "a single address is not accepted", f"write {prefix}")
+        if kind in policy.kinds:
+            return
+        if kind == "cidr" and not prefix.is_address:
+            self._refuse_range(item)
+            return
+        message = (
+            "CIDR notation is not accepted, only addresses" if kind == "cidr" else "a single address is not accepted"
+        )
+        suggestion, _ = self._suggest(str(prefix), item.entry.label, item.entry.condition)
+        hint = suggestion and (f"did you mean {suggestion}?" if kind == "cidr" else f"write {suggestion}")
+        self._error(item.index, item.text, "kind", message, hint, suggestion)
+
+    def _refuse_range(self, item: _Item) -> None:
+        """Refuse a range where only addresses are accepted; to list them all may be the way out, or may be too many."""
+        prefix, message = item.entry.prefix, "CIDR notation is not accepted, only addresses"
+        most = _LISTED_SINGLY if self.policy.max_entries is None else self.policy.max_entries
+        count = 1 << (8 * len(prefix.packed) - prefix.length)
+        if prefix.length == 0:
+            message += ", and this allows everyone"
+        elif count > most:
+            message += f", and this is more than {most} addresses"
+        ends = (prefix.address, _last_address(prefix)) if count <= most else ()
+        can_list = ends and all(self._takes(end, item.entry.label, item.entry.condition) for end in ends)
+        self._error(
+            item.index, item.text, "kind", message, f"list its {count} addresses one by one" if can_list else None
+        )
 
     def _judge_breadth(self, item: _Item) -> None:
-        prefix = item.entry.prefix
+        entry, prefix = item.entry, item.entry.prefix
         least = self.policy.min_prefix_v4 if prefix.family == 4 else self.policy.min_prefix_v6
-        if least is not None and prefix.length < least:
-            self._error(
-                item.index,
-                item.text,
-                "prefix_too_broad",
-                f"an IPv{prefix.family} range broader than /{least}",
-                f"use /{least} or a longer prefix",
-            )
+        if least is None or prefix.length >= least:
+            return
+        can_narrow = self._takes(f"{prefix.address}/{least}", entry.label, entry.condition)
+        hint = f"use /{least} or a longer prefix" if can_narrow else None
+        message = f"an IPv{prefix.family} range broader than /{least}"
+        self._error(item.index, item.text, "prefix_too_broad", message, hint)
 
     def _judge_never(self, item: _Item) -> None:
-        never = NEVER.longest_match(item.entry.prefix)
+        never = _NEVER.longest_match(item.entry.prefix)
         if never is not None:
             self._error(item.index, item.text, "never_matches", f"no client ever has this address: {never[1]}")
 
@@ -438,19 +491,51 @@ class _Judge:
         elif any(_is_control(character) for character in label):
             self._error(item.index, item.text, "label_invalid", f"a control character in the label {quote(label)}")
 
-    # 2. Each against the others.
+    # 2. What to put in its place.
+
+    def _suggest(self, text: str | None, label: str | None, condition: Condition | None) -> tuple[str | None, str]:
+        """Find a form of a prefix that this policy takes in the place of an entry; else say what is wrong with it.
+
+        The forms name the same addresses, so none lets in more than was meant.
+        """
+        if text is None or not self.suggests:
+            return None, ""
+        prefix = parse_prefix(text)
+        earlier = self.first.get((prefix, condition))
+        if earlier is not None and self.policy.duplicates == "reject":
+            return None, f"; besides, it is the same as {quote(earlier.text)} before it"
+        forms = dict.fromkeys((text, prefix.address) if prefix.is_address else (text,)) | {str(prefix): None}
+        taken = next((form for form in forms if self._takes(form, label, condition)), None)
+        if taken is not None:
+            return taken, ""
+        return None, f"; besides, {self._why_not(text, label, condition)}"
+
+    def _takes(self, text: str, label: str | None, condition: Condition | None) -> bool:
+        return self.suggests and self._why_not(text, label, condition) is None
+
+    def _why_not(self, text: str, label: str | None, condition: Condition | None) -> str | None:
+        """Ask what this policy has against an entry that stands alone."""
+        alone = _Judge(self.policy, suggests=False)
+        alone.hear_parts(0, text, label, condition)
+        errors = (problem for problem in alone.report().errors if problem.code != "too_few_entries")
+        return next((problem.message for problem in errors), None)
+
+    # 3. Each against the others.
 
     def _judge_duplicate(self, item: _Item, earlier: _Item) -> None:
         message = f"the same as {quote(earlier.text)} before it"
         if self.policy.duplicates == "reject":
             self._error(item.index, item.text, "duplicate", message, "remove one of them")
         else:
-            self._warn(item.index, item.text, "duplicate", f"{message}, which is kept")
+            kept = "" if earlier.index in self.refused else ", which is kept"
+            self._warn(item.index, item.text, "duplicate", message + kept)
 
     def _judge_overlaps(self) -> None:
-        plain = [item for item in self.items if item.entry.condition is None]
+        """Find what a broader entry says already; an entry that is refused says nothing."""
+        sound = [item for item in self.items if item.index not in self.refused]
+        plain = [item for item in sound if item.entry.condition is None]
         trie = PatriciaTrie((item.entry.prefix, item) for item in plain)
-        denied = PatriciaTrie((item.entry.prefix, item) for item in self.items if not allows(item.entry))
+        denied = PatriciaTrie((item.entry.prefix, item) for item in sound if not allows(item.entry))
         for item in plain:
             if denied.longest_match(item.entry.prefix):
                 continue  # it may let back in what a deny entry took out of the broader one
@@ -458,36 +543,68 @@ class _Judge:
                 message = f"covered by the broader entry {quote(broader.text)}"
                 self._warn(item.index, item.text, "covered", message, "one of the two is enough")
 
-    # 3. The list as a whole.
+    # 4. The list as a whole.
 
     def _judge_count(self) -> None:
         count, policy = len(self.items), self.policy
-        if policy.max_entries is not None and count > policy.max_entries:
-            first_too_many = self.items[policy.max_entries]
-            self._error(
-                None,
-                first_too_many.text,
-                "too_many_entries",
-                f"{count} entries, at most {policy.max_entries} are accepted",
-                f"{quote(first_too_many.text)} is the first too many",
-            )
-        if count < policy.min_entries:
+        if policy.max_entries is not None and (count > policy.max_entries or self.is_cut):
+            too_many = self.items[policy.max_entries].text if count > policy.max_entries else None
+            message = f"{count} entries, at most {policy.max_entries} are accepted"
+            if self.is_cut:
+                read = max(count, len(self.refused)) - 1
+                message = f"more than {read} entries, at most {policy.max_entries} are accepted; the rest was not read"
+            hint = too_many and f"{quote(too_many)} is the first too many"
+            self._error(None, too_many or "", "too_many_entries", message, hint)
+        if count < policy.min_entries and not self.is_cut:
             self._error(None, "", "too_few_entries", f"{count} valid entries, at least {policy.min_entries} needed")
 
-    def _judge_everyone(self) -> None:
-        """Find lists that restrict nothing, by one entry or by several that add up (C24)."""
-        whole = set(aggregate(item.entry.prefix for item in self.items if allows(item.entry)))
-        for family, everyone in EVERYONE.items():
-            if everyone not in whole:
-                continue
-            message = f"the list allows every IPv{family} address: it equals no restriction"
-            if self.policy.allow_any:
-                self._warn(None, "", "no_restriction", message)
-            else:
-                self._error(None, "", "no_restriction", message, "name the addresses that you mean")
+    def _judge_reach(self) -> None:
+        """Find lists that let everyone through, or nobody, whatever their entries look like one by one (C24)."""
+        if not self.items:
+            self._judge_empty()
+            return
+        entries = [item.entry for item in self.items]
+        reach = reach_of(entries)
+        if reach.is_nobody():
+            why = "what it allows is denied again, or disabled" if any(map(allows, entries)) else "it only denies"
+            self._warn(None, "", "nobody_passes", f"no address passes by this list alone: {why}")
+        for family in (4, 6):
+            if reach.is_everyone(family):
+                self._tell_everyone(family, entries)
+            elif reach.is_most(family):
+                message = f"the list allows more than half of all IPv{family} addresses"
+                self._warn(None, "", "most_addresses", message)
 
-    def _error(self, index: int | None, text: str, code: str, message: str, hint: str | None = None) -> None:
-        self.problems.append(Problem(index, text, code, Severity.ERROR, message, hint))
+    def _tell_everyone(self, family: int, entries: list[Entry]) -> None:
+        message = f"the list allows every IPv{family} address: it equals no restriction"
+        if any(entry.prefix.family == family and denies_for_a_time(entry) for entry in entries):
+            message += ", at the times when its deny entries do not count"
+        if self.policy.allow_any:
+            self._warn(None, "", "no_restriction", message)
+        else:
+            self._error(None, "", "no_restriction", message, "name the addresses that you mean")
+
+    def _judge_empty(self) -> None:
+        """A list without entries is no list at all on a key, and denies under a name (C7, C22)."""
+        if self.refused:
+            return
+        if not self.on_key:
+            self._warn(None, "", "empty_list", "no entries: no address passes")
+        elif self.policy.empty_is_open:
+            self._warn(None, "", UNRESTRICTED, "no entries: every address passes")
+
+    def _error(
+        self,
+        index: int | None,
+        text: str,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        suggestion: str | None = None,
+    ) -> None:
+        if index is not None:
+            self.refused.add(index)
+        self.problems.append(Problem(index, text, code, Severity.ERROR, message, hint, suggestion))
 
     def _warn(self, index: int | None, text: str, code: str, message: str, hint: str | None = None) -> None:
         self.problems.append(Problem(index, text, code, Severity.WARNING, message, hint))
@@ -498,9 +615,22 @@ def _is_control(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in _TURNS
 
 
-def allows(entry: Entry) -> bool:
-    """Whether an entry is meant to let addresses in, whenever it counts."""
-    return entry.condition is None or entry.condition.effect == "allow"
+def _text_of(entry: object) -> str:
+    """Show an entry that could not be taken apart: by what names its prefix, where that is in sight."""
+    named = entry
+    if type(entry) is tuple and entry:
+        named = entry[0]
+    elif isinstance(entry, Mapping):
+        with suppress(Exception):  # a mapping of somebody else's may raise anything, and was refused already
+            named = fields_of(entry).get("prefix", entry)
+    return str(shown(named))
+
+
+def _last_address(prefix: Prefix) -> str:
+    """The text of the last address of a prefix."""
+    packed = prefix.packed
+    last = int.from_bytes(packed, "big") | ((1 << (8 * len(packed) - prefix.length)) - 1)
+    return Prefix(last.to_bytes(len(packed), "big")).address
 
 
 def _is_cidr(given: object, prefix: Prefix) -> bool:

@@ -150,8 +150,13 @@ def test_C15_suggestion_for_host_bits_is_the_network_that_masking_gives(text: st
     with pytest.raises(InvalidPrefix) as caught:
         parse_prefix(text)
     assert caught.value.code == "host_bits"
-    assert caught.value.suggestion is not None
-    assert parse_prefix(caught.value.suggestion) == parse_prefix(text, host_bits="mask")
+    network = parse_prefix(text, host_bits="mask")
+    is_mapped = network.family == 6 and parse_prefix(text.partition("/")[0]).family == 4
+    if is_mapped or network.length < {4: 8, 6: 16}[network.family]:
+        assert caught.value.suggestion is None, "a large part of a family is never suggested, nor IPv6 for IPv4"
+    else:
+        assert caught.value.suggestion is not None
+        assert parse_prefix(caught.value.suggestion) == network
 
 
 # Round trips

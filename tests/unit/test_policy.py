@@ -6,14 +6,14 @@ reads: this list, these errors, these warnings.
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date, datetime
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from typing import Any
 
 import pytest
 
-from cidrmatch import AllowList, Entry, KeyRules, Policy, PolicyError, Prefix, Report
+from cidrmatch import AllowList, Entry, KeyRules, Policy, PolicyError, Prefix, Report, presets
 from cidrmatch.policy import Severity
 
 Found = list[tuple[int | None, str]]
@@ -54,7 +54,7 @@ TWENTY = [f"203.0.113.{low}" for low in range(1, 21)]
 
 def test_default_policy_takes_both_families_and_both_kinds() -> None:
     assert judge(PLAIN, ["203.0.113.5", "198.51.100.0/24", "2001:db8::1", "2001:db8:1::/48"]) == ([], [])
-    assert judge(PLAIN, []) == ([], [])
+    assert judge(PLAIN, []) == ([], [(None, "unrestricted")])
 
 
 def test_family_that_is_not_allowed_is_refused() -> None:
@@ -94,9 +94,9 @@ def test_address_objects_and_packed_bytes_are_addresses_and_network_objects_are_
 # How many
 
 
-@pytest.mark.parametrize(("count", "errors"), [(0, []), (19, []), (20, [])])
-def test_as_many_entries_as_allowed_pass(count: int, errors: Found) -> None:
-    assert judge(Policy(max_entries=20), TWENTY[:count]) == (errors, [])
+@pytest.mark.parametrize(("count", "warnings"), [(0, [(None, "unrestricted")]), (1, []), (19, []), (20, [])])
+def test_as_many_entries_as_allowed_pass(count: int, warnings: Found) -> None:
+    assert judge(Policy(max_entries=20), TWENTY[:count]) == ([], warnings)
 
 
 @pytest.mark.parametrize("more", [1, 2, 30])
@@ -364,6 +364,86 @@ def test_C24_half_of_the_addresses_is_not_everyone() -> None:
         assert judge(Policy(allow_any=False), [entry]) == ([], [])
 
 
+DENY = {"prefix": "10.0.0.0/8", "effect": "deny"}
+
+
+@pytest.mark.parametrize("everyone", [["0.0.0.0/0"], ["0.0.0.0/1", "128.0.0.0/1"], ["::ffff:0:0/96"]], ids=len)
+def test_C24_everyone_without_those_that_are_denied_is_not_everyone(everyone: list[str]) -> None:
+    for policy in (PLAIN, Policy(allow_any=False)):
+        report = policy.validate([*everyone, DENY])
+        assert report.ok
+        assert "no_restriction" not in {problem.code for problem in report.problems}
+        assert (None, "most_addresses") in codes(report.warnings)
+
+
+def test_C24_one_denied_address_is_enough_to_be_a_restriction_and_is_told_as_what_it_is() -> None:
+    for entries in (["0.0.0.0/0", {"prefix": "203.0.113.7", "effect": "deny"}], ["128.0.0.0/1", "64.0.0.0/2"]):
+        assert judge(Policy(allow_any=False), entries) == ([], [(None, "most_addresses")])
+    assert judge(PLAIN, ["::/0", {"prefix": "2001:db8::/32", "effect": "deny"}]) == ([], [(None, "most_addresses")])
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        ["0.0.0.0/0", {"prefix": "224.0.0.0/4", "effect": "deny"}],
+        ["0.0.0.0/0", {"prefix": "0.0.0.0", "effect": "deny"}, {"prefix": "255.255.255.255", "effect": "deny"}],
+        ["::/0", {"prefix": "ff00::/8", "effect": "deny"}],
+        ["0.0.0.0/0", {"prefix": "10.0.0.0/8", "effect": "deny", "enabled": False}],
+        ["0.0.0.0/0", {"prefix": "10.0.0.0/8", "effect": "deny"}, "10.0.0.0/9", "10.128.0.0/9"],
+        [f"{first}.0.0.0/8" for first in (*range(224), *range(240, 256))],
+    ],
+    ids=len,
+)
+def test_C24_to_deny_what_no_client_has_or_what_is_let_back_in_is_no_restriction(entries: list[Any]) -> None:
+    assert judge(Policy(allow_any=False), entries)[0] == [(None, "no_restriction")]
+    assert (None, "no_restriction") in judge(PLAIN, entries)[1]
+
+
+def test_C24_a_deny_entry_that_will_be_over_is_no_lasting_restriction() -> None:
+    entries: list[Any] = ["0.0.0.0/0", {**DENY, "expires": "2027-01-01T00:00:00+00:00"}]
+    problem = Policy(allow_any=False).validate(entries).errors[0]
+    assert problem.code == "no_restriction"
+    assert problem.message.endswith("at the times when its deny entries do not count")
+
+
+def test_C25_to_deny_what_never_matches_is_no_mistake() -> None:
+    entries = [
+        "203.0.113.0/24",
+        *({"prefix": text, "effect": "deny"} for text in ("224.0.0.0/4", "0.0.0.0", "ff02::1")),
+    ]
+    assert judge(PLAIN, entries) == ([], [])
+    assert judge(PLAIN, ["203.0.113.0/24", "224.0.0.0/4"])[0] == [(1, "never_matches")]
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        ([DENY], "it only denies"),
+        (["10.0.0.0/8", DENY], "denied again"),
+        (
+            [
+                "10.1.0.0/16",
+                "10.2.0.0/16",
+                {"prefix": "10.1.0.0/16", "effect": "deny"},
+                {"prefix": "10.2.0.0/16", "effect": "deny"},
+            ],
+            "denied",
+        ),
+        ([{"prefix": "10.0.0.0/8", "enabled": False}], "or disabled"),
+    ],
+)
+def test_a_list_where_nobody_passes_is_told(entries: list[Any], why: str) -> None:
+    report = PLAIN.validate(entries)
+    assert (None, "nobody_passes") in codes(report.warnings)
+    assert why in report.warnings[-1].message
+    assert report.ok
+
+
+def test_a_list_where_somebody_passes_at_some_time_is_not_told_of() -> None:
+    for entries in (["10.1.2.3", DENY], [{"prefix": "10.0.0.0/8", "not_before": "2099-01-01T00:00:00+00:00"}]):
+        assert "nobody_passes" not in {code for _, code in judge(PLAIN, entries)[1]}
+
+
 # Overlaps
 
 
@@ -372,6 +452,76 @@ def test_covered_entry_is_a_warning_wherever_it_stands() -> None:
         assert judge(PLAIN, entries) == ([], [(index, "covered")])
         assert len(PLAIN.accept(entries)) == 2, "it is stored all the same: it may carry a label"
     assert judge(PLAIN, ["10.0.0.0/9", "10.128.0.0/9", "::10.0.0.0/128"]) == ([], [])
+
+
+def test_an_entry_that_is_refused_covers_nothing_and_is_covered_by_nothing() -> None:
+    policy = Policy(min_prefix_v4=9)
+    assert judge(policy, ["10.0.0.0/8", "10.1.2.3"]) == ([(0, "prefix_too_broad")], [])
+    assert judge(policy, ["10.0.0.0/9", ("10.1.2.3", "")]) == ([(1, "label_invalid")], [])
+    report = policy.validate(["10.0.0.0/8", "10.0.0.0/16", "10.0.1.2"])
+    assert [(problem.index, problem.message) for problem in report.warnings] == [
+        (2, "covered by the broader entry '10.0.0.0/16'")
+    ]
+
+
+def test_a_repetition_of_an_entry_that_is_refused_is_not_said_to_be_kept() -> None:
+    report = PLAIN.validate([("10.1.2.3", ""), "10.1.2.3", "10.1.2.3"])
+    assert [problem.message for problem in report.warnings] == ["the same as '10.1.2.3' before it"] * 2
+
+
+# No entries
+
+
+@pytest.mark.parametrize("policy", [PLAIN, presets.bitbybit(), presets.unkey()], ids=lambda policy: policy.name)
+def test_B4_no_entries_are_told_to_let_every_address_pass(policy: Policy) -> None:
+    [problem] = policy.validate([]).problems
+    assert (problem.index, problem.code, problem.severity) == (None, "unrestricted", Severity.WARNING)
+    assert str(problem) == "the list: no entries: every address passes"
+    assert policy.validate(iter(())).ok
+
+
+@pytest.mark.parametrize(
+    "policy", [presets.nomsa(), presets.pigment(), Policy(min_entries=1)], ids=lambda policy: policy.name
+)
+def test_C7_where_an_empty_list_opens_nothing_it_is_not_told_to(policy: Policy) -> None:
+    assert judge(policy, []) == ([(None, "too_few_entries")], [])
+
+
+def test_C22_a_named_list_without_entries_is_told_to_deny() -> None:
+    [problem] = PLAIN.validate([], on_key=False).problems
+    assert (problem.code, problem.message) == ("empty_list", "no entries: no address passes")
+    assert PLAIN.validate(["10.0.0.1"], on_key=False).problems == ()
+
+
+# Far too many entries
+
+
+def test_a_list_far_above_its_limit_is_not_read_to_its_end() -> None:
+    read = 0
+
+    def entries() -> Iterator[str]:
+        nonlocal read
+        while True:
+            read += 1
+            yield "10.0.0.0/abc" if read == 7 else f"10.{read >> 16}.{read >> 8 & 255}.{read & 255}"
+
+    report = Policy(max_entries=20).validate(entries())
+    assert read < 2_000
+    assert codes(report.errors) == [(6, "length_not_a_number"), (None, "too_many_entries")]
+    assert report.errors[1].message == "more than 1000 entries, at most 20 are accepted; the rest was not read"
+
+
+def test_a_list_of_far_too_many_bad_entries_is_not_read_to_its_end() -> None:
+    report = presets.nomsa().validate(f"x{number}" for number in range(10**9))
+    assert 1_000 < len(report.errors) < 2_000
+    assert codes(report.errors)[-1] == (None, "too_many_entries")
+
+
+def test_a_list_a_little_above_its_limit_is_read_whole() -> None:
+    entries = [f"10.0.{number >> 8}.{number & 255}" for number in range(1, 900)]
+    report = Policy(max_entries=20).validate([*entries, "junk"])
+    assert codes(report.errors) == [(899, "unexpected_character"), (None, "too_many_entries")]
+    assert report.errors[1].message == "899 entries, at most 20 are accepted"
 
 
 # Every problem at once, and nothing half applied
@@ -433,6 +583,48 @@ def test_code_of_a_bad_text_is_that_of_the_error(text: Any, code: str) -> None:
 def test_entry_of_another_type_is_a_problem_not_an_exception(entry: Any) -> None:
     errors, _ = judge(PLAIN, ["203.0.113.5", entry])
     assert errors == [(1, "wrong_type")]
+
+
+class ReadOnly(Mapping[str, object]):
+    """A mapping that is no dict."""
+
+    def __init__(self, **fields: object) -> None:
+        self.fields = fields
+
+    def __getitem__(self, key: str) -> object:
+        return self.fields[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+
+@pytest.mark.parametrize("form", [dict, ReadOnly])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"effect": "Deny"}, "effect is 'allow' or 'deny', not 'Deny'"),
+        ({"effect": "\x1b" * 1000}, "effect is 'allow' or 'deny', not '\\x1b"),
+        ({"enabled": "no"}, "enabled is True or False, not 'no'"),
+        ({"expires": "tomorrow"}, "expires is no time in ISO 8601: 'tomorrow'"),
+        (
+            {"expires": "2027-02-30T00:00:00Z"},
+            "expires is no time in ISO 8601: '2027-02-30T00:00:00Z': day is out of range",
+        ),
+        ({"effects": "deny"}, "an entry as a mapping has the key 'prefix' and perhaps 'label' or a condition"),
+        ({"label": 5}, "a label is text or None, not int"),
+    ],
+)
+def test_a_mapping_with_a_bad_field_is_shown_by_its_prefix(
+    form: Callable[..., Any], fields: dict[str, Any], message: str
+) -> None:
+    [problem] = PLAIN.validate([form(prefix="203.0.113.5", **fields)]).errors
+    assert problem.text == "203.0.113.5"
+    assert problem.message.startswith(message)
+    assert str(problem).isprintable()
+    assert len(str(problem)) < 500
 
 
 def test_problem_shows_the_entry_and_says_what_and_what_to_do() -> None:

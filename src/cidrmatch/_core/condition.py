@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
+from ..errors import quote
+
 __all__ = ["FIELDS", "Condition", "condition_of", "fields_of_condition"]
 
 FIELDS: Final = ("effect", "enabled", "not_before", "expires")
@@ -45,9 +47,11 @@ class Condition:
     def __post_init__(self) -> None:
         """Refuse what could be misread."""
         if self.effect not in ("allow", "deny"):
-            raise ValueError(f"effect is 'allow' or 'deny', not {self.effect!r}")
-        if type(self.enabled) is not bool:
-            raise TypeError(f"enabled is True or False, not {self.enabled!r}")
+            raise ValueError(f"effect is 'allow' or 'deny', not {quote(self.effect)}")
+        enabled: object = self.enabled
+        if type(enabled) is not bool:
+            shown = quote(enabled) if isinstance(enabled, str) else repr(enabled)
+            raise TypeError(f"enabled is True or False, not {shown}")
         for name in ("not_before", "expires"):
             moment = getattr(self, name)
             if moment is None:
@@ -82,7 +86,11 @@ def condition_of(fields: Mapping[str, object]) -> Condition | None:
     for name in ("not_before", "expires"):
         moment = values.get(name)
         if isinstance(moment, str):
-            values[name] = datetime.fromisoformat(moment)
+            try:
+                values[name] = datetime.fromisoformat(moment)
+            except ValueError as error:
+                why = "" if "isoformat" in str(error) else f": {error}"  # that one repeats the whole text
+                raise ValueError(f"{name} is no time in ISO 8601: {quote(moment)}{why}") from error
     condition = Condition(**values)  # type: ignore[arg-type]
     return None if condition == _ALWAYS else condition
 

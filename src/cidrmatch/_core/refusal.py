@@ -5,14 +5,17 @@ Here the status gets its code, its reason and, when a small repair of the text
 makes it acceptable, a suggestion.  Only refusals come here, so clarity beats
 speed: a refusal costs some microseconds.
 
-A suggestion is never a guess left unchecked: each repair below only edits the
-text, and the caller's own parser decides whether the result is shown.
+A suggestion is never a guess left unchecked.  Each repair below only edits the
+text, and leaves it alone where two readings are possible (010.0.0.7 is 10.0.0.7,
+or in octal 8.0.0.7).  The caller's own parser decides whether the result is an
+address or a prefix at all.  A result that lets a whole family in, or a large part
+of one, is never suggested; the reason says so instead.
 """
 
 from __future__ import annotations
 
 import ipaddress
-import unicodedata
+import re
 from collections.abc import Callable, Iterator
 from typing import cast
 
@@ -53,6 +56,9 @@ _TELLING = {
 _LONGEST_REPAIRED = 100
 """A longer text is no address with a slip in it; leave it alone."""
 
+_BROADEST_SUGGESTED = {4: 8, 6: 16}
+"""The shortest length that is suggested: 203.0.113.7/2 has rather lost a digit than that it means a quarter of IPv4."""
+
 
 def refusal(
     error: type[InvalidText],
@@ -71,7 +77,25 @@ def refusal(
             reason = _TELLING.get(value[position], f"{reason} {value[position]!a}")
         repairs = _ADDRESS_REPAIRS if issubclass(error, InvalidAddress) else _PREFIX_REPAIRS
         suggestion = next((text for text in _repaired(value, repairs) if is_valid(text)), None)
+        if suggestion is not None and (danger := _danger_of(suggestion)):
+            reason, suggestion = f"{reason}, and {danger}", None
     return error(value, position, code, reason, suggestion, index)
+
+
+def _danger_of(suggestion: str) -> str | None:
+    """Say why a text that a parser takes is still not to be suggested."""
+    network = ipaddress.ip_network(suggestion)
+    family, length = network.version, network.prefixlen
+    if _is_mapped(network.network_address) and length >= 96:
+        family, length = 4, length - 96
+    if length == 0:
+        return "this allows everyone"
+    broadest = _BROADEST_SUGGESTED[family]
+    return f"an IPv{family} range broader than /{broadest} is never guessed" if length < broadest else None
+
+
+def _is_mapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None
 
 
 def shown(value: object) -> str | bytes:
@@ -138,36 +162,54 @@ def _repaired(text: str, repairs: tuple[Repair, ...]) -> Iterator[str]:
             yield text
 
 
+_FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_BRACKETED = re.compile(r"\[([^\[\]]*)\]?(?::[0-9]+)?(/.*)?")
+_ZONED = re.compile(r"([^%/]*:[^%/]*)%[^%/:]*(/.*)?")
+_SHORT = re.compile(r"([0-9]+(?:\.[0-9]+){0,2})/([0-9]+)")
+_LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
+
+
 def _to_ascii(text: str) -> str:
-    """Turn full-width and other compatible digits into ASCII."""
-    return unicodedata.normalize("NFKC", text)
+    """Turn full-width characters into the ASCII ones that they show."""
+    return text.translate(_FULL_WIDTH)
 
 
 def _without_white_space(text: str) -> str:
-    return "".join(text.replace("\0", " ").split())
+    """Take it away at both ends and around a slash or a dash; elsewhere it may part two entries."""
+    return re.sub(r"[ \t]*([/-])[ \t]*", r"\1", text.strip().strip("\0").strip())
 
 
 def _without_brackets_and_port(text: str) -> str:
     """[2001:db8::1]:443 -> 2001:db8::1 and 203.0.113.5:443 -> 203.0.113.5."""
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
+    if bracketed := _BRACKETED.fullmatch(text):
+        return bracketed[1] + (bracketed[2] or "")
     host, _, port = text.rpartition(":")
-    return host if host.count(".") == 3 and ":" not in host and port.isdigit() else text
+    return host if host.count(".") == 3 and ":" not in host and _is_number(port) else text
 
 
 def _without_zone(text: str) -> str:
     """fe80::1%eth0/64 -> fe80::1/64."""
-    address, _, rest = text.partition("%")
-    slash = rest.find("/")
-    return address + (rest[slash:] if slash >= 0 else "")
+    zoned = _ZONED.fullmatch(text)
+    return zoned[1] + (zoned[2] or "") if zoned else text
 
 
 def _without_leading_zeros(text: str) -> str:
-    """010.001.0.7/08 -> 10.1.0.7/8."""
+    """192.0.2.007/08 -> 192.0.2.7/8; but 010 stays, for it is 10, or in octal 8."""
     address, slash, length = text.partition("/")
     if ":" not in address:
-        address = ".".join(octet.lstrip("0") or "0" if octet.isdigit() else octet for octet in address.split("."))
-    return address + slash + (length.lstrip("0") or "0" if length.isdigit() else length)
+        address = ".".join(map(_without_zeros, address.split(".")))
+    return address + slash + _without_zeros(length)
+
+
+def _without_zeros(number: str) -> str:
+    """Drop leading zeros where the number means the same in octal, or is none."""
+    plain = number.lstrip("0") or "0"
+    is_clear = _is_number(number) and (len(plain) == 1 or not set("89").isdisjoint(plain))
+    return plain if is_clear else number
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def _wildcard_to_prefix(text: str) -> str:
@@ -179,21 +221,34 @@ def _wildcard_to_prefix(text: str) -> str:
     return ".".join(octets[:known] + ["0"] * (4 - known)) + f"/{8 * known}"
 
 
-def _all_octets(text: str) -> str:
-    """10/8 -> 10.0.0.0/8 and 172.16/12 -> 172.16.0.0/12."""
-    address, slash, length = text.partition("/")
-    missing = 3 - address.count(".")
-    if not slash or ":" in address or missing <= 0:
+def _mask_to_length(text: str) -> str:
+    """10.0.0.0/255.0.0.0 and 10.0.0.0/0.255.255.255 -> 10.0.0.0/8."""
+    address, _, mask = text.partition("/")
+    try:
+        bits = int(ipaddress.IPv4Address(mask))
+    except ValueError:
         return text
-    return address + ".0" * missing + slash + length
+    host_bits = bits if bits < 1 << 31 else bits ^ 0xFFFFFFFF  # a netmask begins with a set bit, a hostmask does not
+    if bits == 0 or host_bits & (host_bits + 1):
+        return text  # 0.0.0.0 is /0 as the one and /32 as the other
+    return f"{address}/{32 - host_bits.bit_length()}"
+
+
+def _all_octets(text: str) -> str:
+    """10/8 -> 10.0.0.0/8 and 172.16/12 -> 172.16.0.0/12; but 10/32 might be any one address."""
+    short = _SHORT.fullmatch(text)
+    octets = short[1].count(".") + 1 if short else 0
+    if not short or int(short[2]) > 8 * octets:
+        return text
+    return f"{short[1]}{'.0' * (4 - octets)}/{short[2]}"
 
 
 def _range_to_prefix(text: str) -> str:
     """203.0.113.0-203.0.113.255 or 203.0.113.0-255 -> 203.0.113.0/24, if one prefix says it."""
     first, dash, last = text.partition("-")
-    if not dash:
+    if not dash or "%" in text:  # ip_address would take the zone ids that we refuse
         return text
-    if "." in first and last.isdigit():
+    if "." in first and _is_number(last):
         last = first.rpartition(".")[0] + "." + last
     try:
         ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
@@ -204,11 +259,16 @@ def _range_to_prefix(text: str) -> str:
 
 
 def _network_of(text: str) -> str:
-    """203.0.113.7/24 -> 203.0.113.0/24; a netmask becomes a length on the way."""
+    """203.0.113.7/24 -> 203.0.113.0/24."""
     try:
-        return str(ipaddress.ip_network(text, strict=False))
+        interface = ipaddress.ip_interface(text)
     except ValueError:
         return text
+    is_clear = _LENGTH.fullmatch(text.partition("/")[2])
+    # The network around ::ffff:192.0.2.1/95 would be IPv6, and lets no IPv4 client in.
+    if not is_clear or (_is_mapped(interface.ip) and interface.network.prefixlen < 96):
+        return text
+    return str(interface.network)
 
 
 def _without_length(text: str) -> str:
@@ -231,6 +291,7 @@ _PREFIX_REPAIRS: tuple[Repair, ...] = (
     _without_leading_zeros,
     _wildcard_to_prefix,
     _range_to_prefix,
+    _mask_to_length,
     _all_octets,
     _network_of,
 )
