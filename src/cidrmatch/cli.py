@@ -51,10 +51,11 @@ from ._core.address import format_address
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, parse_entry, parse_prefix
 from ._core.table import AllowList
-from .config import ConfigError, load, schema
+from .config import ConfigError, ConfigProblem, load, schema
 from .engine import Engine
 from .errors import InvalidAddress, InvalidPrefix, SnapshotError, quote
 from .explain import explain as explain_check
+from .lint import OPEN
 from .lint import lint as lint_engine
 from .list_files import STDIN, Format, ListFile, ListFileError, read_list
 from .policy import Policy, Problem, Severity
@@ -62,7 +63,7 @@ from .presets import PRESETS
 from .version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from ._core.check import Decision
 
@@ -72,6 +73,10 @@ T = TypeVar("T")
 
 _LONG_INPUT = 50_000
 """From how many entries on a progress bar is worth the eye's trouble."""
+
+_OPEN_PRESETS = ", ".join(name for name, preset in PRESETS.items() if preset().empty_is_open)
+_EMPTY = f"no entries: a list by itself allows nobody, but on a key it lets every address pass ({_OPEN_PRESETS})"
+"""What is said of an empty list, where no policy is asked."""
 
 _COLOURS = {
     "green": ("allowed", "accepted", "clean", "+"),
@@ -194,6 +199,7 @@ def check(
     loaded = _load(source, file_format, as_json)
     answers = [(address, loaded.allow.match(address)) for address in canonical]
     allowed = all(entry is not None for _, entry in answers)
+    warnings = [_EMPTY] if len(loaded.allow) == 0 else []
     if as_json:
         _print_json(
             list=loaded.name,
@@ -202,8 +208,11 @@ def check(
                 {"given": given, "address": address, "allowed": entry is not None, "entry": loaded.facts(entry)}
                 for given, (address, entry) in zip(addresses, answers, strict=True)
             ],
+            warnings=warnings,
         )
     else:
+        for warning in warnings:
+            _say(_console(sys.stderr), "warning", f": {warning}", place=f"{loaded.name}: ")
         out = _console(sys.stdout)
         for address, entry in answers:
             loaded.say_answer(out, address, entry, width=max(map(len, canonical)))
@@ -305,10 +314,16 @@ def lint(
 
     Advice alone is clean, exit 0; a warning is exit 1.
     """
-    findings = lint_engine(_load_config(config, as_json))
+    findings = lint_engine(_load_config(config, as_json, warn=lambda _problem: None))  # lint says the same itself
     warnings = [finding for finding in findings if finding.severity == "warning"]
+    open_keys = {finding.name for finding in findings if finding.kind == "key" and finding.code in OPEN}
     if as_json:
-        _print_json(config=config, clean=not warnings, findings=[finding.to_dict() for finding in findings])
+        _print_json(
+            config=config,
+            clean=not warnings,
+            open_keys=len(open_keys),
+            findings=[finding.to_dict() for finding in findings],
+        )
     else:
         out = _console(sys.stdout)
         for finding in findings:
@@ -316,6 +331,8 @@ def lint(
             place = f"{config}: {finding.kind} {quote(finding.name)}: "
             _say(out, finding.severity, f": {entry}{finding.message}", place=place)
         advice = f"{len(findings) - len(warnings):,} of advice"
+        if open_keys:
+            advice += f"; {_count(len(open_keys), 'open key')}"
         _say(out, "clean" if not warnings else "suspicious", f": {_count(len(warnings), 'warning')}, {advice}")
     _finish(1 if warnings else 0)
 
@@ -391,10 +408,15 @@ def _describe_decision(decision: Decision) -> str:
     return f"by {decision.policy.canonical(entry.prefix)}{label} ({where})"
 
 
-def _load_config(config: str, as_json: bool) -> Engine:
+def _warn_of(problem: ConfigProblem) -> None:
+    """Say what a configuration may hold, and still opens a key."""
+    _say(_console(sys.stderr), "warning", f": {problem.reason}", place=f"{problem.place}: ")
+
+
+def _load_config(config: str, as_json: bool, *, warn: Callable[[ConfigProblem], None] = _warn_of) -> Engine:
     """Load a configuration, or refuse it with all that is wrong (exit 1; 2 if it cannot be read at all)."""
     try:
-        return load(config, watch=_with_progress)
+        return load(config, watch=_with_progress, warn=warn)
     except ModuleNotFoundError as error:
         _fail(str(error))
     except ConfigError as error:

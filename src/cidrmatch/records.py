@@ -120,6 +120,8 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
     shadow = parse_notes(notes, "shadow")
     if bool(entries) != bool(flags & LISTED):
         raise SnapshotError("a record tells other entries than its flags")  # without any the key would be free
+    if not isinstance(notes.get("owner"), str | None):
+        raise SnapshotError("a record tells an owner that is no text")
     record = KeyRecord(
         created_at=_EPOCH + timedelta(microseconds=created),
         entries=entries,

@@ -190,6 +190,7 @@ def test_check_json_answers_in_the_order_of_the_arguments() -> None:
                 "entry": {"prefix": "203.0.113.5/32", "label": None, "at": "office.csv:4"},
             },
         ],
+        "warnings": [],
     }
     assert run_json("check", "office.csv", "203.0.113.5", code=0)["allowed"] is True
 
@@ -553,7 +554,7 @@ def test_a_list_with_one_bad_entry_is_refused_whole(arguments: list[str]) -> Non
     assert result.stderr.splitlines() == [
         "bad.txt:2: error: '203.0.113.7/24': host bits are set (at position 11); did you mean 203.0.113.0/24?",
         "bad.txt:4: error: '010.0.0.1': an octet has no leading zero (some programs would read it as octal) "
-        "(at position 0); did you mean 10.0.0.1?",
+        "(at position 0)",
         "refused: 2 errors in bad.txt; nothing of the list is used",
     ]
     document = run_json(*arguments, code=1)

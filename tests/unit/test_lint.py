@@ -152,8 +152,8 @@ def test_B30_an_owner_without_an_unrestricted_key_is_told() -> None:
         "entry": None,
         "message": "all keys (2) are restricted; an unrestricted backup key helps when an address changes",
     }
-    engine.update_key("key_2", enabled=False)
-    assert lint(engine) == ()
+    engine.update_key("key_2", entries=[])
+    assert codes(lint(engine)) == [("unrestricted", "advice", "key_2", None)]
 
 
 def test_names_are_escaped() -> None:
