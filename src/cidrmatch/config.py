@@ -27,30 +27,35 @@ problem with its place (`keys.toml:keys[3].entries[0]`):
     2. its meaning, by the policy and the names  what every saved list must pass
 
 Loading is all or nothing.  Only here may a list be empty: a linked one denies
-(C22), and a key that needs a list and has none is inactive (C8).
+(C22), and a key that needs a list and has none is inactive (C8).  `entries = []`
+that leaves a key open is said in a warning; a key that is meant to be open does
+without the line.
 
 The library `jsonschema` judges the shape and `tomli_w` writes TOML; both come
 with the extra "config", and nothing else in the package needs it.
-Cost: some hundred microseconds a key, nearly all of it for the shape.
+Cost: some hundred microseconds a key, nearly all of it for the shape.  Of a document
+with very many mistakes of shape the first thousand are told.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
+import logging
 import time
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from ._core.check import FrozenList
+from ._core.reasons import State
 from .engine import Engine
 from .errors import CidrmatchError, quote
-from .list_files import ListFileError, _check_unique, _decode, _noun, _read_bytes
+from .list_files import ListFileError, _check_unique, _decode, _noun, _read_bytes, load_toml
 from .presets import read_policy, write_policy
 from .records import KeyRecord
 
@@ -72,6 +77,10 @@ _FORMATS: Final[dict[str, FileFormat]] = {".toml": "toml", ".json": "json"}
 _END: Final = "[end]"
 _MOMENTS: Final = ("created_at", "not_before", "expires", "cutover")
 """The fields that hold a moment; only there is a TOML date-time one, and not a mistake."""
+_MOST_TOLD: Final = 1_000
+"""So many mistakes of shape are told; each takes a part of a millisecond to find."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,10 @@ class ConfigError(CidrmatchError, ValueError):
         return "\n".join(map(str, self.problems))
 
 
+def _log_warning(problem: ConfigProblem) -> None:
+    _log.warning("%s", problem)
+
+
 def _unreadable(name: str, reason: str) -> ConfigError:
     return ConfigError([ConfigProblem(name, None, reason)])
 
@@ -136,6 +149,7 @@ def load(
     clock: Callable[[], float] = time.time,
     permits: Callable[[object, str, str], bool] | None = None,
     watch: Watch = iter,
+    warn: Callable[[ConfigProblem], object] = _log_warning,
 ) -> Engine:
     """Build an engine from a configuration file.
 
@@ -143,13 +157,14 @@ def load(
         source: a path that ends in .toml or .json, or a document such as `dump` gives.
         clock, permits: as for `Engine`; they are no data, so no file holds them.
         watch: gets the list of keys and gives them back one by one, such as a progress bar does.
+        warn: gets what is allowed and still opens a key, `entries = []`; by default it is logged.
     Returns:
         `Engine`, at version 1.
     Raises:
         ConfigError: with everything that is wrong.  ModuleNotFoundError: the extra "config" is missing.
     """
     if isinstance(source, Mapping):
-        return _build("<document>", source, clock, permits, watch)
+        return _build("<document>", source, clock, permits, watch, warn)
     name = str(source)
     file_format = _FORMATS.get(Path(source).suffix.lower())
     if file_format is None:
@@ -158,7 +173,7 @@ def load(
         text = _decode(name, _read_bytes(source, name))
     except ListFileError as error:
         raise _unreadable(error.place, error.reason) from error
-    return loads(text, file_format, name=name, clock=clock, permits=permits, watch=watch)
+    return loads(text, file_format, name=name, clock=clock, permits=permits, watch=watch, warn=warn)
 
 
 def loads(
@@ -169,18 +184,23 @@ def loads(
     clock: Callable[[], float] = time.time,
     permits: Callable[[object, str, str], bool] | None = None,
     watch: Watch = iter,
+    warn: Callable[[ConfigProblem], object] = _log_warning,
 ) -> Engine:
     """Build an engine from the text of a configuration; `name` stands for the file in errors, else as `load`."""
     try:
         document = _parse_toml(name, text) if file_format == "toml" else _parse_json(name, text)
-        return _build(name, document, clock, permits, watch)
     except RecursionError as error:
-        raise _unreadable(name, "it is nested too deep") from error
+        raise _too_deep(name) from error
+    return _build(name, document, clock, permits, watch, warn)
+
+
+def _too_deep(name: str) -> ConfigError:
+    return _unreadable(name, "it is nested too deep")
 
 
 def _parse_toml(name: str, text: str) -> object:
     try:
-        document = tomllib.loads(text)
+        document = load_toml(text)
     except ValueError as error:
         raise _unreadable(name, f"is not TOML: {error}") from error
     # No other line of a TOML document that ends here can read like this: strings and arrays would still be open.
@@ -202,19 +222,28 @@ def _build(
     clock: Callable[[], float],
     permits: Callable[[object, str, str], bool] | None,
     watch: Watch,
+    warn: Callable[[ConfigProblem], object],
 ) -> Engine:
-    reader = _Reader(_plain(document))
-    reader.check_shape()
+    try:
+        reader = _Reader(_plain(document))
+        is_whole = reader.check_shape()
+    except RecursionError as error:
+        raise _too_deep(name) from error
+    if not is_whole:
+        raise reader.error(name)
     policy = reader.read_policy()
     lists = reader.read_lists(policy) if policy else {}
     keys = reader.read_keys(policy, lists, watch) if policy else {}
     if policy:
         reader.check_default(policy, lists)
     if reader.problems:
-        raise ConfigError(ConfigProblem(name, _path_of(place), reason) for place, reason in reader.in_order())
+        raise reader.error(name)
     enforced, unknown_key = reader.document.get("enforced", True), reader.document.get("unknown_key", "deny")
     engine = Engine(policy, clock=clock, enforced=enforced, unknown_key=unknown_key, permits=permits)
     engine.restore(keys=keys, lists=lists.values(), default=reader.document.get("default"))
+    for key, place in reader.empty.items():
+        if engine.state(key) is State.UNRESTRICTED:
+            warn(ConfigProblem(name, _path_of(place), "no entries: every address passes"))
     return engine
 
 
@@ -242,6 +271,7 @@ class _Reader:
         self.document = document
         self.problems: list[tuple[_Place, str]] = []
         self.unsound: set[_Place] = set()
+        self.empty: dict[str, _Place] = {}
 
     def refuse(self, place: _Place, reason: str) -> None:
         self.problems.append((place, reason))
@@ -253,14 +283,23 @@ class _Reader:
 
     # 1. Its shape.
 
-    def check_shape(self) -> None:
-        validator = _extra("jsonschema").Draft202012Validator(schema())
-        for error in validator.iter_errors(self.document):
+    def error(self, name: str) -> ConfigError:
+        """Build the error that tells all problems; the name stands for the file."""
+        return ConfigError(ConfigProblem(name, _path_of(place), reason) for place, reason in self.in_order())
+
+    def check_shape(self) -> bool:
+        """Note what is wrong with the shape, and say whether that is all of it."""
+        errors = _validator().iter_errors(self.document)
+        for error in islice(errors, _MOST_TOLD):
             place: _Place = tuple(error.absolute_path)
             self.refuse(place, _reason_of(error))
             self.unsound.update(place[:length] for length in range(len(place) + 1))
         if not isinstance(self.document, dict):
             self.document = {}
+        if next(errors, None) is None:
+            return True
+        self.refuse((), f"more than {_MOST_TOLD:,} mistakes; these are the first")
+        return False
 
     def items(self, name: str) -> Iterator[tuple[_Place, dict[str, Any]]]:
         """Yield the tables of an array, with their places."""
@@ -304,6 +343,8 @@ class _Reader:
                 continue
             self.check_new((*place, "id"), key, found)
             found[key] = record
+            if item.get("entries") == []:
+                self.empty[key] = (*place, "entries")
         return found
 
     def read_key(
@@ -416,7 +457,7 @@ def _reason_of(error: Any) -> str:
 
 def _reason_of_value(kind: str, wanted: Any, given: object, rule: Mapping[str, Any]) -> str:
     """Say what should stand where something else stands; a rule's comment says it best."""
-    shown = quote(given) if isinstance(given, str) else _noun(given)
+    shown = _shown(given)
     remark = rule.get("$comment")
     if "pattern" in rule:
         return f"must be {remark}, not {shown}"
@@ -425,6 +466,27 @@ def _reason_of_value(kind: str, wanted: Any, given: object, rule: Mapping[str, A
         return f"must be {' or '.join(_TYPES[name] for name in types)}, not {_noun(given)}"
     choices = ", ".join(json.dumps(choice) for choice in (wanted if kind == "enum" else [wanted]))
     return f"must be {'one of ' * (kind == 'enum')}{choices}, not {shown}" + (f"; {remark}" if remark else "")
+
+
+def _shown(value: object) -> str:
+    """Show a value that is small, and name the kind of one that may be large."""
+    if isinstance(value, str):
+        return quote(value)
+    is_small = isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 64)
+    return json.dumps(value) if is_small else _noun(value)
+
+
+def _validator() -> Any:
+    """Build what judges the shape; jsonschema's own search for equal items takes the square of their number."""
+    jsonschema = _extra("jsonschema")
+
+    def check_unique(_validator: object, wanted: bool, items: object, _schema: object) -> Iterator[Any]:
+        plain = [item for item in _list_of(items) if type(item) in (str, int)]  # others are refused by their type
+        if wanted and len(set(plain)) < len(plain):
+            yield jsonschema.ValidationError("")
+
+    kind = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"uniqueItems": check_unique})
+    return kind(schema())
 
 
 def _extra(name: str) -> ModuleType:

@@ -20,7 +20,8 @@ caller, never by the content.  Nothing is lost: an unknown column, a key that is
 written twice, a row that is too long are errors, because each of them may be
 an entry that somebody believes to be in force.
 
-Cost: the whole file is in memory, some hundred bytes an entry.
+Cost: the whole file is in memory, some hundred bytes an entry.  TOML keys of very many parts (a.a.a ...)
+are refused before they are parsed: the parser needs the square of their number, in time and in memory.
 """
 
 from __future__ import annotations
@@ -29,12 +30,13 @@ import codecs
 import csv
 import io
 import json
+import re
 import sys
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .errors import CidrmatchError, quote
 
@@ -226,10 +228,55 @@ def _check_unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _parse_toml(name: str, text: str) -> Iterator[_Item]:
     try:
-        document = tomllib.loads(text)
+        document = load_toml(text)
     except (ValueError, RecursionError) as error:
         raise ListFileError(name, f"is not TOML: {error}") from error
     return _parse_document(name, document)
+
+
+_MOST_PARTS: Final = 64
+"""A key has one to three parts in all that we read."""
+_TOKEN: Final = re.compile(r"\"{3}|'{3}|[\"'#.=,\[\]{}\n]")
+_ENDS: Final = {
+    '"': re.compile(r'(?:\\.|[^"\\\n])*+"'),
+    "'": re.compile(r"[^'\n]*+'"),
+    '"""': re.compile(r'(?:\\.|(?!""")[^\\])*+"{3,5}', re.DOTALL),
+    "'''": re.compile(r"(?:(?!''').)*+'{3,5}", re.DOTALL),
+}
+
+
+def load_toml(text: str) -> dict[str, Any]:
+    """Parse TOML, and refuse what its parser would choke on.
+
+    Raises:
+        ValueError: it is no TOML, or a key has too many parts.
+        RecursionError: it is nested too deep.
+    """
+    _check_parts(text)
+    return tomllib.loads(text)
+
+
+def _check_parts(text: str) -> None:
+    """Count the dots between two marks, outside of strings and comments; what follows an error is not looked at."""
+    at = dots = 0
+    while token := _TOKEN.search(text, at):
+        mark, at = token[0], token.end()
+        if mark == ".":
+            dots += 1
+            if dots >= _MOST_PARTS:
+                line = text.count("\n", 0, at) + 1
+                raise ValueError(f"a key has more than {_MOST_PARTS} parts (at line {line})")
+        elif mark in _ENDS:
+            end = _ENDS[mark].match(text, at)
+            if end is None:
+                return
+            at = end.end()
+        elif mark == "#":
+            at = text.find("\n", at)
+            if at < 0:
+                return
+        else:
+            dots = 0
 
 
 def _parse_document(name: str, document: object) -> Iterator[_Item]:
