@@ -967,3 +967,63 @@ def test_snapshots_that_cannot_be_read_or_written_are_a_wrong_call() -> None:
     write("bad.toml", TWO_KEYS.replace("203.0.113.5", "203.0.113.555"))
     assert run("compile", "bad.toml", "-o", "keys.snap").exit_code == 1
     assert not os.path.exists("keys.snap")
+
+
+# -- What opens ---------------------------------------------------------------
+
+
+def test_an_empty_list_file_is_told_to_let_every_address_pass() -> None:
+    write("empty.txt", "")
+    result = run("validate", "empty.txt", "--preset", "bitbybit")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "empty.txt: warning: no entries: every address passes\n"
+        "accepted under the policy bitbybit: 0 entries, 1 warning\n",
+    )
+    document = run_json("validate", "empty.txt", code=0)
+    assert [warning["code"] for warning in document["warnings"]] == ["unrestricted"]
+    assert run("validate", "empty.txt", "--preset", "nomsa").exit_code == 1
+
+
+def test_check_says_what_an_empty_list_means_alone_and_on_a_key() -> None:
+    write("empty.txt", "")
+    result = run("check", "empty.txt", "203.0.113.5")
+    assert (result.exit_code, result.stdout) == (
+        1,
+        "denied   203.0.113.5  the list is empty, and an empty list allows nobody\n",
+    )
+    told = "no entries: a list by itself allows nobody, but on a key it lets every address pass (bitbybit, unkey)"
+    assert result.stderr == f"empty.txt: warning: {told}\n"
+    assert run_json("check", "empty.txt", "203.0.113.5", code=1)["warnings"] == [told]
+
+
+OPEN = """
+format = 1
+policy = "bitbybit"
+[[keys]]
+id = "key_1"
+created_at = 2026-07-01T00:00:00Z
+entries = []
+[end]
+"""
+
+
+def test_a_configuration_whose_entries_are_empty_warns_where_it_is_used() -> None:
+    write("open.toml", OPEN)
+    result = run("check", "--config", "open.toml", "key_1", "203.0.113.5")
+    assert result.exit_code == 0
+    assert result.stderr == "open.toml:keys[0].entries: warning: no entries: every address passes\n"
+
+
+def test_lint_counts_the_open_keys_and_a_wide_open_configuration_is_suspicious() -> None:
+    write("open.toml", OPEN.replace("[[keys]]", 'unknown_key = "pass"\nenforced = false\n[[keys]]'))
+    result = run("lint", "--config", "open.toml")
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout.splitlines() == [
+        "open.toml: engine 'bitbybit': warning: enforced is false: every key passes from every address",
+        "open.toml: engine 'bitbybit': warning: unknown_key is 'pass': a key that nobody put passes from every address",
+        "open.toml: key 'key_1': warning: no entries: every address passes",
+        "suspicious: 3 warnings, 0 of advice; 1 open key",
+    ]
+    document = run_json("lint", "--config", "open.toml", code=1)
+    assert (document["clean"], document["open_keys"]) == (False, 1)

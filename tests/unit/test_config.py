@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -591,3 +593,91 @@ def test_problems_are_values() -> None:
     assert isinstance(error, ValueError)
     assert isinstance(error, CidrmatchError)
     assert (str(error), error.problems) == ("a.toml:keys[0]: wrong", (problem,))
+
+
+# -- What opens a key ---------------------------------------------------------
+
+
+def warnings_of(given: Any) -> list[str]:
+    found: list[str] = []
+    load(given, warn=lambda problem: found.append(str(problem)))
+    return found
+
+
+def test_no_entries_that_leave_a_key_open_are_told_in_a_warning() -> None:
+    told = ["<document>:keys[0].entries: no entries: every address passes"]
+    assert warnings_of(document(keys=[key(entries=[])])) == told
+    assert warnings_of(document(policy="pigment", keys=[key(entries=[])])) == told
+    assert warnings_of(document(keys=[key(entries=["203.0.113.5"])])) == []
+    assert warnings_of(document(keys=[key()])) == [], "left out on purpose"
+
+
+def test_no_entries_that_leave_a_key_shut_are_no_warning() -> None:
+    office = [{"name": "office", "description": "x", "entries": ["198.51.100.0/24"]}]
+    nomsa = {"preset": "nomsa", "cutover": "2026-01-01T00:00:00Z"}
+    assert warnings_of(document(policy=nomsa, keys=[key(entries=[])])) == []
+    assert warnings_of(document(lists=office, keys=[key(entries=[], lists=["office"])])) == []
+    assert warnings_of(document(policy="pigment", lists=office, default="office", keys=[key(entries=[])])) == []
+
+
+def test_a_warning_is_logged_if_nobody_asks_for_it(caplog: pytest.LogCaptureFixture) -> None:
+    loads(json.dumps(document(keys=[key(entries=[])])), "json", name="keys.json")
+    assert caplog.messages == ["keys.json:keys[0].entries: no entries: every address passes"]
+
+
+# -- Growth -------------------------------------------------------------------
+
+KEY_TOML = 'format = 1\npolicy = "unkey"\n[[keys]]\nid = "a"\ncreated_at = 2026-01-01T00:00:00Z\n'
+HOSTILE = {
+    "one dotted key": "a." * 20_000 + "a = 1",
+    "one quoted dotted key": '"a".' * 10_000 + "a = 1",
+    "one dotted table": "[" + "a." * 20_000 + "a]",
+    "tables for names": KEY_TOML + "lists = [" + "{a=1}," * 6_000 + "]",
+    "all kinds for names": KEY_TOML + "lists = [" + '0,"a",[],' * 4_000 + "]",
+    "numbers for entries": KEY_TOML + "entries = [" + "0," * 20_000 + "]",
+    "strings that never end": 'a = """' + '\\"""' * 10_000,
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_document_of_40_kB_is_refused_in_little_time_and_memory(kind: str) -> None:
+    text = HOSTILE[kind] + "\n[end]\n"
+    begin = time.process_time()
+    with pytest.raises(ConfigError):
+        loads(text, "toml")
+    assert time.process_time() - begin < 3
+    tracemalloc.start()
+    with pytest.raises(ConfigError):
+        loads(text, "toml")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
+
+
+def test_dots_in_strings_and_comments_are_no_parts_of_a_key() -> None:
+    dots = "." * 100
+    text = f"""# {dots}
+format = 1 # {dots}
+policy = {{ name = "{dots}\\"{dots}" }}
+[[keys]]
+id = '{dots}'
+created_at = 2026-01-01T00:00:00.5Z
+owner = \"\"\"{dots}\\"\"\"{dots}\"\"\"\"\"
+entries = [{{ prefix = "203.0.113.5", label = \'\'\'{dots}''{dots}\'\'\' }}]
+[end]
+"""
+    engine = loads(text, "toml")
+    assert engine.keys() == [dots]
+    assert engine.key(dots).owner == f'{dots}"""{dots}""'
+
+
+def test_of_very_many_mistakes_the_first_are_told() -> None:
+    found = problems_of(document(keys=[5] * 5_000))
+    assert found[0] == ("", "more than 1,000 mistakes; these are the first")
+    assert len(found) == 1_001
+    assert len(problems_of(document(keys=[5] * 900))) == 900
+
+
+@pytest.mark.parametrize(("given", "shown"), [(2, "2"), (0, "0"), (1.5, "1.5"), (True, "true"), (1 << 80, "a number")])
+def test_a_wrong_number_is_shown_as_it_is(given: object, shown: str) -> None:
+    assert problems_of(document(format=given)) == [("format", f"must be 1, not {shown}")]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from cidrmatch import Engine, Entry, InvalidAddress, KeyRecord, Policy, presets
-from cidrmatch._core.check import FrozenList
+from cidrmatch._core.check import FrozenList, View
+from cidrmatch._core.keystore import ENABLED, LISTED, Builder, notes_of
+from cidrmatch.config import loads
 from cidrmatch.lint import Finding, lint
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
@@ -160,3 +165,175 @@ def test_names_are_escaped() -> None:
     engine = build_engine()
     engine.put_list("\x1b[2J", ["198.51.100.0/24"])
     assert str(lint(engine)[0]) == r"advice: list '\x1b[2J': neither linked nor the default: no effect"
+
+
+# -- What is open -------------------------------------------------------------
+
+
+def loaded(text: str) -> Engine:
+    return loads(f"format = 1\n{text}\n[end]\n", "toml", warn=lambda _: None)
+
+
+KEY = '[[keys]]\nid = "key_1"\ncreated_at = 2026-07-01T00:00:00Z\n'
+WITH_ENTRY = f'{KEY}entries = ["203.0.113.5"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (f'policy = "bitbybit"\nenforced = false\n{WITH_ENTRY}', ("not_enforced", "engine")),
+        (f'policy = "bitbybit"\nunknown_key = "pass"\n{WITH_ENTRY}', ("unknown_passes", "engine")),
+        (f'policy = "bitbybit"\n{KEY}', ("unrestricted", "key")),
+        (f'policy = "bitbybit"\n{KEY}entries = []\n', ("unrestricted", "key")),
+        (f'policy = "bitbybit"\n{WITH_ENTRY}enabled = false\n', ("disabled_list", "key")),
+        (f'policy = "unkey"\n{KEY}entries = ["0.0.0.0/0"]\n', ("no_restriction", "key")),
+        (f'policy = "pigment"\n{KEY}', ("unrestricted", "key")),
+        (f'policy = {{ preset = "nomsa", cutover = 2027-01-01T00:00:00Z }}\n{KEY}', ("unrestricted", "key")),
+        (f'policy = "unkey"\n{KEY}lists = ["all"]\n[[lists]]\nname = "all"\nentries = ["::/0"]\n', ("open_key", "key")),
+    ],
+)
+def test_a_wide_open_configuration_is_never_clean(text: str, found: tuple[str, str]) -> None:
+    warnings = [finding for finding in lint(loaded(text)) if finding.severity == "warning"]
+    assert found in [(finding.code, finding.kind) for finding in warnings]
+
+
+def test_every_open_key_is_named_and_stands_before_all_else() -> None:
+    engine = build_engine()
+    engine.put_list("idle", ["198.51.100.0/24"])
+    engine.put_keys((f"key_{number:03}", []) for number in range(200))
+    engine.put_key("listed", ["203.0.113.5"])
+    findings = lint(engine)
+    assert [finding.name for finding in findings[:-1]] == [f"key_{number:03}" for number in range(200)]
+    assert {finding.code for finding in findings[:-1]} == {"unrestricted"}
+    assert str(findings[0]) == "warning: key 'key_000': no entries: every address passes"
+    assert findings[-1].code == "unused_list"
+
+
+def test_lists_that_are_open_only_together_are_told_of_the_key() -> None:
+    engine = build_engine()
+    engine.put_list("low", ["0.0.0.0/1"])
+    engine.put_list("high", ["128.0.0.0/1"])
+    engine.put_list("around", ["0.0.0.0/0"])
+    engine.put_list("office", ["198.51.100.0/24"])
+    engine.put_key("linked", lists=["low", "high"])
+    engine.put_key("own", ["0.0.0.0/1"], lists=["high"])
+    engine.put_key("in all", lists=["low", "high"], within=["around"])
+    engine.put_key("in one", lists=["low", "high"], within=["office"])
+    engine.put_key("half", lists=["low"])
+    assert [(finding.code, finding.name) for finding in lint(engine) if finding.kind == "key"] == [
+        ("open_key", "in all"),
+        ("open_key", "linked"),
+        ("open_key", "own"),
+    ]
+
+
+def test_B30_the_one_open_key_of_an_owner_with_restricted_keys_is_mere_advice() -> None:
+    engine = build_engine(presets.bitbybit())
+    engine.put_key("backup", owner="acme")
+    assert codes(lint(engine)) == [("unrestricted", "warning", "backup", None)]
+    engine.put_key("key_1", ["203.0.113.5"], owner="acme")
+    assert codes(lint(engine)) == [("unrestricted", "advice", "backup", None)]
+    engine.put_key("another", owner="acme")
+    assert {finding.severity for finding in lint(engine)} == {"warning"}
+
+
+def test_N4_an_inactive_key_is_not_open() -> None:
+    assert lint(loaded(f'policy = {{ preset = "nomsa", cutover = 2026-01-01T00:00:00Z }}\n{KEY}')) == ()
+
+
+# -- Where nobody passes ------------------------------------------------------
+
+DENY = {"prefix": "198.51.100.0/24", "effect": "deny"}
+
+
+@pytest.mark.parametrize(
+    ("entries", "why"),
+    [
+        ([DENY], "nobody passes: it only denies"),
+        (["198.51.100.0/24", DENY], "nobody passes: what is allowed is denied again"),
+        ([{"prefix": "198.51.100.0/24", "expires": NOW}], "nobody passes: every entry is over or disabled"),
+        ([{"prefix": "198.51.100.0/24", "enabled": False}], "nobody passes: every entry is over or disabled"),
+    ],
+)
+def test_a_list_where_nobody_passes_is_told_of_the_key_or_of_the_list(entries: list[Any], why: str) -> None:
+    engine = build_engine()
+    engine.put_list("dead", entries)
+    engine.put_key("key_1", entries)
+    engine.put_key("key_2", lists=["dead"])
+    engine.put_key("key_3", ["198.51.100.0/24"], within=["dead"])
+    found = [finding for finding in lint(engine) if finding.code == "nobody_passes"]
+    assert [(finding.kind, finding.name, finding.severity) for finding in found] == [
+        ("list", "dead", "warning"),
+        ("key", "key_1", "warning"),
+    ]
+    assert found[0].message == f"{why}; keys that go by it: 2"
+    assert found[1].message == why
+
+
+def test_a_list_that_only_denies_is_in_order_beside_one_that_allows() -> None:
+    engine = build_engine()
+    engine.put_list("blocked", [{"prefix": "198.51.100.7", "effect": "deny"}])
+    engine.put_list("office", ["198.51.100.0/24"])
+    engine.put_key("key_1", lists=["blocked", "office"])
+    engine.put_key("key_2", ["203.0.113.5"], lists=["blocked"])
+    engine.put_key("key_3", [{"prefix": "203.0.113.5", "not_before": NOW + HOUR}])
+    assert lint(engine) == ()
+    engine.put_key("key_4", ["198.51.100.7"], lists=["blocked"])
+    assert codes(lint(engine)) == [("nobody_passes", "warning", "key_4", None)]
+
+
+# -- Odd snapshots ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("owner", [5, ["acme"], {"name": "acme"}, True, 1.5])
+def test_an_odd_owner_in_a_snapshot_is_told_and_never_raises(owner: object) -> None:
+    engine = build_engine()
+    written, builder = json.dumps(owner).encode(), Builder()
+    for key in ("key_1", "key_2"):
+        said = notes_of((Entry("203.0.113.5"),), owner="@")
+        notes = said.replace(b'"@"', written if key == "key_1" else b'"acme"')
+        builder.add(key, (Entry("203.0.113.5"),), flags=ENABLED | LISTED, created=0, links=(), within=(), notes=notes)
+    engine.view = View(builder.build(generation=1, lists=0), {}, {}, None, 1, engine.view.settings)
+    assert codes(lint(engine))[0] == ("damaged", "warning", "key_1", None)
+
+
+# -- Growth -------------------------------------------------------------------
+
+
+def lint_time(size: int) -> float:
+    """How long lint takes with so many nested entries and so many addresses, and as many lists of one key."""
+    engine = build_engine()
+    entries = tuple(
+        Entry(f"{number // 2**16 % 256}.{number // 256 % 256}.{number % 256}.0/24") for number in range(size)
+    )
+    lists = [FrozenList(f"l{number}", entries[number : number + 1]) for number in range(size // 4)]
+    record = KeyRecord(
+        created_at=NOW, entries=(Entry("0.0.0.0/1"), *entries), lists=tuple(each.name or "" for each in lists)
+    )
+    engine.restore(keys={"key_1": record}, lists=lists)
+    seen = {"key_1": [bytes((number // 2**16 % 256, number // 256 % 256, number % 256, 1)) for number in range(size)]}
+    begin = time.process_time()
+    lint(engine, seen=seen)
+    return time.process_time() - begin
+
+
+def test_lint_takes_time_in_proportion_to_what_was_seen() -> None:
+    small = min(lint_time(1_000) for _ in range(3))
+    assert lint_time(8_000) < 8 * small * 3 + 0.2
+
+
+def watched_time(size: int) -> float:
+    """How long lint takes with one list of so many entries, linked to as many keys, each seen once."""
+    engine = build_engine()
+    office = FrozenList("office", tuple(Entry(f"10.{number // 256}.{number % 256}.0/24") for number in range(size)))
+    records = {f"k{number}": KeyRecord(created_at=NOW, lists=("office",)) for number in range(size)}
+    engine.restore(keys=records, lists=[office])
+    seen = {key: [f"10.0.{number % 256}.1"] for number, key in enumerate(records)}
+    begin = time.process_time()
+    lint(engine, seen=seen)
+    return time.process_time() - begin
+
+
+def test_lint_takes_time_in_proportion_to_keys_and_entries_of_a_shared_list() -> None:
+    small = min(watched_time(500) for _ in range(3))
+    assert watched_time(4_000) < 8 * small * 3 + 0.2

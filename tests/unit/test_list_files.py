@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import sys
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -333,3 +334,20 @@ def test_any_bytes_are_a_list_or_a_list_file_error(content: bytes, file_format: 
         except ListFileError:
             return
     assert len(listed.entries) == len(listed.marks)
+
+
+def test_a_toml_key_of_very_many_parts_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text("# fine\n" + "a." * 20_000 + "a = 1", encoding="utf-8")
+    tracemalloc.start()
+    with pytest.raises(ListFileError, match=r"a.toml: is not TOML: a key has more than 64 parts \(at line 2\)"):
+        read_list(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000
+
+
+def test_a_file_of_no_bytes_is_an_empty_list(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"")
+    assert read_list(path).entries == ()
