@@ -609,3 +609,60 @@ def test_nulls_and_other_types_of_pyarrow(pyarrow: Any, ask: Ask) -> None:
     for other in (column.dictionary_encode(), pyarrow.array([1]), pyarrow.table({"client": column})):
         with pytest.raises(TypeError, match="Arrow array"):
             ask(other)
+
+
+# Where answers may not be written
+
+
+ARENA = 1024
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=["contains_many", "match_many"])
+@pytest.mark.parametrize("in_stream", [False, True], ids=["array", "second chunk"])
+@pytest.mark.parametrize(("make", "texts"), FORMATS)
+def test_B2_out_over_any_memory_of_the_array_is_refused_and_beside_it_is_right(
+    make: Make, texts: list[str], in_stream: bool, ask: Ask
+) -> None:
+    """Each buffer of the array lies in an arena once, and `out` at many places of that arena."""
+    earlier = texts[:3] if in_stream else []
+    wanted = bytes(ask(earlier + texts))
+    kind: Any = (ctypes.c_uint8 if ask is ASKS[0] else ctypes.c_int32) * len(earlier + texts)
+    size = ctypes.sizeof(kind)
+    for which in range(make(texts).array.n_buffers):
+        length = len(block_of(make(texts).with_nulls(), which))
+        begin = (ARENA - length) // 2 // 8 * 8
+        end, refused = begin + length, 0
+        for place in {*range(begin - size - 2, begin - size + 3), *range(begin, end, 7), *range(end - 2, end + 3)}:
+            lender = make(texts).with_nulls()
+            arena = (ctypes.c_uint8 * ARENA)()
+            arena[begin:end] = block_of(lender, which)[:]
+            untouched = bytes(arena)
+            lender.buffers[which] = ctypes.addressof(arena) + begin
+            out = kind.from_buffer(arena, place)
+            before = make(earlier or texts[:1])  # whoever lends keeps its memory
+            source = StreamLender(before, lender) if in_stream else lender
+            try:
+                assert bytes(ask(source, out=out)) == wanted, (which, place)
+            except ValueError as error:
+                assert "out lies in the buffer of the addresses" in str(error)  # noqa: PT017
+                assert begin - size < place < end
+                assert bytes(arena) == untouched
+                refused += 1
+            finally:
+                source.drop()
+        assert refused > 0, which
+
+
+def block_of(lender: Lender, which: int) -> Any:
+    address = lender.buffers[which]
+    return next(kept for kept in lender.kept if isinstance(kept, ctypes.Array) and ctypes.addressof(kept) == address)
+
+
+def test_out_in_the_rest_of_a_parent_is_no_overlap() -> None:
+    """A slice reads its own items; what else its buffers hold may be written."""
+    lender = packed(V4)
+    lender.array.offset, lender.array.length = 1, 1
+    out = memoryview(block_of(lender, 1))[0:1].cast("B")
+    assert OFFICE.contains_many(lender, out=out) is out
+    assert list(out) == list(OFFICE.contains_many(V4[1:2]))
+    lender.drop()

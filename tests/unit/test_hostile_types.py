@@ -11,6 +11,8 @@ What goes in through a door must never be believed because it says so itself.
 """
 
 import array
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
@@ -21,8 +23,10 @@ import pytest
 
 from cidrmatch import (
     AllowList,
+    Engine,
     Entry,
     InvalidText,
+    KeyStore,
     PatriciaTrie,
     Policy,
     Prefix,
@@ -694,3 +698,103 @@ def test_text_compared_with_everything_equal_is_not_fooled() -> None:
     assert AllowList(["203.0.113.5"]).__eq__(everything) is NotImplemented
     with pytest.raises(TypeError):
         assert Prefix("203.0.113.5") < everything
+
+
+# A class that raises when it is asked what it is, and a list that changes behind one's back
+
+
+class StopError(BaseException):
+    """As KeyboardInterrupt: no `Exception`, and never an answer."""
+
+
+def raising(error: type[BaseException]) -> Any:
+    def ask(_: object) -> type:
+        raise error("asked for its class")
+
+    return type("Raising", (), {"__class__": property(ask), "__iter__": lambda _: iter(["203.0.113.5"])})()
+
+
+LIST_DOORS: dict[str, Door] = {
+    "AllowList": AllowList,
+    "aggregate": aggregate,
+    "contains_many": ALLOW.contains_many,
+    "match_many": ALLOW.match_many,
+    "validate": Policy().validate,
+    "KeyStore": KeyStore,
+    "KeyStore, entries": lambda value: KeyStore({"key": value}),
+    "allows_many, keys": lambda value: KeyStore({}).allows_many(value, ["203.0.113.5"]),
+    "allows_many, addresses": lambda value: KeyStore({}).allows_many(["key"], value),
+    "engine, allows_many": lambda value: Engine(Policy()).allows_many(["key"], value),
+}
+
+
+@doors(LIST_DOORS | {name: ENTRY_DOORS[name] for name in ("parse_entry", "AllowList")})
+@pytest.mark.parametrize("error", [KeyboardInterrupt, StopError, RuntimeError, MemoryError, SystemExit])
+def test_what_a_hostile_class_raises_is_heard(door: Door, error: type[BaseException]) -> None:
+    with pytest.raises(error, match="asked for its class"):
+        door(raising(error))
+
+
+def test_interruption_while_a_value_is_asked_for_its_class_is_not_lost() -> None:
+    """It comes at the value, not at the next call of something else."""
+    for door in LIST_DOORS.values():
+        try:
+            door(raising(KeyboardInterrupt))
+        except KeyboardInterrupt:
+            continue
+        raise AssertionError("the interruption is lost")
+    assert ALLOW.contains("203.0.113.5")
+
+
+SHRINKING = """
+import gc, sys
+from cidrmatch import AllowList, Engine, KeyStore, Policy
+store = KeyStore({"key": ["203.0.113.0/24"]})
+engine = Engine(Policy())
+engine.put_key("key", ["203.0.113.0/24"])
+allow = AllowList(["203.0.113.0/24"])
+asks = {
+    "store, keys": lambda items: store.allows_many(items, ADDRESSES),
+    "store, addresses": lambda items: store.allows_many(KEYS, items),
+    "engine, keys": lambda items: engine.allows_many(items, ADDRESSES),
+    "engine, addresses": lambda items: engine.allows_many(KEYS, items),
+    "contains_many": allow.contains_many,
+    "match_many": allow.match_many,
+}
+COUNT = 5_000
+KEYS, ADDRESSES = ("key",) * COUNT, ("203.0.113.7",) * COUNT
+
+class Cleaner:
+    def __init__(self, items, keep):
+        self.items, self.keep, self.itself = items, keep, self
+    def __del__(self):
+        del self.items[self.keep:]
+
+for name, ask in asks.items():
+    for keep in (0, 1, COUNT - 1):
+        for threshold in range(1, 12):
+            text = "key" if name.endswith("keys") else "203.0.113.7"
+            items = ["".join(list(text)) for _ in range(COUNT)]
+            gc.collect()
+            gc.disable()
+            Cleaner(items, keep)            # garbage in a cycle: freed by the next collection
+            gc.set_threshold(threshold, 1, 1)
+            gc.enable()
+            try:
+                answers = ask(items)
+            except ValueError:
+                continue
+            finally:
+                gc.set_threshold(700, 10, 10)
+            assert len(answers) in (0, keep, COUNT), (name, len(answers))
+            assert all(answer in (0, 1) for answer in answers), name
+print("done")
+"""
+
+
+def test_list_that_a_finalizer_shrinks_while_it_is_read_never_crashes() -> None:
+    """Where the interpreter collects garbage inside an allocation, the finalizer runs in the middle of the batch."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", SHRINKING], capture_output=True, text=True, check=False, timeout=300
+    )
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-2000:]

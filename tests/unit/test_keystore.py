@@ -11,6 +11,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -357,3 +358,38 @@ def test_the_hash_is_that_of_cpython_with_a_seed_of_zero() -> None:
     said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert [hash_of(text, 0, 0) for text in texts] == json.loads(said.stdout)
     assert len({hash_of(b"key", seed, 0) for seed in range(50)}) == 50
+
+
+def test_B2_answers_are_never_written_into_the_block_that_is_asked() -> None:
+    """Answers in the block would change what it says: the next question could be answered by an earlier answer."""
+    store = KeyStore({"key": ["203.0.113.0/24"]})
+    memory = bytearray(bytes(store) + b"behind")
+    size = len(memory) - 6
+    mapped = KeyStore.from_buffer(memoryview(memory)[:size])
+    for place in (0, size // 2, size - 1):
+        with pytest.raises(ValueError, match="out lies in the buffer of the store"):
+            mapped.allows_many(["key"], ["203.0.113.7"], out=memoryview(memory)[place : place + 1])
+    assert memory[:size] == bytes(store)
+    mapped.allows_many(["key"], ["203.0.113.7"], out=memoryview(memory)[size : size + 1])
+    assert memory[size:] == b"\1ehind"
+
+
+@pytest.mark.parametrize("keys", [2, 1_000, 2**32, 2**60, 2**61 + 1, 2**64 - 1])
+def test_count_of_keys_that_has_no_room_in_the_block_is_refused(keys: int) -> None:
+    """A count that somebody wrote is held against the block before memory is asked for by it."""
+    block = bytearray(bytes(KeyStore({"key": ["203.0.113.0/24"]})))
+    block[32:40] = keys.to_bytes(8, "little")
+    with pytest.raises(SnapshotError, match="more keys than it has room for"):
+        KeyStore.from_buffer(block)
+
+
+def test_count_of_lists_costs_nothing_by_itself() -> None:
+    """A copy takes no memory for lists of which only the count is there."""
+    builder = Builder()
+    builder.add("key", ["203.0.113.0/24"])
+    store = builder.build(lists=2**24)
+    tracemalloc.start()
+    builder.copy(store, ())
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+    assert list(builder.build()) == ["key"]

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """What other rooms of the core may use of the address room; the essay is in address.pyx."""
 
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from cpython.unicode cimport PyUnicode_CheckExact
 
 cdef extern from "Python.h":
@@ -74,6 +74,13 @@ cdef inline void fold_mapped(Key *key) noexcept nogil:
     """Take ::ffff:a.b.c.d for what it is, the IPv4 address a.b.c.d (C16)."""
     if is_mapped(key):
         set_ipv4(key, <uint32_t>key.lower)
+
+
+cdef inline bint overlap(const void *first, Py_ssize_t first_size, const void *second,
+                         Py_ssize_t second_size) noexcept nogil:
+    """Do two pieces of memory share a byte?  One without bytes shares none."""
+    cdef uintptr_t a = <uintptr_t>first, b = <uintptr_t>second
+    return first_size > 0 and second_size > 0 and (b - a < <size_t>first_size or a - b < <size_t>second_size)
 
 
 cdef inline bint find_text(object value, Text *text) noexcept:

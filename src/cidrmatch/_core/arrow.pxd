@@ -34,6 +34,7 @@ cdef enum:
 cdef class Chunk:
     cdef ArrowArray array       # ours: nobody else releases it
     cdef Layout layout
+    cdef Py_ssize_t item_size   # bytes of an address, an offset or a view
     cdef uint8_t family         # of packed addresses
     cdef bint is_reversed
     cdef Py_ssize_t before      # how many items the chunks before this one have
@@ -51,6 +52,7 @@ cdef class Chunk:
     cdef int read_strings(self, Py_ssize_t offset_size) except -1
     cdef int read_views(self) except -1
     cdef int refuse(self, Py_ssize_t i) except -1
+    cdef bint reads(self, const void *start, Py_ssize_t size) noexcept nogil
 
 
 cdef struct Item:

@@ -43,7 +43,7 @@ cimport cython
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memset
 
-from cidrmatch._core.address cimport read_address
+from cidrmatch._core.address cimport overlap, read_address
 
 from sys import byteorder
 
@@ -204,7 +204,8 @@ cdef class Chunk:
         """Find the items, or raise ValueError."""
         cdef const ArrowArray *array = &self.array
         cdef Py_ssize_t size
-        self.layout, size, self.family = LAYOUTS[format]
+        self.layout, self.item_size, self.family = LAYOUTS[format]
+        size = self.item_size
         self.is_reversed = format == b"I" and byteorder == "little"
         # 1. numbers that somebody may have counted
         if array.length < 0 or array.offset < 0 or not -1 <= array.null_count <= array.length:
@@ -264,6 +265,33 @@ cdef class Chunk:
             raise broken(f"text {index} does not lie in its buffer")
         read_address(item.text.start[:item.text.length].decode("utf-8", "replace"), &key, index)
         raise ValueError(f"text {index} of the Arrow array changed while it was read")
+
+    cdef bint reads(self, const void *start, Py_ssize_t size) noexcept nogil:
+        """Does an answer depend on memory there?  What the producer owns besides, such as other items, is no matter."""
+        cdef Py_ssize_t item = self.count + (self.layout == STRINGS32 or self.layout == STRINGS64), number
+        if self.count == 0:
+            return False
+        if overlap(start, size, self.array.buffers, <Py_ssize_t>self.array.n_buffers * sizeof(void *)):
+            return True
+        # 1. the bits of nulls, and the items
+        if self.array.buffers[0] is not NULL and overlap(
+                start, size, <const uint8_t *>self.array.buffers[0] + (self.array.offset >> 3),
+                <Py_ssize_t>((self.array.offset & 7) + self.count + 7) >> 3):
+            return True
+        if overlap(start, size, self.items, item * self.item_size):
+            return True
+        # 2. the characters, and those of views in their buffers
+        if self.begin < self.end and overlap(
+                start, size, self.text + self.begin, <Py_ssize_t>(self.end - self.begin)):
+            return True
+        if overlap(start, size, self.data_sizes, <Py_ssize_t>self.data_count * sizeof(int64_t)):
+            return True
+        for number in range(<Py_ssize_t>self.data_count):
+            if self.array.buffers[2 + number] is not NULL and overlap(
+                    start, size, self.array.buffers[2 + number],
+                    <Py_ssize_t>load_offset(self.data_sizes + 8 * number, 8)):
+                return True
+        return False
 
 
 # -- Streams ---------------------------------------------------------------------

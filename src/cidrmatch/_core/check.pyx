@@ -590,7 +590,8 @@ cdef class Checker:
             `bytes`, n long, 1 or 0 each; or `out`.
         Raises:
             TypeError: a key is no text; the message names its position.
-            ValueError: the lists differ in length, or `out` does.  Whatever the engine's clock raises.
+            ValueError: the lists differ in length, or `out` does, or it lies in the block of a store that was mapped.
+                Whatever the engine's clock raises.
         Cost: for keys in the store several wait for memory at a time, without the interpreter lock; for others as
             `allows`.
         Threads: safe without a lock; the answers are those of one version.
@@ -617,7 +618,7 @@ cdef class Checker:
                     key = name_of(key, i)
                 verdict = judge_key(view, key, asked[i], &client, None)
             into[i] = is_allowed(view, verdict)
-        return given_out(answers, out)
+        return given_out(answers, out, view.store)
 
     def check(self, key, address, /):
         """Decide whether a client address may use a key, and say why.

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import Any
 
-__all__ = ["fields_of", "parts_of"]
+__all__ = ["fields_of", "is_single", "parts_of"]
 
+_SINGLE = (str, bytes, bytearray, memoryview, Mapping, IPv4Network, IPv6Network)
 _ADDRESS_OF = {IPv4Network: IPv4Address, IPv6Network: IPv6Address}
 
 
@@ -40,6 +41,14 @@ def parts_of(value: Any) -> tuple[bytes, int, bool] | None:
     if type(packed) is not bytes or len(packed) != width or type(length) is not int:
         return None
     return (packed, length, has_zone) if 0 <= length <= 8 * width else None
+
+
+def is_single(value: object) -> bool:
+    """Whether a value is one text, network or mapping, over whose items nobody means to walk.
+
+    Such a value's `__class__` may raise.  Cython's `isinstance` with several types loses what was raised.
+    """
+    return isinstance(value, _SINGLE)
 
 
 def fields_of(entry: Mapping[str, object]) -> dict[str, object]:

@@ -131,7 +131,7 @@ cdef class Builder:
     cdef RangeArray merged(self)
     cdef int add_record(self, const uint8_t *key, size_t key_size, uint32_t flags, int64_t created, tuple links,
                         tuple within, bytes notes) except -1
-    cdef void copy_record(self, const Record *record, const uint32_t *numbers) noexcept nogil
+    cdef bint copy_record(self, const Record *record, const uint32_t *numbers, uint32_t lists) noexcept nogil
 
 
 cdef class KeyStore:
@@ -155,4 +155,4 @@ cdef int ask_parsed(KeyStore store, const Record *record, const Parts *parts, ob
 cdef object name_of(object key, Py_ssize_t index=*)
 cdef tuple held(object items)
 cdef tuple held_for(tuple keys, object addresses)
-cdef object given_out(bytearray answers, object out)
+cdef object given_out(bytearray answers, object out, KeyStore store)

@@ -25,15 +25,17 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
 from cpython.ref cimport Py_INCREF, PyObject
 from cpython.unicode cimport PyUnicode_Check, PyUnicode_CheckExact
-from libc.stdint cimport UINT16_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport SIZE_MAX, UINT16_MAX, UINT32_MAX, int64_t, uint8_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
-from cidrmatch._core.address cimport OK, Key, Text, base_text, find_text, set_ipv4, take_address, vectors_here, width
+from cidrmatch._core.address cimport (
+    OK, Key, Text, base_text, find_text, overlap, set_ipv4, take_address, vectors_here, width,
+)
 from cidrmatch._core.prefix cimport (
     Prefix, PrefixArray, RangeArray, check_is_list, has_host_bits, is_before, merge, new_prefix, widen,
 )
-from cidrmatch._core.table cimport Answers
+from cidrmatch._core.table cimport Answers, refuse_overlap
 
 import json
 import zlib
@@ -223,6 +225,8 @@ cdef class Builder:
         draft.flags = flags
         draft.created = created
         size = (find_parts(&draft, &parts) + UNIT - 1) & ~<uint64_t>(UNIT - 1)
+        if size // UNIT > UINT32_MAX:
+            raise ValueError("the record of a key takes more than 32 GiB")
         draft.size = <uint32_t>(size // UNIT)
         self.make_room(size)
         # 2. write
@@ -248,18 +252,29 @@ cdef class Builder:
         self.prefixes.sort()
         return merge(self.prefixes)
 
-    cdef void copy_record(self, const Record *record, const uint32_t *numbers) noexcept nogil:
-        """Take over a record of another block, its links by their new numbers; there is room."""
+    cdef bint copy_record(self, const Record *record, const uint32_t *numbers, uint32_t lists) noexcept nogil:
+        """Take over a record of another block, its links by their new numbers; False where it does not fit any more.
+
+        The block may be a file that somebody rewrites in place, so the copy is what is judged, not the record.
+        """
         cdef uint64_t size = <uint64_t>record.size * UNIT
         cdef Record *copy = <Record *>(self.block + self.used)
         cdef Parts parts
         cdef uint32_t i
+        if size < sizeof(Record) or size > self.room - self.used:
+            return False
         memcpy(copy, record, size)
-        find_parts(copy, &parts)
+        copy.size = <uint32_t>(size // UNIT)
+        if find_parts(copy, &parts) > size:
+            return False
         for i in range(<uint32_t>copy.links + copy.within):
-            (<uint32_t *>parts.links)[i] = numbers[parts.links[i]]
+            if parts.links[i] >= lists:
+                return False
+            if numbers is not NULL:
+                (<uint32_t *>parts.links)[i] = numbers[parts.links[i]]
         self.used += size
         self.keys += 1
+        return True
 
     def copy(self, KeyStore store not None, without, numbers=None, *, bint in_order=False):
         """Take over all records of a store but for some keys.
@@ -273,36 +288,41 @@ cdef class Builder:
         cdef const Record *record
         cdef Parts parts
         cdef uint64_t place
-        cdef uint64_t limit = store.store.rest
+        cdef uint64_t limit = store.store.rest, most = <uint64_t>len(store)
         cdef uint64_t i, count = 0, size = 0
         cdef const Record **sorted_records
-        cdef const uint32_t *numbers_at
-        cdef uint32_t[::1] renumbered = as_numbers(range(store.lists) if numbers is None else numbers)
+        cdef const uint32_t *numbers_at = NULL
+        cdef uint32_t lists = store.lists
+        cdef uint32_t[::1] renumbered
+        cdef bint is_copied = True
+        if numbers is not None:
+            renumbered = as_numbers(numbers)
+            numbers_at = &renumbered[0]
+            lists = <uint32_t>renumbered.shape[0] - 1
         for key in without:
             if store.find(key, &record, &parts) == MATCHED:
                 left_out.add(<uintptr_t>record)
-        sorted_records = <const Record **>PyMem_RawMalloc(sizeof(void *) * max(1, len(store)))
-        if sorted_records is NULL:
-            raise MemoryError()
+        sorted_records = <const Record **>allocated(most, sizeof(void *))
         try:
             place = store.store.records // UNIT
             while place * UNIT < limit:
                 record = store.record(place, &parts)
-                if count >= <uint64_t>len(store):
+                if count == most:
                     raise SnapshotError("there are more keys than it says")
-                check_links(record, &parts, <uint32_t>renumbered.shape[0] - 1)
+                check_links(record, &parts, lists)
                 if not left_out or <uintptr_t>record not in left_out:
                     sorted_records[count] = record
                     count += 1
                     size += <uint64_t>record.size * UNIT
                 place += record.size
             self.make_room(size)
-            numbers_at = &renumbered[0]
             with nogil:
                 if in_order:
                     qsort(sorted_records, count, sizeof(void *), compare_records)
                 for i in range(count):
-                    self.copy_record(sorted_records[i], numbers_at)
+                    is_copied &= self.copy_record(sorted_records[i], numbers_at, lists)
+            if not is_copied:
+                raise SnapshotError("a record changed while it was copied")
         finally:
             PyMem_RawFree(sorted_records)
 
@@ -379,6 +399,14 @@ cdef class Builder:
         return built
 
 
+cdef void *allocated(uint64_t count, size_t size) except NULL:
+    """Memory for so many items, at least for one; or MemoryError, also for a count that somebody wrote into a file."""
+    cdef void *memory = PyMem_RawMalloc(max(<size_t>1, <size_t>count) * size) if count <= SIZE_MAX // size else NULL
+    if memory is NULL:
+        raise MemoryError()
+    return memory
+
+
 cdef int check_links(const Record *record, const Parts *parts, uint32_t lists) except -1:
     cdef uint32_t i
     for i in range(<uint32_t>record.links + record.within):
@@ -442,10 +470,10 @@ def written(entry, /):
 
 def notes_of(entries, /, **fields):
     """Write notes: JSON with sorted names, the same for the same content; fields are text, or entries, or None."""
-    said = {"entries": [written(entry) for entry in entries]}
+    said = {"entries": list(map(written, entries))}     # no comprehension: check.pyx tells why, at `level_of`
     for name, value in fields.items():
         if value is not None:
-            said[name] = value if type(value) is str else [written(entry) for entry in value]
+            said[name] = value if type(value) is str else list(map(written, value))
     return json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -630,7 +658,8 @@ cdef class KeyStore:
             `bytes`, n long, 1 or 0 each; or `out`.
         Raises:
             TypeError: a key is no text; the message names its position.
-            ValueError: the lists differ in length, or `out` does.  LookupError: as `allows`.
+            ValueError: the lists differ in length, or `out` does, or it lies in the store's own block.
+            LookupError: as `allows`.
         Cost: several questions wait for memory at a time.
         Threads: releases the interpreter lock.
 
@@ -648,15 +677,13 @@ cdef class KeyStore:
             if found[i] >= ASK_OBJECTS:
                 found[i] = self.verdict(name_of(asked_keys[i], i), asked[i])
             found[i] = found[i] <= LAST_ALLOWED
-        return given_out(verdicts, out)
+        return given_out(verdicts, out, self)
 
     cdef int ask_each(self, tuple keys, tuple addresses, dict overlay, uint8_t *verdicts) except -1:
         """Answer all that can be answered without objects; ASK_OBJECTS or ASK_PARSER for the others."""
         cdef Py_ssize_t i, count = len(keys)
         cdef Text text
-        cdef Question *questions = <Question *>PyMem_RawMalloc(<size_t>max(1, count) * sizeof(Question))
-        if questions is NULL:
-            raise MemoryError()
+        cdef Question *questions = <Question *>allocated(<uint64_t>count, sizeof(Question))
         try:
             for i in range(count):
                 questions[i].text = NULL
@@ -882,8 +909,11 @@ cdef tuple held(object items):
     check_is_list(items, "keys or addresses")
     if type(items) is not list:
         return tuple(items)
-    count = len(items)
-    kept = PyTuple_New(count)
+    kept = PyTuple_New(len(items))
+    # To allocate may run finalizers, and one may change the list: from here on nothing runs but this.
+    count = len(kept)
+    if len(items) != count:
+        raise ValueError("the list of keys or addresses changed while it was read")
     for i in range(count):
         if i + AHEAD < count:
             prefetch(PyList_GET_ITEM(items, i + AHEAD))
@@ -916,9 +946,12 @@ cdef object key_text(const Record *record, const Parts *parts):
     return (<const char *>parts.key)[:record.key_size].decode("utf-8", "surrogatepass")
 
 
-cdef object given_out(bytearray answers, object out):
+cdef object given_out(bytearray answers, object out, KeyStore store):
     """The answers as `bytes`, or in the buffer that was given; written at the end, so never by half."""
     cdef Answers into = Answers(out, len(answers), 1)
+    # Answers written into the block would change what it says of its keys.
+    if store is not None and overlap(store.store.block, <Py_ssize_t>store.size, into.view.buf, into.view.len):
+        refuse_overlap("store")
     memcpy(into.view.buf, PyByteArray_AS_STRING(answers), <size_t>len(answers))
     return into.result
 

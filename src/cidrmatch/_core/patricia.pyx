@@ -616,7 +616,7 @@ class PatriciaTrie(Trie, MutableMapping):
 
     @recursive_repr()
     def __repr__(self):
-        items = {str(prefix): value for prefix, value in self.items()}
+        items = dict(zip(map(str, self.keys()), self.values(), strict=True))
         return f"{type(self).__name__}({items!r})"
 
     def __reduce__(self):

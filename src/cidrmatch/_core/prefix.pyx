@@ -17,6 +17,9 @@ prefixes that say the same (`aggregate`).
 An entry is a prefix with an optional label, and perhaps a condition under
 which it counts: what a person writes into a list.
 
+A prefix is hashed with a seed of the process: the lists come from customers, and
+a hash that everybody can compute lets one of them choose 20,000 that fall together.
+
 Cost: parsing a prefix, one address parse and about 5 ns; merging, one step a
 prefix after the sort.
 Threads: `Prefix` and `Entry` never change once made.
@@ -44,8 +47,11 @@ from ipaddress import IPv4Network, IPv6Network
 from ..errors import InvalidPrefix, quote
 from .address import AddressLike
 from .condition import FIELDS, Condition, condition_of
-from .foreign import fields_of
+from .foreign import fields_of, is_single
 from .refusal import refusal, shown, wrong_type
+
+cdef extern from "siphash.h" nogil:
+    uint64_t siphash(const uint64_t *seed, const uint8_t *text, size_t size)
 
 cdef enum:
     LONGEST_ADDRESS = 45    # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
@@ -53,6 +59,8 @@ cdef enum:
 __all__ = ["Entry", "EntryLike", "Prefix", "PrefixLike", "aggregate", "parse_entry", "parse_prefix"]
 
 
+# Of this process, as the interpreter's own for texts, so PYTHONHASHSEED decides it, too.
+cdef uint64_t[2] SEED = [<uint64_t>hash("cidrmatch, first word"), <uint64_t>hash("cidrmatch, second word")]
 cdef object ALWAYS = Condition()        # says nothing, so an entry keeps None
 cdef object ENTRY_FIELDS = frozenset(("prefix", "label", *FIELDS))
 
@@ -202,7 +210,7 @@ cdef object checked_label(object label, str where=""):
 
 cpdef int check_is_list(object entries, str noun="entries") except -1:
     """Refuse one text, network or mapping where a list is meant; to walk over its items is never meant."""
-    if isinstance(entries, (str, bytes, bytearray, memoryview, Mapping, IPv4Network, IPv6Network)):
+    if type(entries) is not list and type(entries) is not tuple and is_single(entries):
         raise TypeError(f"a list of {noun} was expected, not one {type(entries).__name__}")
     return 0
 
@@ -313,7 +321,8 @@ cdef class Prefix:
         return f"Prefix('{self}')"
 
     def __hash__(self):
-        return <Py_hash_t>hash((self.key.upper, self.key.lower, self.key.length, self.key.family))
+        cdef uint64_t[3] words = [self.key.upper, self.key.lower, <uint64_t>self.key.family << 8 | self.key.length]
+        return <Py_hash_t>siphash(SEED, <const uint8_t *>words, sizeof(words))
 
     def __richcmp__(self, other, int operation):
         cdef int order

@@ -39,6 +39,7 @@
 
 #include "bits.h"
 #include "pages.h"
+#include "siphash.h"
 #include "text_avx512.h"
 #include "vectors.h"
 
@@ -150,53 +151,7 @@ typedef struct {
     int family;
 } Asked;
 
-/* -- The hash ---------------------------------------------------------------- */
-
-static inline uint64_t rotated(uint64_t word, int by) {
-    return word << by | word >> (64 - by);
-}
-
-static inline void sip_round(uint64_t v[4]) {
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = rotated(v[1], 13) ^ v[0];
-    v[3] = rotated(v[3], 16) ^ v[2];
-    v[0] = rotated(v[0], 32) + v[3];
-    v[2] += v[1];
-    v[3] = rotated(v[3], 21) ^ v[0];
-    v[1] = rotated(v[1], 17) ^ v[2];
-    v[2] = rotated(v[2], 32);
-}
-
-static inline uint64_t load_word(const uint8_t *text, size_t size) {
-    uint64_t word = 0;
-    memcpy(&word, text, size);
-    return word;
-}
-
-/* SipHash-1-3: one round a word, three at the end. */
-static inline uint64_t siphash(const uint64_t seed[2], const uint8_t *text, size_t size) {
-    uint64_t v[4] = {
-        seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
-        seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
-    uint64_t word;
-    size_t left = size;
-    for (; left >= 8; left -= 8, text += 8) {
-        word = load_word(text, 8);
-        v[3] ^= word;
-        sip_round(v);
-        v[0] ^= word;
-    }
-    word = (uint64_t)size << 56 | load_word(text, left);
-    v[3] ^= word;
-    sip_round(v);
-    v[0] ^= word;
-    v[2] ^= 0xff;
-    sip_round(v);
-    sip_round(v);
-    sip_round(v);
-    return v[0] ^ v[1] ^ v[2] ^ v[3];
-}
+/* -- Finding a bucket ----------------------------------------------------------- */
 
 static inline uint64_t bucket_of(uint64_t hash, uint64_t bucket_count) {
     return (hash >> 32) * bucket_count >> 32;
@@ -503,6 +458,10 @@ static inline const char *refuse_header(const StoreHeader *header, uint64_t size
         || header->bucket_count > UINT32_MAX || header->buckets < header->rest + STORE_PAD + header->rest_size
         || header->bucket_count > (size - header->buckets) / sizeof(Bucket)) {
         return "its buckets do not lie in it";
+    }
+    if (header->keys > (header->rest - header->records) / sizeof(Record)
+        || header->keys > header->bucket_count * BUCKET) {
+        return "it says more keys than it has room for";
     }
     if (header->most_probes > MOST_PROBES || header->unused != 0 || header->generation > INT64_MAX
         || header->epoch > INT64_MAX) {

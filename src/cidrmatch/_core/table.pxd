@@ -122,6 +122,9 @@ cdef class Answers:
     cdef object result
 
 
+cdef int refuse_overlap(str noun) except -1
+
+
 cdef struct Shape:
     int row_bits
     int fork_bits

@@ -46,7 +46,7 @@ from libc.stdint cimport (
 )
 from libc.string cimport memcmp, memcpy, memset
 
-from cidrmatch._core.address cimport Key, fold_mapped, load_packed, read_address, set_ipv4, vectors_here, width
+from cidrmatch._core.address cimport Key, fold_mapped, load_packed, overlap, read_address, set_ipv4, vectors_here, width
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, count_items, find_item, offers_arrow, parse_item, take_chunks
 from cidrmatch._core.prefix cimport (
     Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, compare_keys, is_before, lower_mask, merge, narrow_of,
@@ -247,6 +247,19 @@ cdef enum:
     SLOTS = 1 << 17         # twice as many, so that the search for an equal node is short
     LONGEST_NODE = 16       # words
     LONGEST_ROW = 256
+    MOST_FACTORS = 9        # one, and one for two words of a node
+
+# Of this process, as PYTHONHASHSEED decides.  A trie is the same with any: they only say where nodes are looked for.
+cdef uint64_t[MOST_FACTORS] FACTORS
+
+
+cdef int fill_factors() except -1:
+    cdef int i
+    for i in range(MOST_FACTORS):
+        FACTORS[i] = <uint64_t>hash(f"cidrmatch, factor {i}")
+    return 0
+
+fill_factors()
 
 cdef Shape SHAPE4 = Shape(ROW_BITS4, FORK_BITS4, BELOW4, 65_536)
 cdef Shape SHAPE6 = Shape(ROW_BITS6, FORK_BITS6, BELOW6, 4_096)     # 2 MiB
@@ -369,13 +382,16 @@ cdef void set_all(uint16_t *words, uint32_t count, uint16_t word) noexcept nogil
 
 
 cdef uint32_t hash_words(const uint16_t *words, uint32_t count) noexcept nogil:
-    """Any mixing will do: whoever makes a list only makes it slow for himself."""
-    cdef uint64_t mixed = 0
-    cdef uint32_t i
-    for i in range(count):
-        mixed = (mixed ^ words[i]) * <uint64_t>0x9E3779B97F4A7C15
-        mixed ^= mixed >> 32
-    return <uint32_t>mixed
+    """Multilinear hashing: any two nodes fall together once in 2**32, over all factors, which nobody outside knows.
+
+    Source: Lemire and Kaser, Strongly universal string hashing is fast (2014).
+    """
+    cdef uint64_t mixed = FACTORS[0]
+    cdef uint32_t i, pair
+    for i in range(count // 2):
+        memcpy(&pair, words + 2 * i, sizeof(pair))
+        mixed += FACTORS[i + 1] * pair
+    return <uint32_t>(mixed >> 32)
 
 
 cdef uint16_t span_at(const Spans *spans, uint32_t i, Range *span) noexcept nogil:
@@ -584,10 +600,15 @@ cdef void find_parents(const Entries4 *narrow, const Entries6 *wide, int32_t *pa
 # hot: end
 
 
-# Labels, while a list is made: { what the array holds of the prefix: (its position there, label) }.
+# Labels, while a list is made: { what the array holds of the prefix: (its position there, label) }.  As bytes, whose
+# hash is keyed: numbers could be chosen so that all fall together.
+
+cdef object narrow_name(uint64_t narrow):
+    return PyBytes_FromStringAndSize(<const char *>&narrow, sizeof(narrow))
+
 
 cdef object wide_name(const Wide *wide):
-    return wide.upper, wide.lower, wide.length
+    return PyBytes_FromStringAndSize(<const char *>wide, sizeof(Wide))
 
 
 cdef dict read_entries(object entries, PrefixArray prefixes):
@@ -611,7 +632,7 @@ cdef int keep_label(dict labels, PrefixArray prefixes, uint8_t family, object la
     cdef Py_ssize_t last
     if family == 4:
         last = prefixes.narrow_size - 1
-        labels.setdefault(prefixes.narrow[last], (last, label))
+        labels.setdefault(narrow_name(prefixes.narrow[last]), (last, label))
     else:
         last = prefixes.wide_size - 1
         labels.setdefault(wide_name(&prefixes.wide[last]), (last, label))
@@ -622,7 +643,7 @@ cdef int drop_late_labels(dict labels, PrefixArray prefixes) except -1:
     """Of equal prefixes the first is kept, and its label: if it has none, none."""
     cdef Py_ssize_t i
     for i in range(prefixes.narrow_size):
-        drop_late_label(labels, prefixes.narrow[i], i)
+        drop_late_label(labels, narrow_name(prefixes.narrow[i]), i)
     for i in range(prefixes.wide_size):
         drop_late_label(labels, wide_name(&prefixes.wide[i]), i)
     return 0
@@ -826,12 +847,14 @@ cdef class AllowList:
         cdef dict numbered = {}
         cdef Py_ssize_t i
         cdef Key key
+        cdef Wide wide
         for i in range(len(self)):
             self.key_at(i, &key)
             if key.family == 4:
-                labelled = labels.get(narrow_of(&key))
+                labelled = labels.get(narrow_name(narrow_of(&key)))
             else:
-                labelled = labels.get((key.upper, key.lower, key.length))
+                wide = Wide(key.upper, key.lower, key.length)
+                labelled = labels.get(wide_name(&wide))
             if labelled is not None:
                 numbered[i] = labelled[1]
         return numbered
@@ -886,8 +909,8 @@ cdef class AllowList:
             InvalidAddress: with `index`, the position of the bad one, which may be a null; `out` may be filled up to
                 there.
             ValueError: the buffer holds no whole number of addresses, its items are neither bytes nor 32-bit integers
-                with their order stated, `out` has another size, the family is neither 4 nor 6, or an Arrow array
-                contradicts itself.
+                with their order stated, `out` has another size or shares memory with the addresses, the family is
+                neither 4 nor 6, or an Arrow array contradicts itself.
             TypeError: as `parse_address`, or one text was given instead of many, or an Arrow array has another format.
             OSError: an Arrow stream failed.
         Cost: the parse and the search alone, 20 to 60 ns a text; a buffer, 1 to 30 ns an address.
@@ -916,7 +939,8 @@ cdef class AllowList:
         else:
             packed = Packed(addresses, family, byteorder)
             answers = Answers(out, packed.count, item_size)
-            check_apart(packed, answers)
+            if overlap(packed.view.buf, packed.view.len, answers.view.buf, answers.view.len):
+                refuse_overlap("addresses")
             with nogil:
                 self.answer_packed(<const uint8_t *>packed.view.buf, packed.count, packed.family, packed.is_reversed,
                                    answers.view.buf, item_size)
@@ -938,6 +962,9 @@ cdef class AllowList:
         cdef char *into = <char *>answers.view.buf
         cdef Chunk chunk
         cdef Py_ssize_t done
+        for chunk in chunks:
+            if chunk.reads(answers.view.buf, answers.view.len):
+                refuse_overlap("addresses")
         for chunk in chunks:
             with nogil:
                 done = self.answer_chunk(chunk, into + chunk.before * item_size, item_size)
@@ -1356,13 +1383,9 @@ cdef class Answers:
             PyBuffer_Release(&self.view)
 
 
-cdef int check_apart(Packed packed, Answers answers) except -1:
-    """Refuse to write answers over addresses that are still to be read."""
-    cdef const char *read = <const char *>packed.view.buf
-    cdef const char *written = <const char *>answers.view.buf
-    if read < written + answers.view.len and written < read + packed.view.len:
-        raise ValueError("out lies in the buffer of the addresses")
-    return 0
+cdef int refuse_overlap(str noun) except -1:
+    """Answers written over what is still to be read would be answers to other questions."""
+    raise ValueError(f"out lies in the buffer of the {noun}")
 
 
 cdef class EntryIterator:

@@ -1,0 +1,62 @@
+/* SipHash-1-3: a hash with a seed.  Who does not know the seed cannot choose values that fall together.
+ *
+ * Keys in a store are found by it, with a seed made of the keys (store.h); prefixes in a dict, with the process's own
+ * (prefix.pyx).
+ *
+ * Cost: about 1 ns for eight bytes, and 5 ns.
+ * Source: Aumasson and Bernstein, 2012.
+ */
+#ifndef CIDRMATCH_SIPHASH_H
+#define CIDRMATCH_SIPHASH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline uint64_t rotated(uint64_t word, int by) {
+    return word << by | word >> (64 - by);
+}
+
+static inline void sip_round(uint64_t v[4]) {
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = rotated(v[1], 13) ^ v[0];
+    v[3] = rotated(v[3], 16) ^ v[2];
+    v[0] = rotated(v[0], 32) + v[3];
+    v[2] += v[1];
+    v[3] = rotated(v[3], 21) ^ v[0];
+    v[1] = rotated(v[1], 17) ^ v[2];
+    v[2] = rotated(v[2], 32);
+}
+
+static inline uint64_t load_word(const uint8_t *text, size_t size) {
+    uint64_t word = 0;
+    memcpy(&word, text, size);
+    return word;
+}
+
+/* SipHash-1-3: one round a word, three at the end. */
+static inline uint64_t siphash(const uint64_t seed[2], const uint8_t *text, size_t size) {
+    uint64_t v[4] = {
+        seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),
+        seed[0] ^ UINT64_C(0x6c7967656e657261), seed[1] ^ UINT64_C(0x7465646279746573)};
+    uint64_t word;
+    size_t left = size;
+    for (; left >= 8; left -= 8, text += 8) {
+        word = load_word(text, 8);
+        v[3] ^= word;
+        sip_round(v);
+        v[0] ^= word;
+    }
+    word = (uint64_t)size << 56 | load_word(text, left);
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
+    v[2] ^= 0xff;
+    sip_round(v);
+    sip_round(v);
+    sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+#endif
