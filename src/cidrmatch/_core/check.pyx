@@ -607,7 +607,7 @@ cdef class Checker:
         if self.is_stale:
             for i in range(count):
                 name_of(asked_keys[i], i)
-            return given_out(bytearray(count), out)
+            return given_out(bytearray(count), out, view.store)
         if count > 0 and view.store is not None and view.is_enforced:
             view.store.ask_each(asked_keys, asked, view.overlay, &into[0])
         for i in range(count):
