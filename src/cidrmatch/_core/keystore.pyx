@@ -950,7 +950,7 @@ cdef object given_out(bytearray answers, object out, KeyStore store):
     """The answers as `bytes`, or in the buffer that was given; written at the end, so never by half."""
     cdef Answers into = Answers(out, len(answers), 1)
     # Answers written into the block would change what it says of its keys.
-    if store is not None and overlap(store.store.block, <Py_ssize_t>store.size, into.view.buf, into.view.len):
+    if store is not None and overlap(store.store.block, <Py_ssize_t>store.header.size, into.view.buf, into.view.len):
         refuse_overlap("store")
     memcpy(into.view.buf, PyByteArray_AS_STRING(answers), <size_t>len(answers))
     return into.result
