@@ -48,6 +48,7 @@ from .snapshot import (
     Identity,
     PathLike,
     Revision,
+    checksum_of,
     flush_name,
     identify,
     open_block,
@@ -632,13 +633,16 @@ class Engine(Checker, Writer):
             began = seconds_since_boot()
             standing = self._standing
             is_own = standing is None or os.path.realpath(standing.path) == target
-            view, revision = self._view_to_save(target, is_own=is_own, replace=replace)
-            identity = save_block(target, canonical(view), revision, mode=mode)
-            known = self._known[target] = Known(revision, view.version)
+            view = self.view
+            store = canonical(view)
+            known = self._next_known(target, view.version, checksum_of(store), is_own=is_own, replace=replace)
+            identity = save_block(target, store, known.revision, mode=mode)
+            with self._lock:
+                self._known[target] = known
+                if is_own:
+                    stands = standing or Standing(os.path.abspath(path), identity, known)
+                    self._stand(replaced(stands, identity=identity, known=known))
             if is_own:
-                stands = standing or Standing(os.path.abspath(path), identity, known, 0)
-                with self._lock:
-                    self._stand(replaced(stands, identity=identity, known=known, checksum=identity.checksum))
                 self._freshness.note(began)
             flush_name(target)
 
@@ -649,15 +653,17 @@ class Engine(Checker, Writer):
             return nullcontext()
         return FileLock(target, timeout)
 
-    def _view_to_save(self, target: str, *, is_own: bool, replace: bool) -> tuple[View, Revision]:
-        """Find the revision to write; the version moves forward to it, so that it never lies behind the file's."""
+    def _next_known(self, target: str, version: int, checksum: int, *, is_own: bool, replace: bool) -> Known:
+        """Say what the file will be once it is saved; this engine's version never lies behind that."""
         there = revision_at(target)
         with self._lock:
             base = None if self._standing is None else self._standing.known
-            revision = next_revision(there, self._known.get(target), base, self.view.version, replace=replace)
+            revision = next_revision(there, self._known.get(target), base, version, checksum, replace=replace)
             if is_own and revision.generation > self.view.version:
+                is_all = self.view.version == version  # nothing was committed since
                 self.view = _at_version(self.view, revision.generation)
-            return self.view, revision
+                version = self.view.version if is_all else version
+            return Known(revision, version, checksum)
 
     def _stand(self, standing: Standing) -> None:
         """Stand on a file; whoever calls has the lock, or an engine of his own."""
@@ -702,8 +708,8 @@ class Engine(Checker, Writer):
         store, identity = open_block(path, verify=verify, copy=copy)
         engine = cls()
         engine.view = opened(store, store.generation, clock, permits)
-        known = Known(Revision(store.epoch, store.generation), store.generation)
-        engine._stand(Standing(path, identity, known, store.body_checksum, verify, copy))
+        known = Known(Revision(store.epoch, store.generation), store.generation, store.body_checksum)
+        engine._stand(Standing(path, identity, known, verify, copy))
         engine._freshness = Freshness(engine, began)
         return engine
 
@@ -803,14 +809,14 @@ class Engine(Checker, Writer):
             revision = Revision(store.epoch, store.generation)
             self._check_newer(standing, revision, discards=discards)
             is_same = revision == standing.known.revision
-            if is_same and store.body_checksum != standing.checksum:
+            if is_same and store.body_checksum != standing.known.checksum:
                 raise SnapshotError(f"{standing.path}: it has the same revision with other content: {revision}")
             known = standing.known
             if not is_same or discards:
                 settings, version = cast("Settings", self.view.settings), max(store.generation, self.version + 1)
                 self.view = opened(store, version, settings.clock, settings.permits)
-                known = Known(revision, version)
-            self._stand(replaced(standing, identity=identity, known=known, checksum=store.body_checksum))
+                known = Known(revision, version, store.body_checksum)
+            self._stand(replaced(standing, identity=identity, known=known))
             self._freshness.note(began)
             return not is_same or discards
 

@@ -29,10 +29,12 @@ class Known:
     Attributes:
         revision: what its header said.
         version: the engine's version that has the same data.
+        checksum: of the file's body.
     """
 
     revision: Revision
     version: int
+    checksum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,12 @@ class Standing:
         path: absolute, but with its links as they were given: a link may be moved to a newer file.
         identity: which file was there at the last look.
         known: what was in it.
-        checksum: of all that it said.
         verify, copy: how it is opened.
     """
 
     path: str
     identity: Identity
     known: Known
-    checksum: int
     verify: bool = True
     copy: bool | None = None
 
@@ -66,6 +66,7 @@ def next_revision(
     known: Known | None,
     base: Known | None,
     version: int,
+    checksum: int,
     *,
     replace: bool,
 ) -> Revision:
@@ -76,6 +77,7 @@ def next_revision(
         known: what the engine remembers of that path.
         base: what the engine stands on, wherever that is.
         version: of the engine's data.
+        checksum: of what would be written; another program may write the same data in another way.
         replace: whether a file that the engine does not know may be replaced.
     Returns:
         The same revision for the same data.  A larger one for changed data; in a new epoch, where a history of
@@ -95,7 +97,7 @@ def next_revision(
         mine = base
     if mine is None:
         return Revision(drawn_epoch(0), version)
-    if version == mine.version:
+    if (version, checksum) == (mine.version, mine.checksum):
         return mine.revision
     return Revision(mine.revision.epoch, max(version, mine.revision.generation + 1))
 

@@ -33,6 +33,7 @@ import os
 import secrets
 import stat
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ from .errors import NotFlushed, SnapshotError
 __all__ = [
     "Identity",
     "Revision",
+    "checksum_of",
     "drawn_epoch",
     "flush_name",
     "identify",
@@ -98,11 +100,6 @@ class Identity:
     size: int
     modified: int
     header: bytes
-
-    @property
-    def checksum(self) -> int:
-        """The checksum of all that the file says, as its header has it."""
-        return read_header(self.header, self.size)[2]
 
 
 def identify(path: PathLike) -> Identity:
@@ -228,6 +225,11 @@ def remove_drafts(target: str) -> None:
                 and set(between) <= set("0123456789abcdef")
             ):
                 os.unlink(entry.path)
+
+
+def checksum_of(store: KeyStore) -> int:
+    """The checksum that the header of a store's file will say of its body."""
+    return zlib.crc32(store.block[_HEADER:])
 
 
 def flush_name(target: str) -> None:

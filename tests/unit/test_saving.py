@@ -14,8 +14,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cidrmatch import CidrmatchError, Conflict, Engine, EngineError, LockTimeout, NotFlushed, Revision, SnapshotError
+from cidrmatch import (
+    CidrmatchError,
+    Conflict,
+    Engine,
+    EngineError,
+    KeyStore,
+    LockTimeout,
+    NotFlushed,
+    Revision,
+    SnapshotError,
+)
+from cidrmatch._core.check import View
+from cidrmatch._core.keystore import Builder
 from cidrmatch.file_lock import FileLock
+from cidrmatch.records import canonical
 from cidrmatch.saving import Known, next_revision
 from cidrmatch.snapshot import revision_at
 
@@ -79,6 +92,25 @@ def test_what_did_not_change_is_saved_as_it_was(path: Path) -> None:
     assert path.read_bytes() == before
     assert not reader.refresh()
     assert (reader.age < 5, engine.version) == (True, reader.version)
+
+
+def test_what_another_program_wrote_in_another_way_is_a_new_generation(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same data, but other bytes: under the same revision its readers would refuse it for ever."""
+    reader, engine = Engine.open(path), Engine.open(path)
+
+    def canonical_of_a_later_release(view: View) -> KeyStore:
+        store = canonical(view)
+        builder = Builder()
+        builder.copy(store, (), in_order=True)
+        return builder.build(lists=store.lists, rest=store.rest + b" ")
+
+    monkeypatch.setattr("cidrmatch.engine.canonical", canonical_of_a_later_release)
+    engine.save(path)
+    assert reader.refresh()
+    assert reader.keys() == ["key", "revoked"]
+    assert not engine.refresh()
 
 
 def test_versions_never_lie_behind_the_generation_and_never_go_back(path: Path) -> None:
@@ -281,7 +313,7 @@ def test_an_epoch_counts_before_a_generation(path: Path, tmp_path: Path) -> None
     assert reader.keys() == []
 
 
-KNOWN = st.builds(Known, st.builds(Revision, st.integers(1, 3), st.integers(0, 5)), st.integers(0, 8))
+KNOWN = st.builds(Known, st.builds(Revision, st.integers(1, 3), st.integers(0, 5)), st.integers(0, 8), st.just(7))
 
 
 @given(
@@ -294,14 +326,14 @@ KNOWN = st.builds(Known, st.builds(Revision, st.integers(1, 3), st.integers(0, 5
 def test_whatever_is_saved_is_later_than_what_was_there(
     there: Revision | str | None, known: Known | None, base: Known | None, more: int, replace: bool
 ) -> None:
-    version = max(one.version for one in (known, base, Known(Revision(0, 0), 0)) if one is not None) + more
+    version = max(one.version for one in (known, base, Known(Revision(0, 0), 0, 0)) if one is not None) + more
     mine = [one for one in (known, base) if one is not None]
     is_mine = there is None or there in [one.revision for one in mine]
     if not is_mine and not replace:
         with pytest.raises(Conflict):
-            next_revision(there, known, base, version, replace=replace)
+            next_revision(there, known, base, version, 7, replace=replace)
         return
-    found = next_revision(there, known, base, version, replace=replace)
+    found = next_revision(there, known, base, version, 7, replace=replace)
     same_data = [one.revision for one in mine if one.version == version]
     if isinstance(there, Revision):
         assert found > there or (found == there and there in same_data)
