@@ -16,6 +16,7 @@ Threads: a lock is held by whoever acquired it, until release.  Source: flock(2)
 
 from __future__ import annotations
 
+import fcntl
 import os
 import threading
 import time
@@ -25,11 +26,6 @@ from typing import Self
 
 from .errors import Conflict, LockTimeout
 from .forking import remember
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  no such system is supported, but the rest of the library works there
-    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["FileLock"]
 

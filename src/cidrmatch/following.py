@@ -88,10 +88,12 @@ class Followed(Protocol):
 
     def refresh(self) -> bool:
         """Look at the file."""
+        ...
 
     @property
     def revision(self) -> object:
         """What the engine has now, for the log."""
+        ...
 
 
 class Follower:

@@ -570,7 +570,7 @@ cdef class Checker:
         cdef PyObject *found
         cdef int answer
         if not PyUnicode_CheckExact(key):
-            key = name_of(key)
+            return is_allowed(view, judge_key(view, name_of(key), address, &client, None)) and not self.is_stale
         # As in `judge_key`, without a call and without counting references: the view holds the rule, if it is one.
         if view.is_common and not self.is_stale:
             found = PyDict_GetItemWithError(view.overlay, key)
@@ -635,15 +635,16 @@ cdef class Checker:
         Threads: safe without a lock; the answer is that of one version.
         Source: B2, B28, U7, U14; C23.
         """
-        cdef Decision decision = Decision.__new__(Decision)
-        cdef View view = self.view
+        cdef Decision decision
+        cdef View view
+        if not PyUnicode_CheckExact(key):
+            return Checker.check(self, name_of(key), address)
+        decision = Decision.__new__(Decision)
+        view = self.view
         decision.view = view
-        decision.key = key if PyUnicode_CheckExact(key) else name_of(key)
+        decision.key = key
         decision.given = address
-        if self.is_stale:
-            decision.verdict = STALE_DATA
-        else:
-            decision.verdict = judge_key(view, decision.key, address, &decision.client, decision)
+        decision.verdict = STALE_DATA if self.is_stale else judge_key(view, key, address, &decision.client, decision)
         return decision
 
 

@@ -29,9 +29,28 @@ static inline void sip_round(uint64_t v[4]) {
     v[2] = rotated(v[2], 32);
 }
 
-static inline uint64_t load_word(const uint8_t *text, size_t size) {
+static inline uint64_t load_word(const uint8_t *text) {
+    uint64_t word;
+    memcpy(&word, text, 8);
+    return word;
+}
+
+/* The last bytes, up to seven: by one, two and four, for a copy of any size may be a call. */
+static inline uint64_t load_end(const uint8_t *text, size_t size) {
     uint64_t word = 0;
-    memcpy(&word, text, size);
+    uint32_t four;
+    uint16_t two;
+    if (size & 1) {
+        word = text[size - 1];
+    }
+    if (size & 2) {
+        memcpy(&two, text + (size & 4), 2);
+        word = word << 16 | two;
+    }
+    if (size & 4) {
+        memcpy(&four, text, 4);
+        word = word << 32 | four;
+    }
     return word;
 }
 
@@ -43,12 +62,12 @@ static inline uint64_t siphash(const uint64_t seed[2], const uint8_t *text, size
     uint64_t word;
     size_t left = size;
     for (; left >= 8; left -= 8, text += 8) {
-        word = load_word(text, 8);
+        word = load_word(text);
         v[3] ^= word;
         sip_round(v);
         v[0] ^= word;
     }
-    word = (uint64_t)size << 56 | load_word(text, left);
+    word = (uint64_t)size << 56 | load_end(text, left);
     v[3] ^= word;
     sip_round(v);
     v[0] ^= word;
