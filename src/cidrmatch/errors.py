@@ -8,7 +8,8 @@
     ├── SnapshotError (ValueError)    a file, or a block of memory, that is no snapshot or a damaged one
     ├── NotFlushed (OSError)          a snapshot is in its place, but may not outlive a power failure
     └── EngineError                   a change that an engine refuses; nothing was changed
-        ├── UnknownName (LookupError)     no such key, or no such list
+        ├── UnknownName (LookupError)     no such key, no such list, or no such entry of one
+        ├── AlreadyExists                 there is a key of this name, and nobody said that it is to be replaced
         ├── Conflict                      somebody else changed the data first
         ├── LockTimeout (TimeoutError)    somebody else kept the file locked
         ├── InUse                         the list is linked, or the default
@@ -27,6 +28,7 @@ This module imports nothing: the compiled core stands on it (ADR 0001).
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyExists",
     "CidrmatchError",
     "Conflict",
     "EngineError",
@@ -79,9 +81,11 @@ class InvalidText(CidrmatchError, ValueError):
         reason: the same in words.
         suggestion: a text that would be taken, or ``None``.
         index: position of the entry in the list it came from, or ``None``.
+        key: the key whose list that is, where many keys were given; else ``None``.
     """
 
     noun = "valid"
+    key: str | None = None
 
     def __init__(
         self,
@@ -101,7 +105,8 @@ class InvalidText(CidrmatchError, ValueError):
         self.index = index
 
     def __str__(self) -> str:
-        where = "" if self.index is None else f"entry {self.index}: "
+        where = "" if self.key is None else f"the key {quote(self.key)}: "
+        where += "" if self.index is None else f"entry {self.index}: "
         hint = "" if self.suggestion is None else f"; did you mean {self.suggestion}?"
         return f"{where}{quote(self.text)} is not {self.noun}: {self.reason} (at position {self.position}){hint}"
 
@@ -121,8 +126,10 @@ class InvalidPrefix(InvalidText):
 class PolicyError(CidrmatchError, ValueError):
     """A policy refused a list; ``report`` holds every reason, entry by entry.
 
-    Nothing of the list was applied.
+    Nothing of the list was applied.  ``key`` names the key where lists of many were given; else it is ``None``.
     """
+
+    key: str | None = None
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
@@ -130,7 +137,8 @@ class PolicyError(CidrmatchError, ValueError):
 
     def __str__(self) -> str:
         errors = self.report.errors
-        lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list; nothing was applied"]
+        whose = "" if self.key is None else f" of the key {quote(self.key)}"
+        lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list{whose}; nothing was applied"]
         lines += [f"  {problem}" for problem in errors]
         return "\n".join(lines)
 
@@ -140,7 +148,11 @@ class EngineError(CidrmatchError):
 
 
 class UnknownName(EngineError, LookupError):
-    """There is no key, or no list, of this name."""
+    """There is no key, or no list, of this name; or no such entry in it."""
+
+
+class AlreadyExists(EngineError):
+    """There is a key of this name; only ``replace=True`` says all of it anew."""
 
 
 class Conflict(EngineError):

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol, TypeVar, final, overload, type_check_only
 
 from _typeshed import WriteableBuffer
@@ -10,9 +10,10 @@ from .keystore import KeyStore
 from .prefix import Entry
 from .reasons import Reason, State
 
-__all__ = ["Checker", "Decision", "FrozenList", "Rule", "Shadow", "View"]
+__all__ = ["Checker", "Decision", "FrozenList", "NamedLists", "Rule", "Shadow", "View"]
 
 _Out = TypeVar("_Out", bound=WriteableBuffer)
+_T = TypeVar("_T")
 
 @type_check_only
 class Settings(Protocol):
@@ -38,6 +39,21 @@ class FrozenList:
     def name(self) -> str | None: ...
     @property
     def entries(self) -> tuple[Entry, ...]: ...
+
+@final
+class NamedLists(Mapping[str, FrozenList]):
+    def __new__(cls, lists: dict[str, FrozenList] = {}) -> NamedLists: ...
+    def changed(self, changes: dict[str, FrozenList | None], /) -> NamedLists: ...
+    def __getitem__(self, name: str, /) -> FrozenList: ...
+    @overload
+    def get(self, name: str, default: None = None, /) -> FrozenList | None: ...
+    @overload
+    def get(self, name: str, default: _T, /) -> FrozenList | _T: ...
+    def __contains__(self, name: object, /) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
 
 @final
 class Shadow:
@@ -84,12 +100,21 @@ class View:
         cls,
         store: KeyStore | None,
         overlay: dict[str, Rule | None],
-        lists: dict[str, FrozenList],
+        lists: NamedLists | dict[str, FrozenList],
         default: str | None,
         version: int,
         settings: Settings,
         names: tuple[str, ...] = (),
     ) -> View: ...
+    def following(
+        self,
+        overlay: dict[str, Rule | None],
+        lists: NamedLists,
+        default: str | None,
+        version: int,
+        settings: Settings,
+    ) -> View: ...
+    def number_of(self, name: str, /) -> int | None: ...
     @property
     def store(self) -> KeyStore | None: ...
     @property
@@ -97,7 +122,7 @@ class View:
     @property
     def overlay(self) -> dict[str, Rule | None]: ...
     @property
-    def lists(self) -> dict[str, FrozenList]: ...
+    def lists(self) -> NamedLists: ...
     @property
     def default(self) -> str | None: ...
     @property

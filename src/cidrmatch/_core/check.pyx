@@ -8,15 +8,15 @@ one version, and no reader ever locks:
     engine.view --> View 17                  a commit builds View 18 beside it
                     |- overlay   { key: Rule or None }    and moves the one reference
                     |- store     KeyStore or None
-                    |- lists     { name: FrozenList }
+                    |- lists     NamedLists, by name
                     '- default   name or None
 
 A `Rule` is what was said about one key.  It names its lists instead of
 holding them, so a changed list is one new entry in `lists`, whatever the
 number of keys linked to it.  The overlay holds what changed since the store
 was built (None: removed), so a commit copies little; the store holds the rest,
-without an object for a key.  A record of the store links lists by number, and
-`names` says which these are.  Entries with conditions, and trials, are objects:
+without an object for a key.  A record of the store links lists by number.  The
+view's `names` say which lists these are; they change only with the store.  Entries with conditions, and trials, are objects:
 a rule is made of such a record when it is first asked for, and kept.
 
     lists of a key   own entries and linked lists, united;    none: the default list
@@ -47,16 +47,19 @@ from cidrmatch._core.keystore cimport (
 )
 from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
+from collections.abc import Mapping
+
 from ..errors import SnapshotError
 from .reasons import Reason, State
 
-__all__ = ["Checker", "Decision", "FrozenList", "Rule", "Shadow", "View"]
+__all__ = ["Checker", "Decision", "FrozenList", "NamedLists", "Rule", "Shadow", "View"]
 
 cdef tuple REASONS = tuple(Reason)
 
 cdef enum:
     MOST_REMEMBERED = 1000      # denied addresses that a shadow keeps
     MOST_KEPT = 65_536          # rules made of records, without those on trial
+    SHELVES = 256               # dictionaries that share the named lists of a version; a power of two
 
 
 cdef struct Client:
@@ -141,6 +144,113 @@ cdef class FrozenList:
             span = new_span(self.entries, client.now)
             self.span = span
         return span
+
+
+# Nobody writes to this dictionary; each version without lists on a shelf has it there.
+cdef tuple EMPTY_SHELVES = ({},) * SHELVES
+
+
+@cython.final
+cdef class NamedLists:
+    """Hold the named lists of one version.  Immutable; the next version shares all of it but what changed.
+
+    Each name lies on one of 256 shelves, by its hash, and a shelf is a dictionary:
+
+        shelves   [ {office: ...} | {} | {home: ..., lab: ...} | {} | ... ]
+                          |                       |
+        next      [ {office: ...} | {} | {home: ..., lab: NEW} | {} | ... ]      one shelf is copied
+
+    Args:
+        lists: `dict[str, FrozenList]`.
+    Raises:
+        TypeError: a list is no `FrozenList`.
+    Cost: a look-up as in a dictionary; a changed version, 256 references and the shelves that changed.
+    Threads: safe, never changes.
+    """
+
+    cdef tuple shelves
+    cdef Py_ssize_t count
+
+    def __cinit__(self, dict lists not None={}):
+        self.shelves = EMPTY_SHELVES
+        if lists:
+            self.put_all(lists)
+
+    cdef int put_all(self, dict changes) except -1:
+        """Copy the shelves that change, once each; only for who makes this object."""
+        cdef list shelves = list(self.shelves)
+        cdef dict own = {}
+        cdef dict shelf
+        cdef Py_ssize_t at
+        for name, frozen in changes.items():
+            if frozen is not None and type(frozen) is not FrozenList:
+                raise TypeError(f"a list is a FrozenList, not {type(frozen).__name__}")
+            at = hash(name) & (SHELVES - 1)
+            shelf = own.get(at)
+            if shelf is None:
+                shelf = own[at] = shelves[at] = dict(shelves[at])
+            self.count -= name in shelf
+            if frozen is None:
+                shelf.pop(name, None)
+            else:
+                shelf[name] = frozen
+                self.count += 1
+        self.shelves = tuple(shelves)
+        return 0
+
+    def changed(self, dict changes not None, /):
+        """Give the lists with some of them put, or removed where there is None."""
+        cdef NamedLists other = NamedLists()
+        other.shelves, other.count = self.shelves, self.count
+        other.put_all(changes)
+        return other
+
+    cdef FrozenList find(self, object name):
+        """A list by its name, or None."""
+        return (<dict>self.shelves[hash(name) & (SHELVES - 1)]).get(name)
+
+    cdef FrozenList existing(self, object name):
+        """A list by its name; KeyError if there is none."""
+        cdef FrozenList frozen = self.find(name)
+        if frozen is None:
+            raise KeyError(name)
+        return frozen
+
+    def __getitem__(self, name):
+        return self.existing(name)
+
+    def get(self, name, default=None, /):
+        """Give a list by its name, or the default."""
+        frozen = self.find(name)
+        return default if frozen is None else frozen
+
+    def __contains__(self, name):
+        return self.find(name) is not None
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        """Name all lists, sorted."""
+        names = []
+        for shelf in self.shelves:
+            names.extend(shelf)
+        return iter(sorted(names))
+
+    keys = Mapping.keys
+    items = Mapping.items
+    values = Mapping.values
+
+    def __eq__(self, other):
+        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None
+
+    def __repr__(self):
+        return f"<NamedLists: {self.count:,} lists>"
+
+
+Mapping.register(NamedLists)
 
 
 cdef Verdict judge_level(View view, tuple level, Client *client) except *:
@@ -261,7 +371,7 @@ cdef class View:
     Args:
         store: what was put before, as a `KeyStore`; or None.
         overlay: `dict[str, Rule | None]`, what was put or removed since; nobody changes it any more.
-        lists: `dict[str, FrozenList]`.
+        lists: `NamedLists`, or a dictionary to make one of.
         default: the name of the default list, or None.
         version: the number of this version.
         settings: what does not change from version to version, see `Settings` in engine.py.
@@ -270,33 +380,45 @@ cdef class View:
 
     cdef readonly KeyStore store
     cdef readonly dict overlay
-    cdef readonly dict lists
+    cdef readonly NamedLists lists
     cdef readonly object default
     cdef readonly unsigned long long version
     cdef readonly object settings
     cdef readonly tuple names
-    cdef tuple numbered         # the lists by number
+    cdef dict numbers           # of the names
     cdef bint has_overlay
     cdef bint is_common         # a key of the overlay may be asked without another question
     cdef object clock
     cdef bint is_enforced
     cdef bint unknown_passes
 
-    def __cinit__(self, KeyStore store, dict overlay not None, dict lists not None, default, version, settings,
+    def __cinit__(self, KeyStore store, dict overlay not None, lists not None, default, version, settings,
                   tuple names not None=()):
         self.store = store
         self.overlay = overlay
         self.has_overlay = len(overlay) > 0
-        self.lists = lists
+        self.lists = lists if type(lists) is NamedLists else NamedLists(lists)
         self.default = default
         self.version = version
         self.settings = settings
         self.names = names
-        self.numbered = tuple(map(lists.get, names))
+        self.numbers = {}
+        for name in names:
+            self.numbers[name] = len(self.numbers)
         self.clock = settings.clock
         self.is_enforced = settings.is_enforced
         self.is_common = self.has_overlay and self.is_enforced
         self.unknown_passes = settings.unknown_passes
+
+    def following(self, dict overlay not None, NamedLists lists not None, default, version, settings):
+        """Make the view of a later version on the same store, with the same names and numbers."""
+        cdef View view = View(self.store, overlay, lists, default, version, settings)
+        view.names, view.numbers = self.names, self.numbers
+        return view
+
+    def number_of(self, name, /):
+        """Give the number by which records of the store link a list, or None."""
+        return self.numbers.get(name)
 
     def rule(self, key, /):
         """Give the rule of a key, or None; TypeError for a key that is no text."""
@@ -336,7 +458,7 @@ cdef class View:
 
     cdef FrozenList list_by_number(self, uint32_t number):
         """A list as a record links it, or None where there is no such list."""
-        return self.numbered[number] if number < <size_t>len(self.numbered) else None
+        return self.lists.find(self.names[number]) if number < <size_t>len(self.names) else None
 
     cdef tuple level_of(self, Rule rule):
         """The lists of a key, united; its own, or else the default."""
@@ -344,16 +466,17 @@ cdef class View:
         if not rule.names:
             if rule.own_level or self.default is None:
                 return rule.own_level
-            return (self.lists[self.default],)
+            return (self.lists.existing(self.default),)
         # No comprehension here or below: Cython 3.3 frees an item twice when memory runs out while it appends one.
         level = rule.own_level
         for name in rule.names:
-            level += (self.lists[name],)
+            level += (self.lists.existing(name),)
         return level
 
     def state(self, Rule rule not None, /):
         """Give the `State` of a key."""
-        if self.level_of(rule) or (rule.within and not rule.needs_list):
+        cdef bint has_level = len(rule.own_level) + len(rule.names) > 0 or self.default is not None
+        if has_level or (rule.within and not rule.needs_list):
             return State.RESTRICTED if rule.is_enabled else State.UNRESTRICTED
         return State.INACTIVE if rule.needs_list else State.UNRESTRICTED
 
@@ -397,7 +520,7 @@ cdef Verdict judge(View view, Rule rule, object address, Client *client) except 
     for name in rule.within:
         if verdict != MATCHED:
             break
-        verdict = judge_level(view, (view.lists[name],), client)
+        verdict = judge_level(view, (view.lists.existing(name),), client)
     return verdict
 
 
@@ -489,7 +612,7 @@ cdef Verdict judge_record(View view, const Record *record, const Parts *parts, o
         if has_own:
             is_listed = record_covers(&view.store.store, record, parts, &client.address)
         for i in range(max(<uint32_t>record.links, <uint32_t>(default is not None))):
-            frozen = view.lists[default] if default is not None else view.list_by_number(parts.links[i])
+            frozen = view.lists.existing(default) if default is not None else view.list_by_number(parts.links[i])
             if frozen is None:
                 return DAMAGED
             span = frozen.span_at(view, client)
@@ -742,7 +865,7 @@ cdef class Decision:
         if level and (self.verdict == MATCHED or judge_level(self.view, level, client) == self.verdict):
             return level
         for name in rule.within:
-            level = (self.view.lists[name],)
+            level = (self.view.lists.existing(name),)
             if judge_level(self.view, level, client) == self.verdict:
                 break
         return level
