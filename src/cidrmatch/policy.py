@@ -76,6 +76,9 @@ _LISTED_SINGLY: Final = 256
 """So many addresses somebody may be asked to list one by one, where the policy has no limit of its own."""
 
 
+_SIX_TO_FOUR: Final = Prefix("2002::/16")
+
+
 class Severity(StrEnum):
     """Whether a problem refuses the list."""
 
@@ -237,6 +240,9 @@ class Policy:
         host_bits: "reject", or "mask" with a warning (C15).
         allow_any: whether a list may allow every address of a family (C24).
         bare_addresses: whether a single address is shown without its length (C4).
+        translations: IPv6 prefixes behind which a translator writes IPv4 addresses, as `Prefix` or text, kept as
+            `Prefix`: "64:ff9b::/96" (NAT64), "2002::/16" (6to4), or the host's own NAT64 prefixes (RFC 6052).
+            A deny entry for the inner address denies, too.
         keys: how lists are tied to keys; an `Engine` goes by it, a list alone has no use for it.
     Threads: safe, never changes.
 
@@ -259,6 +265,7 @@ class Policy:
     host_bits: Literal["reject", "mask"] = "reject"
     allow_any: bool = True
     bare_addresses: bool = False
+    translations: tuple[Prefix | str, ...] = ()
     keys: KeyRules = KeyRules()
 
     def __post_init__(self) -> None:
@@ -278,6 +285,9 @@ class Policy:
         ):
             if value is not None:
                 _check_number(name, value, 0, most)
+
+        check_is_list(self.translations, "translations")
+        object.__setattr__(self, "translations", tuple(map(_checked_translation, self.translations)))
 
     def canonical(self, prefix: Prefix) -> str:
         """Write a prefix as the product shows it: `203.0.113.5` or `203.0.113.5/32` (C4)."""
@@ -321,6 +331,18 @@ class Policy:
     def accept(self, entries: Iterable[EntryLike]) -> tuple[Entry, ...]:
         """Give the entries to store, or raise PolicyError with the whole report."""
         return self.validate(entries).entries()
+
+
+def _checked_translation(given: Prefix | str) -> Prefix:
+    """Take a prefix behind which a translator writes IPv4 addresses (RFC 6052 section 2.2, RFC 3056 section 2)."""
+    prefix = parse_prefix(given)
+    if prefix != _SIX_TO_FOUR and (prefix.family == 4 or prefix.length not in (32, 40, 48, 56, 64, 96)):
+        raise ValueError(
+            f"a translation is 2002::/16, or an IPv6 prefix of length 32, 40, 48, 56, 64 or 96, not {prefix}"
+        )
+    if prefix.packed[8] != 0:
+        raise ValueError(f"bits 64 to 71 of a translation are zero, in {prefix} they are not")
+    return prefix
 
 
 # -- Judging ------------------------------------------------------------------

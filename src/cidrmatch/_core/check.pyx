@@ -24,27 +24,30 @@ a rule is made of such a record when it is first asked for, and kept.
 
 Within a level the most specific entry decides, and denies on a tie.  Entries
 that come and go are judged by the engine's clock, read at most once a check.
+Where an IPv6 address carries an IPv4 address by a translation that the policy
+names, a deny entry for the inner address denies, too; nobody gets in by it.
 
 Whatever goes wrong raises or denies: there is no path from an exception to an
 allowance.
 Cost: a look-up in the overlay or in the store, an address parse, a table search; a `Decision` more for `check`.
-Threads: views, rules and lists never change; a list with times swaps one
-reference to what is in force, and two threads that do so write the same.
+Threads: views, rules and lists never change.
 """
 
 cimport cython
 from cpython.dict cimport PyDict_GetItemWithError
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.math cimport INFINITY, NAN, isfinite
 
-from cidrmatch._core.address cimport Key, OK, take_address, write_address
+from cidrmatch._core.address cimport Key, OK, set_ipv4, take_address, write_address
 from cidrmatch._core.keystore cimport (
     ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, INACTIVE, IS_ENABLED,
     LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, UNRESTRICTED,
     KeyStore, Parts, Record, Verdict, given_out, held, held_for, name_of, record_covers,
 )
+from cidrmatch._core.prefix cimport Entry, Prefix, covers, read_prefix
 from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
 from collections.abc import Mapping
@@ -70,43 +73,27 @@ cdef struct Client:
 
 # -- Lists --------------------------------------------------------------------
 
-cdef class Span:
-    """What a list amounts to from one moment to another."""
-
-    cdef double since
-    cdef double until
-    cdef AllowList allow
-    cdef AllowList deny         # None: nothing is denied
-
-
-cdef Span new_span(tuple entries, double now):
-    """Freeze the entries that count at `now`, up to the next moment when others do."""
-    cdef Span span = Span()
-    allow, deny = [], []
-    span.since, span.until = -INFINITY, INFINITY
-    for entry in entries:
-        condition = entry.condition
-        plain = (entry.prefix, entry.label)
-        if condition is None:
-            allow.append(plain)
-            continue
-        if not condition.enabled:
-            continue
-        for moment in (condition.start, condition.end):
-            if moment <= now:
-                span.since = max(span.since, moment)
-            else:
-                span.until = min(span.until, moment)
-        if condition.start <= now < condition.end:
-            (allow if condition.effect == "allow" else deny).append(plain)
-    span.allow = AllowList(allow)
-    span.deny = AllowList(deny) if deny else None
-    return span
+cdef struct Said:
+    # What one entry says about its prefix.
+    double start            # POSIX seconds; the first moment belongs to it, the last does not
+    double end
+    bint denies
 
 
 @cython.final
 cdef class FrozenList:
     """Hold the entries of one list, named or a key's own, ready to be asked.
+
+    A list without times is two tables, one of what it allows and one of what it
+    denies.  A list with times is one table of all its prefixes, and what is said
+    about each stands beside it, so that no moment changes anything here:
+
+        table    [ 10.0.0.0/8      | 10.1.0.0/16      | 10.1.2.0/24 ]
+        firsts   [ 0               | 1                | 3           | 4 ]
+        said     [ allow, always   | deny, from 12:00 , deny, from 18:00 | allow, until 15:00 ]
+
+    A check walks the entries that cover the address, the most specific first, and
+    takes the first length at which something counts now.
 
     Args:
         name: the name of a named list, None for a key's own.
@@ -118,32 +105,122 @@ cdef class FrozenList:
     cdef readonly tuple entries
     cdef readonly str description
     cdef bint is_timed
-    cdef Span span
+    cdef bint may_deny          # some entry does, now or at another time
+    cdef AllowList allow        # of a list with times: all prefixes
+    cdef AllowList deny         # None: nothing is denied, or the list has times
+    cdef uint32_t *firsts       # of a list with times: for each prefix of `allow` the first of `said`, and one more
+    cdef Said *said
 
     def __cinit__(self, name, tuple entries not None, str description not None=""):
+        self.firsts = NULL
+        self.said = NULL
         self.name = name
         self.entries = entries
         self.description = description
+        allow, deny = [], []
         for entry in entries:
-            if entry.condition is not None and (entry.condition.not_before or entry.condition.expires):
-                self.is_timed = True
-        # With times, this first span ends before it begins: the first check freezes the one it needs.
-        self.span = new_span(entries, -INFINITY)
+            condition = entry.condition
+            if condition is not None and not condition.enabled:
+                continue
+            denies = condition is not None and condition.effect == "deny"
+            self.may_deny |= denies
+            self.is_timed |= condition is not None and (condition.not_before or condition.expires) is not None
+            (deny if denies else allow).append(entry.prefix)
         if self.is_timed:
-            self.span.until = -INFINITY
+            self.allow = AllowList(allow + deny)
+            self.note_all()
+            return
+        self.allow = AllowList(allow)
+        self.deny = AllowList(deny) if deny else None
 
-    cdef Span span_at(self, View view, Client *client):
-        cdef Span span = self.span
-        if not self.is_timed:
-            return span
-        if not isfinite(client.now):
+    def __dealloc__(self):
+        PyMem_RawFree(self.firsts)
+        PyMem_RawFree(self.said)
+
+    cdef int note_all(self) except -1:
+        """Note for each prefix what is said about it: count, then fill in."""
+        cdef Py_ssize_t i, size = len(self.allow), count = len(self.entries)
+        cdef uint32_t at
+        self.firsts = <uint32_t *>PyMem_RawCalloc(<size_t>size + 2, sizeof(uint32_t))
+        self.said = <Said *>PyMem_RawCalloc(<size_t>count + 1, sizeof(Said))
+        if self.firsts is NULL or self.said is NULL:
+            raise MemoryError()
+        # 1. how often is each said something about?  Counted two places on, so that 2. leaves each first in its place
+        for entry in self.entries:
+            if entry.condition is None or entry.condition.enabled:
+                self.firsts[self.number_of(entry) + 2] += 1
+        for i in range(2, size + 2):
+            self.firsts[i] += self.firsts[i - 1]
+        # 2. what?
+        for entry in self.entries:
+            if entry.condition is None or entry.condition.enabled:
+                i = self.number_of(entry) + 1
+                at = self.firsts[i]
+                self.firsts[i] += 1
+                self.said[at] = said_by(entry)
+        return 0
+
+    cdef Py_ssize_t number_of(self, Entry entry) except -1:
+        """The number of the very prefix of an entry: it begins where the entry does, or is an ancestor of what does."""
+        cdef Py_ssize_t at = self.allow.find_entry(&entry.key)
+        cdef Key key
+        while at >= 0:
+            self.allow.key_at(at, &key)
+            if key.length == entry.key.length:
+                return at
+            at = self.allow.parents[at]
+        raise AssertionError("a prefix of the list is not in its table")
+
+    cdef int tell_time(self, View view, Client *client) except -1:
+        """Read the clock, if this list needs it and nobody did."""
+        if self.is_timed and not isfinite(client.now):
             client.now = view.clock()
             if not isfinite(client.now):
                 raise ValueError("the clock gave no finite number of seconds")
-        if not span.since <= client.now < span.until:
-            span = new_span(self.entries, client.now)
-            self.span = span
-        return span
+        return 0
+
+    cdef int strongest(self, const Key *address, double now, bint *denies) except -2:
+        """The length of the most specific entry that counts now, or -1; it denies if one of that length does."""
+        cdef Py_ssize_t at
+        cdef uint32_t i
+        cdef int allowed, denied
+        cdef bint is_found
+        cdef Key key
+        denies[0] = False
+        if not self.is_timed:
+            allowed = length_of_match(self.allow, address)
+            denied = -1 if self.deny is None else length_of_match(self.deny, address)
+            denies[0] = denied >= allowed and denied >= 0
+            return max(allowed, denied)
+        at = self.allow.find_entry(address)
+        while at >= 0:
+            is_found = False
+            for i in range(self.firsts[at], self.firsts[at + 1]):
+                if self.said[i].start <= now < self.said[i].end:
+                    is_found = True
+                    denies[0] |= self.said[i].denies
+            if is_found:
+                self.allow.key_at(at, &key)
+                return key.length
+            at = self.allow.parents[at]
+        return -1
+
+    cdef bint lets_in(self, const Key *address, double now) except -1:
+        """Does an entry allow the address, and no other deny it?"""
+        cdef bint denies
+        if not self.is_timed and self.deny is None:
+            return contains(&self.allow.table, address)
+        return self.strongest(address, now, &denies) >= 0 and not denies
+
+
+cdef Said said_by(Entry entry) except *:
+    cdef Said said
+    if entry.condition is None:
+        return Said(-INFINITY, INFINITY, False)
+    said.start = entry.condition.start
+    said.end = entry.condition.end
+    said.denies = entry.condition.effect == "deny"
+    return said
 
 
 # Nobody writes to this dictionary; each version without lists on a shelf has it there.
@@ -256,26 +333,88 @@ Mapping.register(NamedLists)
 cdef Verdict judge_level(View view, tuple level, Client *client) except *:
     """Judge an address by lists that are united: the most specific entry decides, and denies on a tie."""
     cdef FrozenList frozen
-    cdef Span span
-    cdef bint has_entries = False, is_listed = False, denies = False
-    cdef int allow_length = -1, deny_length = -1
+    cdef bint has_entries = False, may_deny = False
+    cdef Verdict verdict
     for frozen in level:
-        span = frozen.span_at(view, client)
+        frozen.tell_time(view, client)
         has_entries |= len(frozen.entries) > 0
-        is_listed |= contains(&span.allow.table, &client.address)
-        denies |= span.deny is not None
+        may_deny |= frozen.may_deny
     if not has_entries:
         return EMPTY_LIST
-    if not denies:
-        return MATCHED if is_listed else NOT_LISTED
+    if may_deny:
+        verdict = weigh_level(level, &client.address, client.now)
+        if verdict == MATCHED and view.translations and denied_within(view, level, client):
+            return DENIED_BY_ENTRY
+        return verdict
     for frozen in level:
-        span = frozen.span_at(view, client)
-        allow_length = max(allow_length, length_of_match(span.allow, &client.address))
-        if span.deny is not None:
-            deny_length = max(deny_length, length_of_match(span.deny, &client.address))
-    if allow_length > deny_length:
-        return MATCHED
-    return DENIED_BY_ENTRY if deny_length >= 0 else NOT_LISTED
+        if frozen.lets_in(&client.address, client.now):
+            return MATCHED
+    return NOT_LISTED
+
+
+cdef Verdict weigh_level(tuple level, const Key *address, double now) except *:
+    """Compare what allows with what denies, by length."""
+    cdef FrozenList frozen
+    cdef int longest = -1, length
+    cdef bint is_denied = False, denies
+    for frozen in level:
+        length = frozen.strongest(address, now, &denies)
+        if length > longest:
+            longest = length
+            is_denied = denies
+        elif length == longest:
+            is_denied |= denies
+    if longest < 0:
+        return NOT_LISTED
+    return DENIED_BY_ENTRY if is_denied else MATCHED
+
+
+cdef bint denied_within(View view, tuple level, Client *client) except -1:
+    """Does the level deny the IPv4 address that a translator wrote into this IPv6 address?"""
+    cdef Key inner
+    for prefix in view.translations:
+        if find_inner(&(<Prefix>prefix).key, &client.address, &inner):
+            if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:
+                return True
+    return False
+
+
+cdef bint find_inner(const Key *translation, const Key *address, Key *inner) noexcept nogil:
+    """Read the IPv4 address behind the prefix of a translation; False if the address does not lie in it.
+
+    RFC 6052 section 2.2: the octet of bits 64 to 71 is not part of it, whatever it holds.  RFC 3056: 2002::/16.
+    """
+    cdef uint64_t behind
+    if not covers(translation, address):
+        return False
+    if translation.length == 16:
+        set_ipv4(inner, <uint32_t>(address.upper >> 16))
+    elif translation.length == 96:
+        set_ipv4(inner, <uint32_t>address.lower)
+    else:
+        behind = address.lower << 8
+        if translation.length < 64:
+            behind = address.upper << translation.length | behind >> (64 - translation.length)
+        set_ipv4(inner, <uint32_t>(behind >> 32))
+    return True
+
+
+def inner_address(translation, address, /):
+    """Give the IPv4 address that an IPv6 address carries, as text, or None.
+
+    Args:
+        translation: a `Prefix`, one of a policy's `translations`.
+        address: what `parse_address` takes.
+    """
+    cdef Client client
+    cdef Key key, inner
+    cdef Py_ssize_t position
+    read_prefix(translation, False, &key)
+    if take_address(address, &client.address, &position) != OK or not find_inner(&key, &client.address, &inner):
+        return None
+    client.address = inner
+    client.is_known = True
+    return text_of(&client)
 
 
 cdef int length_of_match(AllowList allow, const Key *address) noexcept nogil:
@@ -358,8 +497,8 @@ cdef class Rule:
         self.needs_list = needs_list
         self.shadow = shadow
         if own is not None and is_enabled and not names and not within and shadow is None:
-            if own.entries and not own.is_timed and own.span.deny is None:
-                self.simple = own.span.allow
+            if own.entries and not own.is_timed and not own.may_deny:
+                self.simple = own.allow
                 self.table = self.simple.table
                 self.is_simple = True
 
@@ -391,6 +530,7 @@ cdef class View:
     cdef object clock
     cdef bint is_enforced
     cdef bint unknown_passes
+    cdef tuple translations     # of the policy
 
     def __cinit__(self, KeyStore store, dict overlay not None, lists not None, default, version, settings,
                   tuple names not None=()):
@@ -409,6 +549,7 @@ cdef class View:
         self.is_enforced = settings.is_enforced
         self.is_common = self.has_overlay and self.is_enforced
         self.unknown_passes = settings.unknown_passes
+        self.translations = settings.policy.translations
 
     def following(self, dict overlay not None, NamedLists lists not None, default, version, settings):
         """Make the view of a later version on the same store, with the same names and numbers."""
@@ -590,7 +731,6 @@ cdef Verdict judge_record(View view, const Record *record, const Parts *parts, o
     cdef Py_ssize_t position
     cdef Verdict verdict
     cdef FrozenList frozen
-    cdef Span span
     cdef uint32_t i
     cdef object default = None if has_own or record.links > 0 else view.default
     if not view.is_enforced:
@@ -615,11 +755,11 @@ cdef Verdict judge_record(View view, const Record *record, const Parts *parts, o
             frozen = view.lists.existing(default) if default is not None else view.list_by_number(parts.links[i])
             if frozen is None:
                 return DAMAGED
-            span = frozen.span_at(view, client)
-            if span.deny is not None:
+            if frozen.may_deny:
                 return ASK_OBJECTS
+            frozen.tell_time(view, client)
             has_entries |= len(frozen.entries) > 0
-            is_listed |= contains(&span.allow.table, &client.address)
+            is_listed |= frozen.lets_in(&client.address, client.now)
         if not is_listed:
             return NOT_LISTED if has_entries else EMPTY_LIST
     for i in range(record.within):
@@ -632,13 +772,17 @@ cdef Verdict judge_record(View view, const Record *record, const Parts *parts, o
     return MATCHED
 
 
-cdef object original_of(entry, tuple entries, bint allows, double now):
-    """The entry as it was put, with its condition, for one that a span holds without it."""
-    for original in entries:
-        if original.prefix == entry.prefix and original.label == entry.label:
-            if counts(original.condition, allows, now):
-                return original
-    return entry
+cdef Entry find_deciding(FrozenList frozen, const Key *address, double now, bint denies):
+    """The first entry of the strongest length that counts now with this effect, or None."""
+    cdef Entry entry
+    cdef bint is_denied
+    cdef int length = frozen.strongest(address, now, &is_denied)
+    if length < 0 or is_denied != denies:
+        return None
+    for entry in frozen.entries:
+        if entry.key.length == length and covers(&entry.key, address) and counts(entry.condition, not denies, now):
+            return entry
+    return None
 
 
 cdef bint counts(condition, bint allows, double now) except -1:
@@ -843,20 +987,31 @@ cdef class Decision:
     cdef object deciding(self):
         """The entry that decided, with the name of its list; or None."""
         cdef Client client
-        cdef FrozenList frozen
-        cdef Span span
-        cdef AllowList side
-        best, best_name = None, None
+        cdef Key inner
+        cdef tuple level
         if self.verdict != MATCHED and self.verdict != DENIED_BY_ENTRY:
             return None, None
         self.find_client(&client)
-        for frozen in self.deciding_level(&client):
-            span = frozen.span_at(self.view, &client)
-            side = span.allow if self.verdict == MATCHED else span.deny
-            entry = None if side is None else side.match(text_of(&client))
-            if entry is not None and (best is None or entry.prefix.length > best.prefix.length):
-                best, best_name = original_of(entry, frozen.entries, self.verdict == MATCHED, client.now), frozen.name
-        return best, best_name
+        level = self.deciding_level(&client)
+        if weigh_level(level, &client.address, client.now) == self.verdict:
+            return self.strongest_of(level, &client.address, client.now)
+        # Not the address itself is denied, but the one that it carries.
+        for prefix in self.view.translations:
+            if find_inner(&(<Prefix>prefix).key, &client.address, &inner):
+                if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:
+                    return self.strongest_of(level, &inner, client.now)
+        return None, None
+
+    cdef object strongest_of(self, tuple level, const Key *address, double now):
+        """The entry of a level that decides about an address, with the name of its list."""
+        cdef FrozenList frozen
+        cdef Entry entry, best = None
+        name = None
+        for frozen in level:
+            entry = find_deciding(frozen, address, now, self.verdict == DENIED_BY_ENTRY)
+            if entry is not None and (best is None or entry.key.length > best.key.length):
+                best, name = entry, frozen.name
+        return best, name
 
     cdef tuple deciding_level(self, Client *client):
         """The lists of the level that decided: the key's own, or the first `within` that denied."""
