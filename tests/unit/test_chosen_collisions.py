@@ -31,7 +31,8 @@ MOST = 20_000
 @cache
 def colliding() -> list[str]:
     """IPv6 addresses whose two halves make the same hash as a tuple."""
-    wanted, inverse, chosen, upper = 1, pow(P2, -1, 2**64), [], 0x20010DB8_00000000
+    chosen: list[str] = []
+    wanted, inverse, upper = 1, pow(P2, -1, 2**64), 0x20010DB8_00000000
     while len(chosen) < MOST:
         upper += 1
         state = P5 + hash(upper) * P2 & MASK
