@@ -21,7 +21,6 @@ from ._core.reasons import Reason, State
 from ._core.table import AllowList
 from .engine import Engine, Transaction
 from .errors import (
-    AlreadyExists,
     CidrmatchError,
     Conflict,
     EngineError,
@@ -47,7 +46,6 @@ from .version import __version__
 
 __all__ = [
     "AllowList",
-    "AlreadyExists",
     "CidrmatchError",
     "Condition",
     "Conflict",

@@ -8,8 +8,7 @@
     ├── SnapshotError (ValueError)    a file, or a block of memory, that is no snapshot or a damaged one
     ├── NotFlushed (OSError)          a snapshot is in its place, but may not outlive a power failure
     └── EngineError                   a change that an engine refuses; nothing was changed
-        ├── UnknownName (LookupError)     no such key, no such list, or no such entry of one
-        ├── AlreadyExists                 there is a key of this name, and nobody said that it is to be replaced
+        ├── UnknownName (LookupError)     no such key, or no such list
         ├── Conflict                      somebody else changed the data first
         ├── LockTimeout (TimeoutError)    somebody else kept the file locked
         ├── InUse                         the list is linked, or the default
@@ -28,7 +27,6 @@ This module imports nothing: the compiled core stands on it (ADR 0001).
 from __future__ import annotations
 
 __all__ = [
-    "AlreadyExists",
     "CidrmatchError",
     "Conflict",
     "EngineError",
@@ -44,6 +42,7 @@ __all__ = [
     "PolicyError",
     "SnapshotError",
     "UnknownName",
+    "brief",
     "quote",
 ]
 
@@ -53,6 +52,10 @@ if TYPE_CHECKING:
 
 _SHOWN_CHARACTERS = 80
 """How much of a refused text a message repeats."""
+_BRIEF_CHARACTERS = 40
+"""How much of a text a `repr` repeats."""
+_SHOWN_PROBLEMS = 20
+"""How many errors of a list a message repeats."""
 
 
 def quote(text: object) -> str:
@@ -67,8 +70,25 @@ def quote(text: object) -> str:
     return ascii(cut) + ("..." if len(cut) < len(text) else "")  # type: ignore[arg-type]
 
 
+def brief(text: object) -> str:
+    """Show ``text`` escaped and cut to some 40 characters, escapes counted: for a ``repr``.
+
+    >>> brief("a label" * 100)
+    "'a labela labela labela labela labela lab'..."
+    """
+    if type(text) not in (str, bytes):
+        return f"a value of type {type(text).__name__}"
+    cut = text[:_BRIEF_CHARACTERS]  # type: ignore[index]
+    while len(ascii(cut)) > _BRIEF_CHARACTERS + 3:
+        cut = cut[: len(cut) // 2]
+    return ascii(cut) + ("..." if len(cut) < len(text) else "")  # type: ignore[arg-type]
+
+
 class CidrmatchError(Exception):
     """The base of every error that cidrmatch raises on purpose."""
+
+    def __init__(self, *args: object) -> None:  # built-in exceptions have no signature that an editor could show
+        super().__init__(*args)
 
 
 class InvalidText(CidrmatchError, ValueError):
@@ -81,11 +101,10 @@ class InvalidText(CidrmatchError, ValueError):
         reason: the same in words.
         suggestion: a text that would be taken, or ``None``.
         index: position of the entry in the list it came from, or ``None``.
-        key: the key whose list that is, where many keys were given; else ``None``.
+        line: the line of the text it came from, from 1, or ``None``.
     """
 
     noun = "valid"
-    key: str | None = None
 
     def __init__(
         self,
@@ -95,18 +114,24 @@ class InvalidText(CidrmatchError, ValueError):
         reason: str,
         suggestion: str | None = None,
         index: int | None = None,
+        line: int | None = None,
     ) -> None:
-        super().__init__(text, position, code, reason, suggestion, index)
+        super().__init__(text, position, code, reason, suggestion, index, line)
         self.text = text
         self.position = position
         self.code = code
         self.reason = reason
         self.suggestion = suggestion
         self.index = index
+        self.line = line
+
+    def __repr__(self) -> str:
+        where = "" if self.index is None else f", entry {self.index}"
+        return f"<{type(self).__name__} {brief(self.text)}: {self.code} at position {self.position}{where}>"
 
     def __str__(self) -> str:
-        where = "" if self.key is None else f"the key {quote(self.key)}: "
-        where += "" if self.index is None else f"entry {self.index}: "
+        where = "" if self.index is None else f"entry {self.index}: "
+        where = where if self.line is None else f"line {self.line}: "
         hint = "" if self.suggestion is None else f"; did you mean {self.suggestion}?"
         return f"{where}{quote(self.text)} is not {self.noun}: {self.reason} (at position {self.position}){hint}"
 
@@ -126,10 +151,8 @@ class InvalidPrefix(InvalidText):
 class PolicyError(CidrmatchError, ValueError):
     """A policy refused a list; ``report`` holds every reason, entry by entry.
 
-    Nothing of the list was applied.  ``key`` names the key where lists of many were given; else it is ``None``.
+    Nothing of the list was applied.
     """
-
-    key: str | None = None
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
@@ -137,9 +160,10 @@ class PolicyError(CidrmatchError, ValueError):
 
     def __str__(self) -> str:
         errors = self.report.errors
-        whose = "" if self.key is None else f" of the key {quote(self.key)}"
-        lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list{whose}; nothing was applied"]
-        lines += [f"  {problem}" for problem in errors]
+        lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list; nothing was applied"]
+        lines += [f"  {problem}" for problem in errors[:_SHOWN_PROBLEMS]]
+        if len(errors) > _SHOWN_PROBLEMS:
+            lines.append(f"  and {len(errors) - _SHOWN_PROBLEMS:,} more")
         return "\n".join(lines)
 
 
@@ -148,11 +172,7 @@ class EngineError(CidrmatchError):
 
 
 class UnknownName(EngineError, LookupError):
-    """There is no key, or no list, of this name; or no such entry in it."""
-
-
-class AlreadyExists(EngineError):
-    """There is a key of this name; only ``replace=True`` says all of it anew."""
+    """There is no key, or no list, of this name."""
 
 
 class Conflict(EngineError):

@@ -66,7 +66,7 @@ def test_P1_links_are_not_changed_by_way_of_the_key(lists: list[str]) -> None:
         engine.update_key("k", lists=lists)  # nobody's: what link and unlink refuse to a guest
     assert engine.lists_of("k") == ("office",)
     with pytest.raises(NotPermitted):
-        engine.put_key("k", lists=lists, replace=True)
+        engine.put_key("k", lists=lists)
     assert passes(engine, "k") == [True, False, False]
 
 
@@ -205,13 +205,12 @@ def test_P6_change_of_a_list_reaches_every_linked_key() -> None:
 
 def test_P6_link_to_an_unknown_list_or_of_an_unknown_key_is_refused() -> None:
     engine = make("k")
-    changes: tuple[Callable[[], object], ...] = (
+    for change in (
         lambda: engine.link("k", "nowhere"),
         lambda: engine.link("nobody", "office"),
-        lambda: engine.put_key("k", lists=["office", "nowhere"], replace=True),
+        lambda: engine.put_key("k", lists=["office", "nowhere"]),
         lambda: engine.set_default("nowhere"),
-    )
-    for change in changes:
+    ):
         with pytest.raises(UnknownName):
             change()
     assert (engine.lists_of("k"), engine.default()) == ((), None)
@@ -226,7 +225,7 @@ def test_P7_list_shows_its_linked_keys() -> None:
     assert (engine.keys_of("office"), engine.keys_of("home")) == (["a", "b", "c", "e"], ["e"])
     engine.unlink("a", "office")
     engine.remove_key("b")
-    engine.put_key("e", lists=["home"], replace=True)
+    engine.put_key("e", lists=["home"])
     assert (engine.keys_of("office"), engine.keys_of("home")) == (["c"], ["e"])
 
 
