@@ -19,10 +19,10 @@ is not the twin's business.  The rules, in the order in which a check meets them
     7. within a level the most specific entry that covers the address and counts now decides; deny wins a tie
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Network: TypeAlias = IPv4Network | IPv6Network
 Client: TypeAlias = IPv4Address | IPv6Address | None
@@ -219,16 +219,26 @@ class EngineTwin:
         within: tuple[str, ...] = (),
         created_at: int | None = None,
         enabled: bool = True,
+        replace: bool = False,
         caller: Client = None,
         force: bool = False,
         if_version: int | None = None,
     ) -> None:
         old = self.data.keys.get(name)
+        kinds = {"exists"} if old is not None and not replace else set()
         if created_at is None:
             created_at = self.now if old is None else old.created_at
+            if old is None and self.rules.cutover is not None and not self.needs_list(created_at):
+                kinds.add("engine")  # a clock that is wrong must not make a key that is free for good
         shadow = None if old is None else old.shadow
         new = TwinKey(created_at, entries, unique(lists), unique(within), enabled, shadow)
-        self.change(lambda: self.save(name, old, new, (*lists, *within), caller, force), if_version)
+
+        def act() -> None:
+            if kinds:
+                raise Refused(*kinds)
+            self.save(name, old, new, (*lists, *within), caller, force)
+
+        self.change(act, if_version)
 
     def update_key(
         self,
@@ -254,6 +264,32 @@ class EngineTwin:
             self.save(name, old, new, (*(lists or ()), *(within or ())), caller, force, entries is not None)
 
         self.change(act, if_version)
+
+    def add_entries(self, name: str, entries: Entries, **more: Any) -> None:
+        def act() -> None:
+            self.update_key(name, entries=(*self.find_key(name).entries, *entries), **guard_of(more))
+
+        self.change(act, more.get("if_version"))
+
+    def remove_entries(self, name: str, entries: Entries, **more: Any) -> None:
+        def act() -> None:
+            self.update_key(name, entries=taken_away(self.find_key(name).entries, entries), **guard_of(more))
+
+        self.change(act, more.get("if_version"))
+
+    def add_to_list(self, name: str, entries: Entries, **more: Any) -> None:
+        def act() -> None:
+            old = self.find_list(name)
+            self.put_list(name, (*old, *entries), description="kept", **guard_of(more))
+
+        self.change(act, more.get("if_version"))
+
+    def remove_from_list(self, name: str, entries: Entries, **more: Any) -> None:
+        def act() -> None:
+            left = taken_away(self.find_list(name), entries, self.refusals_of_feature())
+            self.put_list(name, left, description="kept", **guard_of(more))
+
+        self.change(act, more.get("if_version"))
 
     def save(
         self,
@@ -297,7 +333,8 @@ class EngineTwin:
         if is_new and not new.enabled:
             kinds.add("engine")
         had_list, has_list = bool(before.entries or before.lists), bool(new.entries or new.lists)
-        if self.rules.cutover is not None and not is_new and new.enabled and had_list and not has_list:
+        lost_all = bool(before.within) and not has_list and not new.within
+        if self.rules.cutover is not None and not is_new and new.enabled and ((had_list and not has_list) or lost_all):
             kinds.add("engine")
         if kinds:
             raise Refused(*kinds)
@@ -305,16 +342,20 @@ class EngineTwin:
 
     def remove_key(self, name: str, *, if_version: int | None = None) -> None:
         def act() -> None:
-            self.find_key(name)
+            said = self.find_key(name)
+            if not self.data.is_enforced and replace(said, created_at=0) != TwinKey(0):
+                raise Refused("feature")
             keys = {key: said for key, said in self.data.keys.items() if key != name}
             self.data = replace(self.data, keys=keys)
 
         self.change(act, if_version)
 
-    def put_keys(self, pairs: tuple[tuple[str, Entries], ...], *, if_version: int | None = None) -> None:
+    def put_keys(
+        self, pairs: tuple[tuple[str, Entries], ...], *, replace: bool = False, if_version: int | None = None
+    ) -> None:
         def act() -> None:
             for name, entries in pairs:
-                self.put_key(name, entries)
+                self.put_key(name, entries, replace=replace)
 
         self.change(act, if_version)
 
@@ -355,7 +396,8 @@ class EngineTwin:
                 raise Refused(*kinds)
             for key in self.keys_of(name):
                 said = self.data.keys[key]
-                self.set_key(key, replace(said, lists=without(said.lists, name), within=without(said.within, name)))
+                left = replace(said, lists=without(said.lists, name), within=without(said.within, name))
+                self.put_record(key, said, left, kinds)
             lists = {other: entries for other, entries in self.data.lists.items() if other != name}
             default = None if self.data.default == name else self.data.default
             self.data = replace(self.data, lists=lists, default=default)
@@ -427,6 +469,11 @@ class EngineTwin:
             raise Refused("unknown", *(kinds or ()))
         return self.data.keys[name]
 
+    def find_list(self, name: str) -> Entries:
+        if name not in self.data.lists:
+            raise Refused("unknown", *self.refusals_of_feature())
+        return self.data.lists[name]
+
     def set_key(self, name: str, said: TwinKey) -> None:
         self.data = replace(self.data, keys={**self.data.keys, name: said})
 
@@ -469,6 +516,21 @@ def collapsed(entries: Entries) -> Entries:
         if not any(entry.same_as(other) for other in kept):
             kept.append(entry)
     return tuple(kept)
+
+
+def taken_away(entries: Entries, gone: Entries, kinds: Iterable[str] = ()) -> Entries:
+    """What is left; each entry must be there, and what is no entry is never there."""
+    left = list(entries)
+    for entry in gone:
+        found = [other for other in left if other.same_as(entry)]
+        if not found or not entry.is_text:
+            raise Refused("unknown", "text", *kinds)
+        left.remove(found[0])
+    return tuple(left)
+
+
+def guard_of(more: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in more.items() if name != "if_version"}
 
 
 def unique(names: tuple[str, ...]) -> tuple[str, ...]:

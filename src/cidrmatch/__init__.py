@@ -21,6 +21,7 @@ from ._core.reasons import Reason, State
 from ._core.table import AllowList
 from .engine import Engine, Transaction
 from .errors import (
+    AlreadyExists,
     CidrmatchError,
     Conflict,
     EngineError,
@@ -46,6 +47,7 @@ from .version import __version__
 
 __all__ = [
     "AllowList",
+    "AlreadyExists",
     "CidrmatchError",
     "Condition",
     "Conflict",

@@ -57,14 +57,14 @@ from .engine import Engine
 from .errors import CidrmatchError, quote
 from .list_files import ListFileError, _check_unique, _decode, _noun, _read_bytes, load_toml
 from .presets import read_policy, write_policy
-from .records import KeyRecord
+from .records import KeyRecord, needs_list
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from ._core.check import Rule, View
     from ._core.prefix import Entry, Prefix
-    from .policy import KeyRules, Policy
+    from .policy import Policy
 
 __all__ = ["ConfigError", "ConfigProblem", "dump", "dumps", "load", "loads", "schema"]
 
@@ -239,8 +239,8 @@ def _build(
     if reader.problems:
         raise reader.error(name)
     enforced, unknown_key = reader.document.get("enforced", True), reader.document.get("unknown_key", "deny")
-    engine = Engine(policy, clock=clock, enforced=enforced, unknown_key=unknown_key, permits=permits)
-    engine.restore(keys=keys, lists=lists.values(), default=reader.document.get("default"))
+    engine = Engine(policy, clock=clock, unknown_key=unknown_key, permits=permits)
+    engine.restore(keys=keys, lists=lists.values(), default=reader.document.get("default"), enforced=enforced)
     for key, place in reader.empty.items():
         if engine.state(key) is State.UNRESTRICTED:
             warn(ConfigProblem(name, _path_of(place), "no entries: every address passes"))
@@ -367,7 +367,7 @@ class _Reader:
             owner=item.get("owner"),
             shadow=shadow if "shadow" in item else None,
         )
-        self.check_key(policy.keys, place, record)
+        self.check_key(policy, place, record)
         return record
 
     def check_new(self, place: _Place, name: str, found: Mapping[str, object]) -> None:
@@ -377,12 +377,11 @@ class _Reader:
         if name in found:
             self.refuse(place, f"{quote(name)} is there already")
 
-    def check_key(self, rules: KeyRules, place: _Place, record: KeyRecord) -> None:
+    def check_key(self, policy: Policy, place: _Place, record: KeyRecord) -> None:
         """Check what an engine checks when a key is saved, but for empty lists."""
-        if record.entries and rules.binding == "lists":
+        if record.entries and policy.keys.binding == "lists":
             self.refuse((*place, "entries"), "keys have no entries of their own here; link a named list")
-        is_new = rules.new_keys_need_list and rules.cutover is not None and record.created_at >= rules.cutover
-        if is_new and not record.enabled:
+        if needs_list(policy, record.created_at) and not record.enabled:
             self.refuse((*place, "enabled"), "a key created at the cutover or later cannot do without its list")
 
     def check_default(self, policy: Policy, lists: Mapping[str, FrozenList]) -> None:

@@ -1,19 +1,19 @@
-"""Keys, named lists, links and a default: everything that changes, and the commits that publish it.
+"""Keys, named lists, links and a default: the commits that publish what changed.
 
 The engine keeps no data of its own beside its current `View` (see check.pyx).
-A change works on a `Draft`, a view in the making, and publishes it by moving
-one reference; whatever goes wrong before that leaves the old view standing:
+A change (changes.py) works on a `Draft`, a view in the making (draft.py).  The
+engine publishes it by moving one reference; whatever goes wrong before that
+leaves the old view standing:
 
     put_key() --> lock --> Draft --> validate, change, guard --> View n + 1 --> engine.view
                             ^                                                     ^
                             '-- transaction(): several changes, one commit        '-- readers look here, once a check
 
-`Writer` has the changes, written once: an `Engine` commits each on its own, a
-`Transaction` collects them.
-
 What changed lately is an overlay of objects, some thousand keys at most.  When it
 has grown, it is folded: a new `KeyStore` is made of the old one and the overlay,
 beside the readers, and the next view has it and an overlay of what came since.
+A fold that fails changes nothing: it is logged, `fold_error` tells of it, and
+after a pause the next commit tries again in the background.
 
 Invariants: the version grows by one with each commit; a published view never
 changes; a record's entries were accepted by the policy, or imported as they were.
@@ -30,28 +30,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
 from dataclasses import replace as replaced  # where an argument has that name
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
-from ._core.check import Checker, FrozenList, Rule, Shadow, View, key_text
-from ._core.prefix import check_is_list
-from .errors import (
-    Conflict,
-    EngineError,
-    FeatureOff,
-    InUse,
-    LockOut,
-    NotPermitted,
-    SnapshotError,
-    UnknownName,
-    brief,
-)
+from ._core.check import Checker, FrozenList, Shadow, View
+from .changes import Transaction, Writer, check_switches, tell, warn_of_open, warning
+from .draft import Draft
+from .errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, quote
 from .file_lock import FileLock
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
-from .policy import Policy, Report
+from .policy import Policy, Problem, Report
+from .presets import PRESETS
 from .records import KeyRecord, Settings, canonical, folded, opened
 from .saving import Known, Standing, check_newer, next_revision
 from .snapshot import (
@@ -70,7 +60,6 @@ from .snapshot import (
 
 if TYPE_CHECKING:
     from ._core.keystore import KeyStore
-    from ._core.prefix import Entry, EntryLike
     from ._core.reasons import State
 
 __all__ = ["Engine", "Transaction"]
@@ -78,453 +67,12 @@ __all__ = ["Engine", "Transaction"]
 _SMALLEST_FOLD = 2_048
 """An overlay this small is not worth folding into the store."""
 _LARGEST_OVERLAY = 4
-"""So many times the size from which one is folded in the background: then at once, within the commit."""
+"""An overlay larger than this many times the background limit is folded at once, inside the commit."""
+_FOLD_AGAIN = 1.0
+"""Seconds after a failed fold until the next try; doubled by each failure after it, up to a minute."""
 _NOTHING = object()
 
 _log = logging.getLogger(__name__)
-
-
-# -- A view in the making -----------------------------------------------------
-
-
-@dataclass(slots=True)
-class Draft:
-    """Hold the changes to a view until they are published together."""
-
-    start: View
-    settings: Settings
-    lists: dict[str, FrozenList]
-    default: str | None
-    rules: dict[str, Rule | None] = field(default_factory=dict)
-    undo: list[tuple[str, Rule | None, bool]] | None = None
-    is_over: bool = False
-
-    def rule(self, key: str) -> Rule:
-        """Find the rule of a key, changed or not."""
-        key = key_text(key)
-        rule = self.rules[key] if key in self.rules else self.start.rule(key)
-        if rule is None:
-            raise UnknownName(f"no key {key!r}")
-        return rule
-
-    def has_key(self, key: str) -> bool:
-        """Whether the key exists in this draft."""
-        key = key_text(key)
-        return (self.rules[key] if key in self.rules else self.start.rule(key)) is not None
-
-    def record(self, key: str) -> KeyRecord:
-        """Find the record of a key, changed or not."""
-        return cast("KeyRecord", self.rule(key).record)
-
-    def set_record(self, key: str, record: KeyRecord) -> None:
-        """Put a record as it is; whoever calls has validated it."""
-        cutover = self.settings.policy.keys.cutover
-        needs_list = (
-            self.settings.policy.keys.new_keys_need_list and cutover is not None and record.created_at >= cutover
-        )
-        own = FrozenList(None, record.entries) if record.entries else None
-        shadow = self._shadow(key, record)
-        self.set_rule(key, Rule(record, own, record.lists, record.within, record.enabled, needs_list, shadow))
-
-    def set_rule(self, key: str, rule: Rule | None) -> None:
-        """Put a rule, or None to remove the key, so that it can be undone."""
-        key = key_text(key)  # a subclass of str may have another hash than its text
-        if self.undo is not None:
-            self.undo.append((key, self.rules.get(key), key in self.rules))
-        self.rules[key] = rule
-
-    @contextmanager
-    def all_or_nothing(self) -> Iterator[None]:
-        """Undo the changes made inside, if an exception leaves."""
-        outer, before = self.undo, (dict(self.lists), self.default)
-        self.undo = []
-        try:
-            yield
-        except BaseException:
-            for key, rule, was_there in reversed(self.undo):
-                if was_there:
-                    self.rules[key] = rule
-                else:
-                    del self.rules[key]
-            self.lists, self.default = before
-            self.undo = outer
-            raise
-        self.undo = None if outer is None else outer + self.undo
-
-    def _shadow(self, key: str, record: KeyRecord) -> Shadow | None:
-        """The trial of a key; its counts go on while its entries stay the same."""
-        old = self.rule(key) if self.has_key(key) else None
-        if record.shadow is None or (
-            old is not None and old.shadow is not None and old.shadow.list.entries == record.shadow
-        ):
-            return old.shadow if old is not None and record.shadow is not None else None
-        return Shadow(FrozenList(None, record.shadow))
-
-    def frozen(self, name: str) -> FrozenList:
-        """Find a named list."""
-        if name not in self.lists:
-            raise UnknownName(f"no list {name!r}")
-        return self.lists[name]
-
-    def keys(self) -> Iterator[str]:
-        """Name all keys of this draft."""
-        yield from (key for key in self.start if key not in self.rules)
-        yield from (key for key, rule in self.rules.items() if rule is not None)
-
-    def keys_of(self, name: str) -> list[str]:
-        """Name the keys that are linked to a list or lie within it."""
-        start = self.start
-        changed = {**start.overlay, **self.rules} if self.rules else start.overlay
-        linked = [key for key, rule in changed.items() if rule is not None and name in (*rule.names, *rule.within)]
-        if start.store is not None and name in start.names:
-            linked += [key for key in start.store.keys_linked(start.names.index(name)) if key not in changed]
-        return sorted(linked)
-
-    def is_used(self, name: str) -> bool:
-        """Whether a list can decide anything."""
-        return name == self.default or bool(self.keys_of(name))
-
-    def build(self, version: int) -> View:
-        """Build the view: the same store and a larger overlay."""
-        start = self.start
-        overlay = {**start.overlay, **self.rules} if self.rules else start.overlay
-        known = set(start.names)
-        names = start.names + tuple(name for name in self.lists if name not in known)
-        return View(start.store, overlay, dict(self.lists), self.default, version, self.settings, names)
-
-
-# -- The changes --------------------------------------------------------------
-
-
-class Writer:
-    """Offer the changes; where they go is up to the subclass."""
-
-    def _open(self, if_version: int | None) -> AbstractContextManager[Draft]:
-        raise NotImplementedError
-
-    # 1. Keys.
-
-    def put_key(
-        self,
-        key: str,
-        entries: Iterable[EntryLike] = (),
-        *,
-        lists: Iterable[str] = (),
-        within: Iterable[str] = (),
-        created_at: datetime | None = None,
-        enabled: bool = True,
-        owner: str | None = None,
-        actor: object = None,
-        caller: object = None,
-        force: bool = False,
-        if_version: int | None = None,
-    ) -> Report:
-        """Create a key, or replace all that was said about it.
-
-        Args:
-            key: the key's id.
-            entries: its own entries, judged by the policy.
-            lists: named lists to link it to.
-            within: named lists that must let an address pass as well.
-            created_at: timezone-aware; by default now.  It never changes once it is said.
-            enabled: whether its lists are enforced.
-            owner: whose key it is.
-            actor: who makes the change, for the host's role check on links to named lists.
-            caller: the address this change comes from; a change that would deny it is refused.
-            force: make the change although it denies the caller.
-            if_version: refuse the change unless the data is still at this version.
-        Returns:
-            The policy's `Report`, for its warnings.
-        Raises:
-            PolicyError: the entries were refused.  UnknownName: no such list.  Conflict, LockOut, FeatureOff.
-            EngineError: the product does not allow it.  In every case nothing was changed.
-        Source: N3, N13, B9, B10, U12; C8, C9.
-        """
-        _check_name("a key", key)
-        with self._open(if_version) as draft:
-            old = draft.record(key) if draft.has_key(key) else None
-            if created_at is None:
-                created_at = old.created_at if old else datetime.fromtimestamp(draft.settings.clock(), UTC)
-            if created_at.utcoffset() is None:
-                raise ValueError("created_at needs a time zone")
-            if old is not None and created_at != old.created_at:
-                raise EngineError(f"the key {key!r} was created at {old.created_at.isoformat()}; that does not change")
-            links = _checked_links(draft, lists)
-            report, accepted = _judge_entries(draft, entries, created_at, old, linked=bool(links))
-            record = KeyRecord(
-                created_at=created_at,
-                entries=accepted,
-                lists=links,
-                within=_checked_links(draft, within),
-                enabled=enabled,
-                owner=owner,
-                shadow=old.shadow if old else None,
-            )
-            _save(draft, key, record, actor=actor, caller=caller, force=force)
-            return report
-
-    def update_key(
-        self,
-        key: str,
-        *,
-        entries: Iterable[EntryLike] | None = None,
-        lists: Iterable[str] | None = None,
-        within: Iterable[str] | None = None,
-        enabled: bool | None = None,
-        owner: str | None = None,
-        actor: object = None,
-        caller: object = None,
-        force: bool = False,
-        if_version: int | None = None,
-    ) -> Report:
-        """Change some of what was said about a key; what is None stays.
-
-        Args, Raises: as `put_key`.
-        Returns:
-            The policy's `Report` on the key's entries.
-        Source: N13, N15, B10; C8, C9.
-        """
-        with self._open(if_version) as draft:
-            old = draft.record(key)
-            links = old.lists if lists is None else _checked_links(draft, lists)
-            if entries is None:  # they were judged when they came, and may have been imported
-                report, accepted = Report(draft.settings.policy, old.entries, ()), old.entries
-            else:
-                report, accepted = _judge_entries(draft, entries, old.created_at, old, linked=bool(links))
-            record = replace(
-                old,
-                entries=accepted,
-                lists=links,
-                within=old.within if within is None else _checked_links(draft, within),
-                enabled=old.enabled if enabled is None else enabled,
-                owner=old.owner if owner is None else owner,
-            )
-            _save(draft, key, record, actor=actor, caller=caller, force=force)
-            return report
-
-    def remove_key(self, key: str, *, if_version: int | None = None) -> None:
-        """Forget a key; from then on it is unknown."""
-        with self._open(if_version) as draft:
-            draft.rule(key)
-            draft.set_rule(key, None)
-
-    def put_keys(self, pairs: Iterable[tuple[str, Iterable[EntryLike]]], *, if_version: int | None = None) -> None:
-        """Create or replace many keys at once: all of them, in one commit, or none.
-
-        Args:
-            pairs: key and entries.
-        """
-        with self._open(if_version) as draft:
-            inner = Transaction(draft)
-            for key, entries in pairs:
-                inner.put_key(key, entries)
-
-    # 2. Named lists.
-
-    def put_list(
-        self,
-        name: str,
-        entries: Iterable[EntryLike],
-        *,
-        description: str = "",
-        actor: object = None,
-        caller: object = None,
-        force: bool = False,
-        if_version: int | None = None,
-    ) -> Report:
-        """Create a named list, or replace it, for every key that is linked to it.
-
-        Args:
-            name: the name of the list.
-            entries: judged by the policy.
-            description: what it is for.
-            actor: who makes the change, for the host's role check.
-            caller, force, if_version: as for `put_key`.
-        Returns:
-            The policy's `Report`.
-        Raises:
-            PolicyError, EngineError: as `put_key`; a used list cannot be emptied (C22).
-        Source: P1 to P5; C22.
-        """
-        _check_name("a list", name)
-        with self._open(if_version) as draft:
-            _check_permitted(draft, actor, "put_list", name)
-            if not isinstance(description, str):
-                raise TypeError(f"a description is text, not {type(description).__name__}")
-            if draft.settings.policy.keys.describe_lists and not description.strip():
-                raise EngineError(f"the list {name!r} needs a description")
-            report = draft.settings.policy.validate(entries, on_key=False)
-            frozen = FrozenList(name, report.entries(), description)
-            if not frozen.entries and draft.is_used(name):
-                raise EngineError(f"the list {name!r} is in use and cannot be empty: it would deny everyone")
-            draft.lists[name] = frozen
-            if caller is not None and not force:
-                _check_caller(draft, caller, frozen)
-            return report
-
-    def remove_list(
-        self, name: str, *, force: bool = False, actor: object = None, if_version: int | None = None
-    ) -> None:
-        """Delete a named list; forced, it is unlinked everywhere first (C21)."""
-        with self._open(if_version) as draft:
-            _check_permitted(draft, actor, "remove_list", name)
-            draft.frozen(name)
-            linked = draft.keys_of(name)
-            if (linked or draft.default == name) and not force:
-                uses = [f"linked to {len(linked)} keys"] * bool(linked) + ["the default"] * (draft.default == name)
-                raise InUse(f"the list {name!r} is {' and '.join(uses)}; unlink it first, or force")
-            for key in linked:
-                record = draft.record(key)
-                lists = tuple(other for other in record.lists if other != name)
-                within = tuple(other for other in record.within if other != name)
-                draft.set_record(key, replace(record, lists=lists, within=within))
-            if draft.default == name:
-                draft.default = None
-            del draft.lists[name]
-
-    def link(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> None:
-        """Link a key to a named list, beside those it has (P6)."""
-        with self._open(if_version) as draft:
-            record = draft.record(key)
-            linked = replace(record, lists=_checked_links(draft, (*record.lists, name)))
-            _save(draft, key, linked, actor=actor)
-
-    def unlink(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> None:
-        """Take a link away; after the last one the default list applies (C21)."""
-        with self._open(if_version) as draft:
-            record = draft.record(key)
-            if name not in record.lists:
-                raise UnknownName(f"the key {key!r} is not linked to the list {name!r}")
-            left = tuple(other for other in record.lists if other != name)
-            _save(draft, key, replace(record, lists=left), actor=actor)
-
-    def set_default(self, name: str | None, *, actor: object = None, if_version: int | None = None) -> None:
-        """Make a named list the default for keys without a list of their own, or None for no default (P9 to P11)."""
-        with self._open(if_version) as draft:
-            _check_permitted(draft, actor, "set_default", name or "")
-            if name is not None:
-                if not draft.settings.policy.keys.default_list:
-                    raise EngineError(f"{draft.settings.policy.name} has no default list")
-                _checked_links(draft, (name,))
-            draft.default = name
-
-    # 3. Lists on trial.
-
-    def put_shadow(self, key: str, entries: Iterable[EntryLike], *, if_version: int | None = None) -> Report:
-        """Try a list on a key: it decides nothing, and what it would have decided is counted (B31)."""
-        with self._open(if_version) as draft:
-            report = draft.settings.policy.validate(entries, on_key=False)
-            _save(draft, key, replace(draft.record(key), shadow=report.entries()))
-            return report
-
-    def remove_shadow(self, key: str, *, if_version: int | None = None) -> None:
-        """End the trial."""
-        with self._open(if_version) as draft:
-            _save(draft, key, replace(draft.record(key), shadow=None))
-
-
-def _check_name(noun: str, name: object) -> None:
-    if type(name) is not str:
-        raise TypeError(f"{noun} is named by a text, not {type(name).__name__}")
-    if not name.strip():
-        raise ValueError(f"{noun} needs a name")
-
-
-def _check_permitted(draft: Draft, actor: object, operation: str, name: str) -> None:
-    if not draft.settings.is_enforced:
-        raise FeatureOff("allow lists are switched off; they cannot be edited")
-    permits = draft.settings.permits
-    if permits is not None and permits(actor, operation, name) is not True:
-        raise NotPermitted(f"{actor!r} may not {operation} {name!r}")
-
-
-def _checked_links(draft: Draft, names: Iterable[str]) -> tuple[str, ...]:
-    """Check that each list exists and is not empty; a list linked twice is linked once."""
-    if isinstance(names, str):
-        raise TypeError("the names of lists were expected, not one text")
-    links = tuple(dict.fromkeys(names))
-    for name in links:
-        if not draft.frozen(name).entries:
-            raise EngineError(f"the list {name!r} is empty: it would deny everyone")
-    return links
-
-
-def _judge_entries(
-    draft: Draft, entries: Iterable[EntryLike], created_at: datetime, old: KeyRecord | None, *, linked: bool
-) -> tuple[Report, tuple[Entry, ...]]:
-    """Judge a key's own entries; whether they may be none depends on the product and the key."""
-    policy = draft.settings.policy
-    rules = policy.keys
-    check_is_list(entries)
-    given = list(entries)
-    if given and rules.binding == "lists":
-        raise EngineError(f"keys of {policy.name} have no entries of their own; link a named list")
-    is_new = rules.new_keys_need_list and rules.cutover is not None and created_at >= rules.cutover
-    may_be_empty = not (old is None and is_new and not linked)
-    judged = replace(policy, min_entries=0) if may_be_empty and not given else policy
-    report = judged.validate(given)
-    return report, report.entries()
-
-
-def _save(
-    draft: Draft, key: str, record: KeyRecord, *, actor: object = None, caller: object = None, force: bool = False
-) -> None:
-    """Put a record that has been judged, unless the change itself is not allowed."""
-    old = draft.record(key) if draft.has_key(key) else KeyRecord(created_at=record.created_at)
-    if record.owner is not None and type(record.owner) is not str:
-        raise TypeError(f"an owner is text or None, not {type(record.owner).__name__}")
-    # 1. by the feature gate (U2) and the host's role check (P1)
-    if not draft.settings.is_enforced and _restriction(record) != _restriction(old):
-        raise FeatureOff("allow lists are switched off; they cannot be edited")
-    now_linked, then_linked = {*record.lists, *record.within}, {*old.lists, *old.within}
-    for name in sorted(now_linked ^ then_linked):
-        _check_permitted(draft, actor, "link" if name in now_linked else "unlink", name)
-    # 2. by the product (C8, C9)
-    draft.set_record(key, record)
-    if draft.rule(key).needs_list and not record.enabled:
-        raise EngineError("a key created at the cutover or later cannot do without its list")
-    is_legacy = draft.settings.policy.keys.new_keys_need_list and not draft.rule(key).needs_list
-    if is_legacy and record.enabled and (old.entries or old.lists) and not (record.entries or record.lists):
-        raise EngineError("a legacy key's list cannot be emptied; to lift the restriction, disable it (enabled=False)")
-    # 3. by the guard against locking oneself out
-    if caller is not None and not force:
-        trial = replace(draft, rules=dict(draft.rules))
-        trial.set_record(key, replace(record, shadow=None))  # a question of ours is no request to count
-        probe = Checker()
-        probe.view = trial.build(draft.start.version)
-        decision = probe.check(key, caller)
-        if not decision.allowed:
-            raise LockOut(f"{decision.address or 'an unknown address'} would be denied: {decision.reason.text}")
-
-
-def _restriction(record: KeyRecord) -> tuple[object, ...]:
-    """What of a record makes up its allow list."""
-    return record.entries, record.lists, record.within, record.enabled, record.shadow
-
-
-def _check_caller(draft: Draft, caller: object, frozen: FrozenList) -> None:
-    probe = Checker()
-    record = KeyRecord(created_at=datetime.fromtimestamp(0, UTC))
-    rule = Rule(record, frozen, (), (), True, False, None)
-    probe.view = View(None, {"": rule}, {}, None, 0, draft.settings)
-    if not probe.allows("", caller):
-        raise LockOut(f"the list {frozen.name!r} would deny the address that this change comes from")
-
-
-class Transaction(Writer):
-    """Collect changes that are published together, or not at all."""
-
-    def __init__(self, draft: Draft) -> None:
-        self._draft = draft
-
-    @contextmanager
-    def _open(self, if_version: int | None) -> Iterator[Draft]:
-        if self._draft.is_over:
-            raise EngineError("the transaction is over")
-        if if_version is not None and if_version != self._draft.start.version:
-            raise Conflict(f"the data is at version {self._draft.start.version}, not {if_version}")
-        with self._draft.all_or_nothing():
-            yield self._draft
 
 
 # -- The engine ---------------------------------------------------------------
@@ -532,7 +80,7 @@ class Transaction(Writer):
 
 def _at_version(view: View, version: int) -> View:
     """The same data under another number."""
-    return View(view.store, view.overlay, view.lists, view.default, version, view.settings, view.names)
+    return view.following(view.overlay, view.lists, view.default, version, view.settings)
 
 
 class Engine(Checker, Writer):
@@ -546,6 +94,7 @@ class Engine(Checker, Writer):
         permits: the host's role check for named lists, called with actor, operation and name (P1).
     Raises:
         ValueError: the policy's keys need a cutover and it has none (C10).
+        TypeError: the policy is none, or `enforced` is not True or False.
     Cost: `allows` about three dictionary look-ups, `check` a small object more.
     Threads: checks take no lock and see one version; changes take turns.
 
@@ -566,7 +115,8 @@ class Engine(Checker, Writer):
         unknown_key: str = "deny",
         permits: Callable[[object, str, str], bool] | None = None,
     ) -> None:
-        policy = Policy() if policy is None else policy
+        policy = _checked_policy(policy)
+        check_switches(enforced=enforced)
         if policy.keys.new_keys_need_list and policy.keys.cutover is None:
             raise ValueError(f"the policy {policy.name!r} needs a cutover: presets.nomsa(cutover=...)")
         if unknown_key not in ("deny", "pass"):
@@ -580,6 +130,9 @@ class Engine(Checker, Writer):
         )
         self._lock = threading.RLock()
         self._folder: threading.Thread | None = None
+        self._fold_error: Exception | None = None
+        self._fold_pause = 0.0
+        self._fold_not_before = 0.0
         self._looks = threading.Lock()  # one look at the file at a time
         self._standing: Standing | None = None
         self._known: dict[str, Known] = {}  # what was read or written, by the file's own path
@@ -604,7 +157,7 @@ class Engine(Checker, Writer):
             start = self.view
             if if_version is not None and if_version != start.version:
                 raise Conflict(f"the data is at version {start.version}, not {if_version}")
-            draft = Draft(start, cast("Settings", start.settings), dict(start.lists), start.default)
+            draft = Draft.of(start)
             try:
                 yield draft
                 if self.view is not start:
@@ -875,30 +428,65 @@ class Engine(Checker, Writer):
     def fold(self) -> None:
         """Fold what changed lately into the store now; nothing that a check answers changes by it.
 
+        Raises:
+            Whatever went wrong, such as MemoryError; the engine answers as before.
         Cost: copies the store.  Threads: beside readers and writers; what is written meanwhile stays in the overlay.
         """
         view = self.view
-        if not view.overlay:
-            return
-        store = folded(view)
-        with self._lock:
-            now = self.view
-            if now.store is not view.store:
-                return  # somebody else folded meanwhile, or all was replaced
-            overlay = {key: rule for key, rule in now.overlay.items() if view.overlay.get(key, _NOTHING) is not rule}
-            self.view = View(store, overlay, now.lists, now.default, now.version, now.settings, now.names)
+        if view.overlay:
+            store, names = folded(view)
+            with self._lock:
+                now = self.view
+                if now.store is view.store:  # else somebody else folded meanwhile, or all was replaced
+                    overlay = {
+                        key: rule for key, rule in now.overlay.items() if view.overlay.get(key, _NOTHING) is not rule
+                    }
+                    self.view = View(store, overlay, now.lists, now.default, now.version, now.settings, names)
+        self._fold_error, self._fold_pause = None, 0.0
+
+    @property
+    def fold_error(self) -> Exception | None:
+        """Why the last fold that the engine began by itself failed; None if it did not, or one worked since.
+
+        Checks and changes are right all the same, but each commit copies an overlay that grows.
+        """
+        return self._fold_error
 
     def _fold_if_large(self) -> None:
-        """Keep commits cheap: fold in the background, or now if a bulk of changes came at once."""
+        """Keep commits cheap: fold in the background, or now if a bulk of changes came at once.
+
+        A change was published before this is called, so nothing here may fail it.  After a failure nothing is
+        folded inside a commit any more, until a fold has worked.
+        """
         view = self.view
         limit = max(_SMALLEST_FOLD, 2 * math.isqrt(0 if view.store is None else len(view.store)))
         if len(view.overlay) <= limit:
             return
-        if len(view.overlay) > _LARGEST_OVERLAY * limit:
+        if len(view.overlay) > _LARGEST_OVERLAY * limit and self._fold_error is None:
+            self._try_to_fold()
+        elif (self._folder is None or not self._folder.is_alive()) and time.monotonic() >= self._fold_not_before:
+            self._start_folder()
+
+    def _start_folder(self) -> None:
+        folder = threading.Thread(target=self._try_to_fold, name="cidrmatch-fold", daemon=True)
+        try:
+            folder.start()
+        except RuntimeError as error:  # no thread can be started now
+            self._note_failed_fold(error)
+        else:
+            self._folder = folder
+
+    def _try_to_fold(self) -> None:
+        try:
             self.fold()
-        elif self._folder is None or not self._folder.is_alive():
-            self._folder = threading.Thread(target=self.fold, name="cidrmatch-fold", daemon=True)
-            self._folder.start()
+        except Exception as error:  # whatever it is: the change that it follows was published
+            self._note_failed_fold(error)
+
+    def _note_failed_fold(self, error: Exception) -> None:
+        self._fold_pause = min(60.0, 2 * self._fold_pause or _FOLD_AGAIN)
+        self._fold_not_before = time.monotonic() + self._fold_pause
+        self._fold_error = error
+        _log.error("a fold failed; the next one waits %.0f s: %s: %s", self._fold_pause, type(error).__name__, error)
 
     @contextmanager
     def transaction(self, *, if_version: int | None = None) -> Iterator[Transaction]:
@@ -919,9 +507,6 @@ class Engine(Checker, Writer):
         with self._open(if_version) as draft:
             yield Transaction(draft)
 
-    def __repr__(self) -> str:
-        return f"<Engine of {brief(self.policy.name)} at version {self.version}: {len(self.view.lists):,} named lists>"
-
     @property
     def policy(self) -> Policy:
         """What the product accepts."""
@@ -932,10 +517,18 @@ class Engine(Checker, Writer):
         """How many commits there were."""
         return self.view.version
 
-    def set_enforced(self, enforced: bool) -> None:
-        """Switch the whole feature on or off (U2): off, lists are neither edited nor enforced."""
+    def set_enforced(self, enforced: bool) -> Report:
+        """Switch the whole feature on or off (U2): off, lists are neither edited nor enforced.
+
+        Returns:
+            A `Report` that warns, when it is off, that every key is open.
+        Raises:
+            TypeError: `enforced` is not True or False.
+        """
+        check_switches(enforced=enforced)
         with self._open(None) as draft:
-            draft.settings = replace(draft.settings, is_enforced=enforced)
+            draft.settings = replaced(draft.settings, is_enforced=enforced)
+            return tell(draft, _warn_of_switch(enforced))
 
     # What there is.
 
@@ -982,29 +575,57 @@ class Engine(Checker, Writer):
         return None if rule is None else rule.shadow
 
     def _now(self) -> Draft:
-        view = self.view
-        return Draft(view, cast("Settings", view.settings), view.lists, view.default)
+        return Draft.of(self.view)
 
     # All of it at once.
 
     def restore(
-        self, *, keys: Mapping[str, KeyRecord], lists: Iterable[FrozenList] = (), default: str | None = None
-    ) -> None:
+        self,
+        *,
+        keys: Mapping[str, KeyRecord],
+        lists: Iterable[FrozenList] = (),
+        default: str | None = None,
+        enforced: bool | None = None,
+    ) -> Report:
         """Replace all data by what was kept elsewhere, as it is: in one commit, or not at all.
 
         Nothing is judged by the policy, that is up to the caller; so an empty list can
         come in this way, and it denies (C8, C22).
 
+        Args:
+            keys: the record of each key.
+            lists: the named lists.
+            default: the name of the default list, or None.
+            enforced: switch the whole feature on or off in the same commit; None leaves it as it is.
+        Returns:
+            A `Report` that warns of the keys that every address passes.
         Raises:
             UnknownName: a key, or the default, names a list that is not among them.
+            FeatureOff: the feature is off and stays off (U2).
+            TypeError, ValueError: a record that no store can hold, or a list without a name or with that of another.
         """
         with self._open(None) as draft:
-            draft.lists = {str(frozen.name): frozen for frozen in lists}
-            draft.default = default
-            draft.rules = dict.fromkeys(draft.start)
-            for key, record in keys.items():
-                draft.set_record(key, record)
-                for name in (*record.lists, *record.within):
-                    draft.frozen(name)
-            if default is not None:
-                draft.frozen(default)
+            if enforced is not None:
+                check_switches(enforced=enforced)
+            if not draft.settings.is_enforced and enforced is not True:
+                raise FeatureOff("allow lists are switched off; they cannot be edited")
+            draft.replace_all(keys, lists, default)
+            draft.settings = replaced(draft.settings, is_enforced=enforced is not False)
+            return tell(draft, [*warn_of_open(draft, keys), *_warn_of_switch(draft.settings.is_enforced)])
+
+
+def _checked_policy(policy: object) -> Policy:
+    """Take a policy, or the open one for None; and say what was meant by a preset's name."""
+    if policy is None:
+        return Policy()
+    if isinstance(policy, Policy):
+        return policy
+    preset = next((name for name, make in PRESETS.items() if policy in (name, make)), None)
+    advice = "presets.unkey()" if preset is None else f"presets.{preset}()"
+    said = f"such as {advice}" if preset is None else f"did you mean {advice}?"
+    given = quote(policy) if isinstance(policy, str) else f"a {type(policy).__name__}"
+    raise TypeError(f"an engine goes by a Policy, not by {given}; {said}")
+
+
+def _warn_of_switch(enforced: bool) -> list[Problem]:
+    return [] if enforced else [warning("allow lists are not enforced: every address passes for every key")]

@@ -8,7 +8,8 @@
     ├── SnapshotError (ValueError)    a file, or a block of memory, that is no snapshot or a damaged one
     ├── NotFlushed (OSError)          a snapshot is in its place, but may not outlive a power failure
     └── EngineError                   a change that an engine refuses; nothing was changed
-        ├── UnknownName (LookupError)     no such key, or no such list
+        ├── UnknownName (LookupError)     no such key, no such list, or no such entry of one
+        ├── AlreadyExists                 there is a key of this name, and nobody said that it is to be replaced
         ├── Conflict                      somebody else changed the data first
         ├── LockTimeout (TimeoutError)    somebody else kept the file locked
         ├── InUse                         the list is linked, or the default
@@ -27,6 +28,7 @@ This module imports nothing: the compiled core stands on it (ADR 0001).
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyExists",
     "CidrmatchError",
     "Conflict",
     "EngineError",
@@ -42,7 +44,6 @@ __all__ = [
     "PolicyError",
     "SnapshotError",
     "UnknownName",
-    "brief",
     "quote",
 ]
 
@@ -52,10 +53,6 @@ if TYPE_CHECKING:
 
 _SHOWN_CHARACTERS = 80
 """How much of a refused text a message repeats."""
-_BRIEF_CHARACTERS = 40
-"""How much of a text a `repr` repeats."""
-_SHOWN_PROBLEMS = 20
-"""How many errors of a list a message repeats."""
 
 
 def quote(text: object) -> str:
@@ -70,25 +67,8 @@ def quote(text: object) -> str:
     return ascii(cut) + ("..." if len(cut) < len(text) else "")  # type: ignore[arg-type]
 
 
-def brief(text: object) -> str:
-    """Show ``text`` escaped and cut to some 40 characters, escapes counted: for a ``repr``.
-
-    >>> brief("a label" * 100)
-    "'a labela labela labela labela labela lab'..."
-    """
-    if type(text) not in (str, bytes):
-        return f"a value of type {type(text).__name__}"
-    cut = text[:_BRIEF_CHARACTERS]  # type: ignore[index]
-    while len(ascii(cut)) > _BRIEF_CHARACTERS + 3:
-        cut = cut[: len(cut) // 2]
-    return ascii(cut) + ("..." if len(cut) < len(text) else "")  # type: ignore[arg-type]
-
-
 class CidrmatchError(Exception):
     """The base of every error that cidrmatch raises on purpose."""
-
-    def __init__(self, *args: object) -> None:  # built-in exceptions have no signature that an editor could show
-        super().__init__(*args)
 
 
 class InvalidText(CidrmatchError, ValueError):
@@ -101,10 +81,11 @@ class InvalidText(CidrmatchError, ValueError):
         reason: the same in words.
         suggestion: a text that would be taken, or ``None``.
         index: position of the entry in the list it came from, or ``None``.
-        line: the line of the text it came from, from 1, or ``None``.
+        key: the key whose list that is, where many keys were given; else ``None``.
     """
 
     noun = "valid"
+    key: str | None = None
 
     def __init__(
         self,
@@ -114,24 +95,18 @@ class InvalidText(CidrmatchError, ValueError):
         reason: str,
         suggestion: str | None = None,
         index: int | None = None,
-        line: int | None = None,
     ) -> None:
-        super().__init__(text, position, code, reason, suggestion, index, line)
+        super().__init__(text, position, code, reason, suggestion, index)
         self.text = text
         self.position = position
         self.code = code
         self.reason = reason
         self.suggestion = suggestion
         self.index = index
-        self.line = line
-
-    def __repr__(self) -> str:
-        where = "" if self.index is None else f", entry {self.index}"
-        return f"<{type(self).__name__} {brief(self.text)}: {self.code} at position {self.position}{where}>"
 
     def __str__(self) -> str:
-        where = "" if self.index is None else f"entry {self.index}: "
-        where = where if self.line is None else f"line {self.line}: "
+        where = "" if self.key is None else f"the key {quote(self.key)}: "
+        where += "" if self.index is None else f"entry {self.index}: "
         hint = "" if self.suggestion is None else f"; did you mean {self.suggestion}?"
         return f"{where}{quote(self.text)} is not {self.noun}: {self.reason} (at position {self.position}){hint}"
 
@@ -151,8 +126,10 @@ class InvalidPrefix(InvalidText):
 class PolicyError(CidrmatchError, ValueError):
     """A policy refused a list; ``report`` holds every reason, entry by entry.
 
-    Nothing of the list was applied.
+    Nothing of the list was applied.  ``key`` names the key where lists of many were given; else it is ``None``.
     """
+
+    key: str | None = None
 
     def __init__(self, report: Report) -> None:
         super().__init__(report)
@@ -160,10 +137,9 @@ class PolicyError(CidrmatchError, ValueError):
 
     def __str__(self) -> str:
         errors = self.report.errors
-        lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list; nothing was applied"]
-        lines += [f"  {problem}" for problem in errors[:_SHOWN_PROBLEMS]]
-        if len(errors) > _SHOWN_PROBLEMS:
-            lines.append(f"  and {len(errors) - _SHOWN_PROBLEMS:,} more")
+        whose = "" if self.key is None else f" of the key {quote(self.key)}"
+        lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list{whose}; nothing was applied"]
+        lines += [f"  {problem}" for problem in errors]
         return "\n".join(lines)
 
 
@@ -172,7 +148,11 @@ class EngineError(CidrmatchError):
 
 
 class UnknownName(EngineError, LookupError):
-    """There is no key, or no list, of this name."""
+    """There is no key, or no list, of this name; or no such entry in it."""
+
+
+class AlreadyExists(EngineError):
+    """There is a key of this name; only ``replace=True`` says all of it anew."""
 
 
 class Conflict(EngineError):

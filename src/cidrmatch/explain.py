@@ -24,11 +24,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from ._core.check import Checker, FrozenList, Rule, Shadow, View, key_text
+from ._core.check import Checker, FrozenList, Rule, Shadow, View, inner_address, key_text
 from ._core.reasons import Reason, State
-from .errors import brief, quote
+from .errors import quote
 from .reach import allows
 
 if TYPE_CHECKING:
@@ -94,10 +94,6 @@ class AskedList:
     size: int
     covering: tuple[Covering, ...]
 
-    def __repr__(self) -> str:
-        name = "" if self.name is None else f" {brief(self.name)}"
-        return f"<AskedList, {self.relation}{name}: {len(self.covering):,} of {self.size:,} entries cover the address>"
-
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -110,9 +106,6 @@ class Level:
 
     lists: tuple[AskedList, ...]
     decision: Decision
-
-    def __repr__(self) -> str:
-        return f"<Level of {len(self.lists):,} lists: {self.decision!r}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +121,6 @@ class Explanation:
     decision: Decision
     levels: tuple[Level, ...]
     lines: tuple[str, ...]
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("an Explanation has no truth value; ask its .decision.allowed")
-
-    def __repr__(self) -> str:
-        return f"<Explanation of {self.decision!r}>"
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
@@ -254,8 +241,13 @@ class _Asking:
 
     def _ask(self, frozen: FrozenList, relation: Relation, decision: Decision) -> AskedList:
         """Find the entries of a list that cover the address, and the one that its level goes by."""
-        address, found = decision.address, []
-        covering = [entry for entry in frozen.entries if address is not None and entry.prefix.covers(address)]
+        address, found, carried = decision.address, [], carried_by(decision)
+        covering = [
+            entry
+            for entry in frozen.entries
+            if (address is not None and entry.prefix.covers(address))
+            or (not allows(entry) and any(map(entry.prefix.covers, carried)))
+        ]
         decider = decision.entry if decision.list_name == frozen.name else None
         for entry in sorted(covering, key=lambda entry: -entry.prefix.length):
             standing = standing_of(entry, self.now)
@@ -271,6 +263,14 @@ class _Asking:
         return AskedList(relation, frozen.name, len(frozen.entries), tuple(found))
 
 
+def carried_by(decision: Decision) -> list[str]:
+    """List the IPv4 addresses that the judged address carries by the policy's translations."""
+    if decision.address is None:
+        return []
+    inner = (inner_address(prefix, decision.address) for prefix in decision.policy.translations)
+    return [address for address in inner if address is not None]
+
+
 # -- Telling ------------------------------------------------------------------
 
 
@@ -283,6 +283,8 @@ def _tell(asking: _Asking, decision: Decision, levels: tuple[Level, ...]) -> Ite
     if decision.address is None:
         given = "was not given" if asking.address is None else f"is no address: {quote(asking.address)}"
         yield f"the address of the client {given}"
+    for inner in carried_by(decision):
+        yield f"the address carries {inner}: what denies that one denies it, too"
     is_asked = decision.reason not in (Reason.UNRESTRICTED, Reason.NOT_ENFORCED, Reason.INACTIVE, Reason.STALE_DATA)
     for level in levels:
         yield _tell_level(level, is_asked=is_asked)

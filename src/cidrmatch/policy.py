@@ -26,17 +26,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from ._core.condition import Condition, fields_of_condition
 from ._core.foreign import fields_of
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, check_is_list, parse_prefix, take_apart
 from ._core.refusal import shown
-from .errors import InvalidPrefix, PolicyError, brief, quote
+from .errors import InvalidPrefix, PolicyError, quote
 from .reach import NEVER, allows, denies_for_a_time, reach_of
 
 if TYPE_CHECKING:
@@ -76,6 +76,9 @@ _LISTED_SINGLY: Final = 256
 """So many addresses somebody may be asked to list one by one, where the policy has no limit of its own."""
 
 
+_SIX_TO_FOUR: Final = Prefix("2002::/16")
+
+
 class Severity(StrEnum):
     """Whether a problem refuses the list."""
 
@@ -104,10 +107,6 @@ class Problem:
     message: str
     hint: str | None = None
     suggestion: str | None = None
-
-    def __repr__(self) -> str:
-        where = "the list" if self.index is None else f"entry {self.index} {brief(self.text)}"
-        return f"<Problem {brief(self.code)}, {self.severity}: {where}>"
 
     def __str__(self) -> str:
         where = "the list" if self.index is None else f"entry {self.index} {quote(self.text)}"
@@ -154,14 +153,6 @@ class Report:
     def ok(self) -> bool:
         """Whether the list is accepted, with or without warnings."""
         return not self.errors
-
-    def __bool__(self) -> NoReturn:
-        raise TypeError("a Report has no truth value; ask its .ok")
-
-    def __repr__(self) -> str:
-        errors = len(self.errors)
-        counts = f"{len(self.accepted):,} accepted, {errors:,} errors, {len(self.problems) - errors:,} warnings"
-        return f"<Report of {brief(self.policy.name)}: {counts}>"
 
     def entries(self) -> tuple[Entry, ...]:
         """Give the accepted entries, or raise PolicyError with this report."""
@@ -249,6 +240,9 @@ class Policy:
         host_bits: "reject", or "mask" with a warning (C15).
         allow_any: whether a list may allow every address of a family (C24).
         bare_addresses: whether a single address is shown without its length (C4).
+        translations: IPv6 prefixes behind which a translator writes IPv4 addresses, as `Prefix` or text, kept as
+            `Prefix`: "64:ff9b::/96" (NAT64), "2002::/16" (6to4), or the host's own NAT64 prefixes (RFC 6052).
+            A deny entry for the inner address denies, too.
         keys: how lists are tied to keys; an `Engine` goes by it, a list alone has no use for it.
     Threads: safe, never changes.
 
@@ -271,12 +265,8 @@ class Policy:
     host_bits: Literal["reject", "mask"] = "reject"
     allow_any: bool = True
     bare_addresses: bool = False
+    translations: tuple[Prefix | str, ...] = ()
     keys: KeyRules = KeyRules()
-
-    def __repr__(self) -> str:
-        """Name the policy, and how much it differs from one that accepts everything."""
-        said = [item.name for item in fields(self) if getattr(self, item.name) != item.default and item.name != "name"]
-        return f"<Policy {brief(self.name)}{': ' * bool(said)}{', '.join(said)}>"
 
     def __post_init__(self) -> None:
         """Refuse a policy that contradicts itself, or whose misspelt choice would be passed over."""
@@ -295,6 +285,9 @@ class Policy:
         ):
             if value is not None:
                 _check_number(name, value, 0, most)
+
+        check_is_list(self.translations, "translations")
+        object.__setattr__(self, "translations", tuple(map(_checked_translation, self.translations)))
 
     def canonical(self, prefix: Prefix) -> str:
         """Write a prefix as the product shows it: `203.0.113.5` or `203.0.113.5/32` (C4)."""
@@ -338,6 +331,18 @@ class Policy:
     def accept(self, entries: Iterable[EntryLike]) -> tuple[Entry, ...]:
         """Give the entries to store, or raise PolicyError with the whole report."""
         return self.validate(entries).entries()
+
+
+def _checked_translation(given: Prefix | str) -> Prefix:
+    """Take a prefix behind which a translator writes IPv4 addresses (RFC 6052 section 2.2, RFC 3056 section 2)."""
+    prefix = parse_prefix(given)
+    if prefix != _SIX_TO_FOUR and (prefix.family == 4 or prefix.length not in (32, 40, 48, 56, 64, 96)):
+        raise ValueError(
+            f"a translation is 2002::/16, or an IPv6 prefix of length 32, 40, 48, 56, 64 or 96, not {prefix}"
+        )
+    if prefix.packed[8] != 0:
+        raise ValueError(f"bits 64 to 71 of a translation are zero, in {prefix} they are not")
+    return prefix
 
 
 # -- Judging ------------------------------------------------------------------

@@ -114,7 +114,7 @@ def _write_value(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, frozenset):
         return sorted(value)
-    return list(value) if isinstance(value, tuple) else value
+    return list(map(str, value)) if isinstance(value, tuple) else value
 
 
 def read_policy(given: str | dict[str, Any]) -> Policy:
@@ -134,6 +134,8 @@ def read_policy(given: str | dict[str, Any]) -> Policy:
         rules["pipeline"] = tuple(rules["pipeline"])
     if rules.get("response", "problem") not in RENDERERS:
         raise ValueError(f"keys.response is one of {', '.join(RENDERERS)}, not {quote(rules['response'])}")
+    if "translations" in fields:
+        fields["translations"] = tuple(fields["translations"])
     for name in fields.keys() & {"families", "kinds"}:
         fields[name] = frozenset(fields[name])
     return Policy(**{**fields, "keys": KeyRules(**rules)})

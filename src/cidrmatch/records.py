@@ -12,6 +12,9 @@ that goes to a file is `canonical`, with policy, lists and default beside it, an
 
 Nothing here changes anything, and what cannot be read is never half read: a
 damaged record gives no rule, a damaged snapshot no view.
+
+What cannot be written is never let in: `check_record` stands before each change,
+so that a later fold has nothing to refuse.
 """
 
 from __future__ import annotations
@@ -25,18 +28,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ._core.check import FrozenList, Rule, Shadow, View
 from ._core.keystore import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes, written
-from .errors import SnapshotError, brief
+from ._core.prefix import Entry
+from .errors import SnapshotError, quote
 from .presets import read_policy, write_policy
 from .responses import Response, render
 
 if TYPE_CHECKING:
-    from ._core.prefix import Entry
     from .policy import Policy
 
-__all__ = ["KeyRecord", "Settings", "canonical", "folded", "opened"]
+__all__ = ["KeyRecord", "Settings", "canonical", "check_record", "folded", "needs_list", "opened"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_LIST = 0xFFFFFFFF
+_MOST_LINKS = 0xFFFF
+"""Links, or lists that a key lies within: a record counts them in 16 bits."""
+_MOST_TEXT = 1 << 30
+"""Bytes that the name of a key, or the notes of its record, may take."""
+_ENTRY_TEXT = 320
+"""Bytes that an entry may take in notes, without its label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +70,6 @@ class KeyRecord:
     owner: str | None = None
     shadow: tuple[Entry, ...] | None = None
 
-    def __repr__(self) -> str:
-        ties = f"{len(self.entries):,} entries, {len(self.lists):,} lists, within {len(self.within):,}"
-        trial = "" if self.shadow is None else f", {len(self.shadow):,} entries on trial"
-        owner = "" if self.owner is None else f", of {brief(self.owner)}"
-        disabled = "" if self.enabled else ", disabled"
-        return f"<KeyRecord of {self.created_at.isoformat()}: {ties}{trial}{owner}{disabled}>"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -89,6 +91,12 @@ class Settings:
     unknown_passes: bool = False
     permits: Callable[[object, str, str], bool] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a switch that is neither on nor off: what is not True would enforce nothing."""
+        for name in ("is_enforced", "unknown_passes"):
+            if type(getattr(self, name)) is not bool:
+                raise TypeError(f"{name} is True or False, not {getattr(self, name)!r}")
+
     @staticmethod
     def thaw(store: KeyStore, key: str, names: tuple[str, ...]) -> Rule | None:
         """Make the rule that a record of the store amounts to; None if it does not say what a rule says."""
@@ -98,7 +106,69 @@ class Settings:
             return None
 
 
+def needs_list(policy: Policy, created_at: datetime) -> bool:
+    """Whether a key created then is inactive while it has no list (N2, N4, C10)."""
+    rules = policy.keys
+    return rules.new_keys_need_list and rules.cutover is not None and created_at >= rules.cutover
+
+
 # -- One record ---------------------------------------------------------------
+
+
+def check_record(key: object, record: KeyRecord) -> None:
+    """Refuse what no store can hold, or would not give back as it was.
+
+    Raises:
+        TypeError, ValueError: with the key and what is wrong.
+    Cost: looks at each entry once.
+    """
+    if type(key) is not str:
+        raise TypeError(f"a key is named by a text, not {type(key).__name__}")
+    if not key.strip():
+        raise ValueError("a key needs a name")
+    whose = f"the key {quote(key)}"
+    if type(record.enabled) is not bool:
+        raise TypeError(f"{whose}: enabled is True or False, not {record.enabled!r}")
+    if record.owner is not None and type(record.owner) is not str:
+        raise TypeError(f"{whose}: an owner is text or None, not {type(record.owner).__name__}")
+    _check_moment(whose, record.created_at)
+    _check_names(whose, "lists", record.lists)
+    _check_names(whose, "within", record.within)
+    _check_entries(whose, "entries", record.entries)
+    if record.shadow is not None:
+        _check_entries(whose, "shadow", record.shadow)
+    if len(key) * 4 > _MOST_TEXT or _most_notes(record) > _MOST_TEXT:
+        raise ValueError(f"{whose}: its name, or what is said about it, is too long to be stored")
+
+
+def _check_moment(whose: str, moment: object) -> None:
+    if not isinstance(moment, datetime):
+        raise TypeError(f"{whose}: created_at is a datetime, not {type(moment).__name__}")
+    if moment.utcoffset() is None:
+        raise ValueError(f"{whose}: created_at needs a time zone")
+    try:
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{whose}: created_at lies outside the years 1 to 9999 of UTC") from None
+
+
+def _check_names(whose: str, field: str, names: object) -> None:
+    if type(names) is not tuple or not all(type(name) is str for name in names):
+        raise TypeError(f"{whose}: {field} is a tuple of names")
+    if len(names) > _MOST_LINKS:
+        raise ValueError(f"{whose}: {field} names {len(names):,} lists, at most {_MOST_LINKS:,} can be stored")
+
+
+def _check_entries(whose: str, field: str, entries: object) -> None:
+    if type(entries) is not tuple or not all(type(entry) is Entry for entry in entries):
+        raise TypeError(f"{whose}: {field} is a tuple of Entry")
+
+
+def _most_notes(record: KeyRecord) -> int:
+    """How many bytes the notes of a record may take at most; JSON writes a character in up to 12."""
+    entries = record.entries + (record.shadow or ())
+    labels = sum(len(entry.label) for entry in entries if entry.label is not None)
+    return 12 * (labels + len(record.owner or "")) + _ENTRY_TEXT * len(entries)
 
 
 def frozen_record(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int]) -> None:
@@ -168,30 +238,35 @@ def canonical(view: View) -> KeyStore:
         ],
     }
     builder = Builder()
-    store = folded(view) if view.overlay else view.store
+    store, names = folded(view) if view.overlay else (view.store, view.names)
     if store is not None:
-        builder.copy(store, (), [numbers.get(name, _NO_LIST) for name in view.names], in_order=True)
+        builder.copy(store, (), [numbers.get(name, _NO_LIST) for name in names], in_order=True)
     rest = json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
     return builder.build(lists=len(lists), rest=rest)
 
 
-def folded(view: View) -> KeyStore:
-    """Make a store of a view: the records of its store that still hold, and its overlay."""
+def folded(view: View) -> tuple[KeyStore, tuple[str, ...]]:
+    """Make a store of a view, and say which lists its records link by number.
+
+    Taken over are the records of the old store that still hold, and the overlay.  The lists are numbered anew, so
+    that those that were removed since the last fold take no number.
+    """
     builder = Builder()
-    numbers = {name: number for number, name in enumerate(view.names)}
+    names = tuple(view.lists)
+    numbers = {name: number for number, name in enumerate(names)}
     if view.store is not None:
-        builder.copy(view.store, view.overlay)
+        builder.copy(view.store, view.overlay, [numbers.get(name, _NO_LIST) for name in view.names])
     for key, rule in view.overlay.items():
         if rule is not None:
             frozen_record(builder, key, rule, numbers)
-    store = builder.build(generation=view.version, lists=len(view.names))
+    store = builder.build(generation=view.version, lists=len(names))
     for key, rule in view.overlay.items():
         if rule is not None and rule.shadow is not None:
             store.kept[key] = rule  # its counts go on
     for key, rule in (view.store.kept if view.store is not None else {}).copy().items():
         if rule.shadow is not None and key not in view.overlay:
             store.kept[key] = rule
-    return store
+    return store, names
 
 
 def opened(

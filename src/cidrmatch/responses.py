@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ._core.reasons import Reason
-from .errors import brief
 
 if TYPE_CHECKING:
     from ._core.check import Decision
@@ -44,9 +43,6 @@ class Response:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
-
-    def __repr__(self) -> str:
-        return f"<Response {self.status}: {brief(self.body)}>"
 
 
 def render(decision: Decision, *, show_address: bool = False) -> Response:

@@ -408,7 +408,7 @@ def test_B31_after_the_trial_the_list_is_put_in_force() -> None:
 def test_B31_save_of_the_key_does_not_end_the_trial() -> None:
     engine = make()
     engine.put_shadow("k", [LISTED])
-    engine.put_key("k", [UNLISTED])
+    engine.put_key("k", [UNLISTED], replace=True)
     engine.update_key("k", owner="ann")
     decision = engine.check("k", LISTED)
     assert (decision.allowed, decision.would_allow) == (False, True)

@@ -61,7 +61,9 @@ def test_N2_key_without_a_stated_time_is_created_now() -> None:
     with pytest.raises(PolicyError):
         late.put_key("k")
     early = Engine(presets.nomsa(cutover=CUTOVER), clock=LEGACY.timestamp)
-    early.put_key("k")
+    with pytest.raises(EngineError, match="before the cutover"):  # a clock that is wrong must not make it free for good
+        early.put_key("k")
+    early.put_key("k", created_at=LEGACY)
     assert early.state("k") is State.UNRESTRICTED
 
 
@@ -76,7 +78,7 @@ def test_N2_key_without_a_stated_time_is_created_now() -> None:
         ["203.0.113.0/24"],
         ["0.0.0.0"],
         [None],
-        iter([]),
+        {}.keys(),
     ],
 )
 def test_N3_creation_needs_a_valid_ipv4_address(entries: Any) -> None:
@@ -152,10 +154,10 @@ def test_N5_legacy_key_keeps_working_without_restriction(address: str | None) ->
 def test_N5_legacy_key_stays_unrestricted_as_time_goes_by() -> None:
     now = LEGACY.timestamp()
     engine = Engine(presets.nomsa(cutover=CUTOVER), clock=lambda: now)
-    engine.put_key("k")
+    engine.put_key("k", created_at=LEGACY)
     now = NEW.timestamp() + 10 * 365 * 86_400
     assert engine.allows("k", "198.51.100.1")
-    engine.put_key("k", owner="somebody")  # saved again, years later: still created before the cutover
+    engine.put_key("k", owner="somebody", replace=True)  # saved again, years later: still created before the cutover
     assert engine.state("k") is State.UNRESTRICTED
 
 

@@ -66,7 +66,7 @@ def test_P1_links_are_not_changed_by_way_of_the_key(lists: list[str]) -> None:
         engine.update_key("k", lists=lists)  # nobody's: what link and unlink refuse to a guest
     assert engine.lists_of("k") == ("office",)
     with pytest.raises(NotPermitted):
-        engine.put_key("k", lists=lists)
+        engine.put_key("k", lists=lists, replace=True)
     assert passes(engine, "k") == [True, False, False]
 
 
@@ -205,12 +205,13 @@ def test_P6_change_of_a_list_reaches_every_linked_key() -> None:
 
 def test_P6_link_to_an_unknown_list_or_of_an_unknown_key_is_refused() -> None:
     engine = make("k")
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: engine.link("k", "nowhere"),
         lambda: engine.link("nobody", "office"),
-        lambda: engine.put_key("k", lists=["office", "nowhere"]),
+        lambda: engine.put_key("k", lists=["office", "nowhere"], replace=True),
         lambda: engine.set_default("nowhere"),
-    ):
+    )
+    for change in changes:
         with pytest.raises(UnknownName):
             change()
     assert (engine.lists_of("k"), engine.default()) == ((), None)
@@ -225,7 +226,7 @@ def test_P7_list_shows_its_linked_keys() -> None:
     assert (engine.keys_of("office"), engine.keys_of("home")) == (["a", "b", "c", "e"], ["e"])
     engine.unlink("a", "office")
     engine.remove_key("b")
-    engine.put_key("e", lists=["home"])
+    engine.put_key("e", lists=["home"], replace=True)
     assert (engine.keys_of("office"), engine.keys_of("home")) == (["c"], ["e"])
 
 

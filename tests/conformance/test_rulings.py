@@ -285,8 +285,8 @@ def test_C8_new_key_is_refused_without_entries(created_at: datetime) -> None:
     "empty",
     [
         lambda engine: engine.update_key("k", entries=[]),
-        lambda engine: engine.put_key("k", []),
-        lambda engine: engine.put_keys([("k", [])]),
+        lambda engine: engine.put_key("k", [], replace=True),
+        lambda engine: engine.put_keys([("k", [])], replace=True),
     ],
     ids=["update_key", "put_key", "put_keys"],
 )
@@ -324,9 +324,9 @@ def legacy(*entries: str, lists: tuple[str, ...] = ()) -> Engine:
     "empty",
     [
         lambda engine: engine.update_key("k", entries=[]),
-        lambda engine: engine.put_key("k", []),
-        lambda engine: engine.put_key("k", [], created_at=LEGACY - timedelta(days=1)),
-        lambda engine: engine.put_keys([("k", [])]),
+        lambda engine: engine.put_key("k", [], replace=True),
+        lambda engine: engine.put_key("k", [], created_at=LEGACY - timedelta(days=1), replace=True),
+        lambda engine: engine.put_keys([("k", [])], replace=True),
     ],
     ids=["update_key", "put_key", "put_key with a time", "put_keys"],
 )
@@ -344,7 +344,7 @@ def test_C9_list_of_a_legacy_key_cannot_be_emptied(empty: Callable[[Engine], obj
     [
         lambda engine: engine.unlink("k", "office"),
         lambda engine: engine.update_key("k", lists=[]),
-        lambda engine: engine.put_key("k"),
+        lambda engine: engine.put_key("k", replace=True),
     ],
     ids=["unlink", "update_key", "put_key"],
 )
@@ -630,11 +630,12 @@ def test_C22_empty_list_cannot_be_linked() -> None:
     engine = Engine(POLICIES["bitbybit"])
     engine.put_list("empty", [])
     engine.put_key("k")
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: engine.link("k", "empty"),
         lambda: engine.update_key("k", lists=["empty"]),
         lambda: engine.update_key("k", within=["empty"]),
-    ):
+    )
+    for change in changes:
         with pytest.raises(EngineError):
             change()
     assert engine.state("k") is State.UNRESTRICTED

@@ -84,10 +84,10 @@ def test_U2_engine_that_starts_switched_off_makes_keys_without_lists() -> None:
 
 
 EDITS: dict[str, Callable[[Engine], object]] = {
-    "put_key": lambda engine: engine.put_key(KEY, [UNLISTED]),
-    "put_key without entries": lambda engine: engine.put_key(KEY),
-    "put_key with links": lambda engine: engine.put_key(KEY, [LISTED], lists=["office"]),
-    "put_keys": lambda engine: engine.put_keys([(KEY, [UNLISTED])]),
+    "put_key": lambda engine: engine.put_key(KEY, [UNLISTED], replace=True),
+    "put_key without entries": lambda engine: engine.put_key(KEY, replace=True),
+    "put_key with links": lambda engine: engine.put_key(KEY, [LISTED], lists=["office"], replace=True),
+    "put_keys": lambda engine: engine.put_keys([(KEY, [UNLISTED])], replace=True),
     "update_key": lambda engine: engine.update_key(KEY, entries=[UNLISTED]),
     "update_key to nothing": lambda engine: engine.update_key(KEY, entries=[]),
     "update_key links": lambda engine: engine.update_key(KEY, lists=["office"]),
@@ -126,7 +126,7 @@ def test_U4_no_minimum_prefix() -> None:
     assert engine.put_key(KEY, ["10.0.0.0/8"]).problems == ()
     addresses = ["9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"]
     assert [engine.allows(KEY, address) for address in addresses] == [False, True, True, False]
-    assert engine.put_key(KEY, ["128.0.0.0/1", "8000::/1"]).ok
+    assert engine.update_key(KEY, entries=["128.0.0.0/1", "8000::/1"]).ok
 
 
 def test_U5_ipv6_addresses_and_ranges_are_valid() -> None:

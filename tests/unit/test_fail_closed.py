@@ -541,7 +541,7 @@ def test_list_of_nothing_but_invalid_entries_is_refused_and_the_old_one_stands()
     version = engine.version
     for bad in (["junk"], ["203.0.113.7/24", "10.0.0.0/99"], ["0.0.0.0", "224.0.0.1"], [None], [5]):
         acts: tuple[Callable[[Any], object], ...] = (
-            lambda bad: engine.put_key("simple", bad),
+            lambda bad: engine.put_key("simple", bad, replace=True),
             lambda bad: engine.update_key("simple", entries=bad),
             lambda bad: engine.put_key("brand new", bad),
             lambda bad: engine.put_list("office", bad),
@@ -603,7 +603,7 @@ def test_C22_list_emptied_by_import_denies() -> None:
 def test_list_that_is_missing_denies_or_raises(key: str) -> None:
     engine = build_engine()
     with engine._open(None) as draft:
-        draft.lists.clear()
+        draft.lists.update(dict.fromkeys(draft.start.lists))
     for client in (LISTED, UNLISTED, None):
         assert is_denied(engine, key, client)
 

@@ -65,7 +65,7 @@ def test_a_list_that_lets_everyone_in_is_told_as_a_whole() -> None:
     engine.put_key("key_1", ["0.0.0.0/1", "128.0.0.0/1"])
     assert codes(lint(engine)) == [("no_restriction", "warning", "key_1", None)]
     assert str(lint(engine)[0]).startswith("warning: key 'key_1': the list allows every IPv4 address")
-    engine.put_key("key_1", ["0.0.0.0/1", {"prefix": "128.0.0.0/1", "expires": NOW}])
+    engine.update_key("key_1", entries=["0.0.0.0/1", {"prefix": "128.0.0.0/1", "expires": NOW}])
     assert codes(lint(engine)) == [("expired", "advice", "key_1", "128.0.0.0/1")]
 
 

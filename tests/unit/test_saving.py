@@ -116,7 +116,7 @@ def test_what_another_program_wrote_in_another_way_is_a_new_generation(
 def test_versions_never_lie_behind_the_generation_and_never_go_back(path: Path) -> None:
     engine = Engine.open(path)
     for _ in range(5):
-        engine.put_key("more", [HOME])
+        engine.put_key("more", [HOME], replace=True)
     engine.save(path)
     fresh = Engine()
     fresh.save(path, replace=True)
@@ -170,7 +170,7 @@ def test_a_writer_that_starts_anew_is_not_ignored(path: Path) -> None:
     """It does not know how far its predecessor was, and its readers follow all the same."""
     for _ in range(5):
         with Engine.edit(path) as engine:
-            engine.put_key("more", [HOME])
+            engine.put_key("more", [HOME], replace=True)
     reader = Engine.open(path)
     restarted = Engine()
     restarted.put_key("key", [HOME])
@@ -238,7 +238,7 @@ def test_who_waits_too_long_for_another_writer_is_told(path: Path) -> None:
         assert time.monotonic() - began < 10
     for _ in range(3):  # those who gave up let go of it
         with Engine.edit(path, timeout=10) as engine:
-            engine.put_key("more", [HOME])
+            engine.put_key("more", [HOME], replace=True)
 
 
 def test_a_lock_file_that_is_removed_leaves_one_writer_at_a_time(path: Path) -> None:
@@ -266,7 +266,7 @@ def test_B2_refresh_never_drops_a_change_that_was_folded(path: Path, is_folded: 
         engine.fold()
     for _ in range(3):
         with Engine.edit(path) as other:
-            other.put_key("more", [HOME])
+            other.put_key("more", [HOME], replace=True)
     with pytest.raises(Conflict, match="changes of its own"):
         engine.refresh()
     assert not engine.allows("revoked", HOME)
@@ -275,7 +275,7 @@ def test_B2_refresh_never_drops_a_change_that_was_folded(path: Path, is_folded: 
 @pytest.mark.parametrize("is_folded", [False, True])
 def test_a_change_that_was_taken_back_is_a_change(path: Path, is_folded: bool) -> None:
     engine = Engine.open(path)
-    engine.put_key("more", [HOME])
+    engine.put_key("more", [HOME], replace=True)
     engine.remove_key("more")
     engine.set_enforced(True)
     if is_folded:
@@ -294,7 +294,7 @@ def test_an_equal_revision_with_other_content_is_refused(path: Path, tmp_path: P
     engine.remove_key("revoked")
     engine.save(tmp_path / "one")
     with Engine.edit(path) as other:
-        other.put_key("more", [HOME])
+        other.put_key("more", [HOME], replace=True)
     assert reader.refresh()
     assert revision_at(tmp_path / "one") == reader.revision
     os.replace(tmp_path / "one", path)
@@ -421,7 +421,7 @@ def test_a_symbolic_link_stays_one_and_leads_to_the_new_file(path: Path, tmp_pat
     assert os.listdir(tmp_path / "links") == ["current.snap"]
     assert not Engine.open(path).refresh()
     with Engine.edit(path) as other:
-        other.put_key("more", [HOME])
+        other.put_key("more", [HOME], replace=True)
     assert engine.refresh()
     (tmp_path / "next.snap").write_bytes(path.read_bytes())
     with Engine.edit(tmp_path / "next.snap") as other:
@@ -494,7 +494,7 @@ def test_what_killed_writers_left_is_removed_and_nothing_else(path: Path, tmp_pa
     for name in [*left, *other]:
         (tmp_path / name).touch()
     with Engine.edit(path) as engine:
-        engine.put_key("more", [HOME])
+        engine.put_key("more", [HOME], replace=True)
     assert {found.name for found in tmp_path.iterdir()} == {"keys.snap", ".keys.snap.lock", *other}
 
 

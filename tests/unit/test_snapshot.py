@@ -183,7 +183,7 @@ def test_a_reader_goes_over_to_a_newer_generation(tmp_path: Path) -> None:
     reader = Engine.open(path)
     assert not reader.refresh()
     old = reader.check("plain", HOME)
-    engine.put_key("plain", [OFFICE])
+    engine.update_key("plain", entries=[OFFICE])
     engine.save(path)
     assert not reader.allows("plain", OFFICE)
     assert reader.refresh()

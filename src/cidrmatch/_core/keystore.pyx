@@ -42,7 +42,7 @@ import zlib
 from array import array
 from collections.abc import Mapping
 
-from ..errors import SnapshotError
+from ..errors import InvalidPrefix, SnapshotError, quote
 from .condition import fields_of_condition
 from .prefix import Entry, take_apart
 from .reasons import Reason
@@ -117,11 +117,33 @@ cdef bint find_name(object key, Question *question) noexcept:
     return True
 
 
+def pairs_of(lists, /):
+    """Yield key and entries of a mapping or of pairs; TypeError or ValueError with the position of what is no pair."""
+    cdef Py_ssize_t i = 0
+    if isinstance(lists, (str, bytes)):
+        raise TypeError(f"a mapping from key to entries was expected, or pairs of both, not one {type(lists).__name__}")
+    for pair in lists.items() if isinstance(lists, Mapping) else lists:
+        if type(pair) is not tuple and type(pair) is not list:
+            raise TypeError(f"item {i}: a pair of a key and its entries was expected, not {type(pair).__name__}")
+        if len(pair) != 2:
+            raise ValueError(f"item {i}: a pair of a key and its entries was expected, not {len(pair)} items")
+        yield pair[0], pair[1]
+        i += 1
+
+
+def named(error, key, /):
+    """Give an error about the entries of a key with the key's name: in `key` where it has one, else in its message."""
+    if hasattr(error, "key"):
+        error.key = key
+        return error
+    return type(error)(f"the key {quote(key)}: {error}") if type(error) in (TypeError, ValueError) else error
+
+
 # -- Building -----------------------------------------------------------------
 
 @cython.final
 cdef class Builder:
-    """Builder()\n--\n\nWrite records one behind the other; `build` makes a `KeyStore` of them and leaves nothing here."""
+    """Write records one behind the other; `build` makes a `KeyStore` of them and leaves nothing here."""
 
     def __cinit__(self):
         self.block = NULL
@@ -144,10 +166,9 @@ cdef class Builder:
         self.room = room
         return 0
 
-    @cython.embedsignature(False)       # it would show the names of the flags, which no other program can read
     def add(self, key, entries, /, *, unsigned int flags=IS_ENABLED | HAS_ENTRIES, long long created=0,
             tuple links not None=(), tuple within not None=(), bytes notes not None=b""):
-        """add($self, key, entries, /, *, flags=5, created=0, links=(), within=(), notes=b'')\n--\n\nAdd a key.
+        """Add a key with its entries.
 
         Args:
             key: text.
@@ -482,13 +503,14 @@ def notes_of(entries, /, **fields):
 
 @cython.final
 cdef class KeyStore:
-    """KeyStore(lists=(), /)\n--\n\nHold lists for many keys in one block of memory: may this address use this key?
+    """Hold lists for many keys in one block of memory: may this address use this key?
 
     Args:
         lists: a mapping from key to entries, or pairs of both; entries are what an `AllowList` takes.
     Raises:
-        InvalidPrefix: with `index`, the position of the first bad entry in its list.
-        TypeError, ValueError: a key is no text or came twice, an entry is of another kind or has a condition.
+        InvalidPrefix: with `key`, and `index`, the position of the first bad entry in its list.
+        TypeError, ValueError: a key is no text or came twice, an entry is of another kind or has a condition; the
+            message names the key.
     Cost: 173 bytes for a key with 20 IPv4 entries; a check, a hash of the key, two places in memory
         and a comparison with each entry of a short list.
     Threads: safe without a lock, never changes; processes that map one file, or were forked, share the memory.
@@ -513,8 +535,11 @@ cdef class KeyStore:
         if lists is BARE:
             return
         builder = Builder()
-        for key, entries in lists.items() if isinstance(lists, Mapping) else lists:
-            builder.add(key, entries)
+        for key, entries in pairs_of(lists):
+            try:
+                builder.add(key, entries)
+            except (InvalidPrefix, TypeError, ValueError) as error:
+                raise named(error, key) from None
         built = builder.build()
         self.made, built.made = built.made, NULL
         self.open_block(self.made, built.header.size)
@@ -794,6 +819,20 @@ cdef class KeyStore:
                 if parts.links[i] == number:
                     found.append(key_text(record, &parts))
                     break
+        return found
+
+    def keys_bare(self):
+        """Name the enabled keys without entries, links or `within`, but for those that need a list."""
+        cdef uint64_t place = self.store.records // UNIT
+        cdef const Record *record
+        cdef Parts parts
+        cdef list found = []
+        while place * UNIT < self.store.rest:
+            record = self.record(place, &parts)
+            place += record.size
+            if record.flags & (IS_ENABLED | HAS_ENTRIES | NEEDS_LIST) == IS_ENABLED:
+                if record.links == 0 and record.within == 0:
+                    found.append(key_text(record, &parts))
         return found
 
     def verify(self):
