@@ -21,6 +21,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from cidrmatch import __version__
+from tests.packaging.building import run
 from tests.packaging.test_hardening import faults
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,22 +33,6 @@ pytestmark = pytest.mark.packaging
 
 def hashes(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
-
-
-def run(*command: str | Path, cwd: Path, umask: int = -1) -> str:
-    """Run a command without our own path in its environment, and give what it printed."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "CIDRMATCH_BUILD")}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False, umask=umask)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the sdist from the tree, then the wheel from the sdist, as a package index would get them."""
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, ROOT / "tools" / "dist.py", "--no-isolation", "--outdir", folder, cwd=folder)
-    return folder
 
 
 def test_who_builds_it_again_from_the_sdist_gets_the_same_bytes(dist: Path, tmp_path: Path) -> None:
