@@ -9,7 +9,7 @@ RUN    := PYTHONPATH= $(BIN)/python
 CORE   := $(wildcard src/cidrmatch/_core/*.pyx src/cidrmatch/_core/*.pxd src/cidrmatch/_core/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all long lint types bench instructions yellow debug coverage dist docs clean
+.PHONY: help setup build demo test test-all long lint types bench instructions mutants yellow debug coverage dist docs clean
 
 help:                 ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -61,6 +61,9 @@ bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleav
 
 instructions: build   ## instruction counts of the hot paths against the committed ones; needs valgrind
 	$(RUN) -m benchmarks.instructions
+
+mutants: $(VENV)/test.group   ## break the code on purpose: do tests notice?  CHANGED=HEAD~1: rows of changed files, and some others
+	$(RUN) tools/mutants.py $(if $(CHANGED),--changed $(CHANGED))
 
 yellow: $(VENV)/build.group   ## lines of the hot code that touch Python: there should be none
 	$(RUN) tools/yellow.py
