@@ -1,6 +1,7 @@
 """A subinterpreter is refused by a clear ImportError, whoever imports first, and the main interpreter never notices.
 
-Each test is a process of its own, for what one interpreter loads stays in the process.  It uses what the CPython has:
+Each test is a process of its own, for what one interpreter loads stays in the process.  An isolated interpreter is made
+once in each: a second one crashes CPython 3.12.1 by itself, whatever it imports.  What the running CPython has is used:
 
     3.11          `_xxsubinterpreters`; all interpreters share one lock
     3.12          `_xxsubinterpreters`; an isolated one has a lock of its own
@@ -103,14 +104,14 @@ def test_a_subinterpreter_with_a_lock_of_its_own_is_refused_while_the_main_one_a
     printed = run(
         "import threading\n"
         "refusals = []\n"
-        "intruder = threading.Thread(target=lambda: refusals.extend(load('isolated', 'cidrmatch') for _ in range(3)))\n"
+        "intruder = threading.Thread(target=lambda: refusals.append(load('isolated', 'cidrmatch')))\n"
         "intruder.start()\n"
         "answers = [is_right()]\n"
         "while intruder.is_alive():\n"
         "    answers.append(is_right())\n"
-        f"print(len(refusals), all({REFUSAL!r} in refusal for refusal in refusals), all(answers))\n"
+        f"print({REFUSAL!r} in refusals[0], all(answers))\n"
     )
-    assert printed.split() == ["3", "True", "True"]
+    assert printed.split() == ["True", "True"]
 
 
 def test_cpython_itself_is_told_that_the_extensions_are_for_one_interpreter() -> None:
