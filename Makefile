@@ -9,7 +9,7 @@ RUN    := PYTHONPATH= $(BIN)/python
 CORE   := $(wildcard src/cidrmatch/_core/*.pyx src/cidrmatch/_core/*.pxd src/cidrmatch/_core/*.h)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all long lint types bench instructions mutants yellow debug coverage dist docs clean
+.PHONY: help setup build demo test test-all long lint types bench stubs instructions mutants yellow debug coverage dist docs clean
 
 help:                 ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -58,6 +58,10 @@ types: $(VENV)/types.group $(VENV)/bench.group build   ## mypy, basedpyright, st
 bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleaved; then the tables and plots in docs/
 	$(RUN) -m benchmarks.paired
 	$(RUN) -m benchmarks.report
+
+stubs: build   ## write the docstrings of the core into its stubs, where editors read them
+	$(RUN) tools/stubs.py
+	$(BIN)/ruff format --quiet src/cidrmatch/_core
 
 instructions: build   ## instruction counts of the hot paths against the committed ones; needs valgrind
 	$(RUN) -m benchmarks.instructions

@@ -373,7 +373,7 @@ def _check_key(subject: _Subject, key: str, addresses: list[tuple[str, str]], as
     decisions = [(given, engine.check(key, address)) for given, address in addresses]
     allowed = all(decision.allowed for _, decision in decisions)
     if as_json:
-        answers = [{"given": given, **decision.to_dict()} for given, decision in decisions]
+        answers = [{**decision.to_dict(), "given": given} for given, decision in decisions]
         _print_json(**{subject.kind: subject.path}, key=key, allowed=allowed, answers=answers)
     else:
         out = _console(sys.stdout)

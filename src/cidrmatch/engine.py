@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, cast
 from ._core.check import Checker, FrozenList, Shadow, View
 from .changes import Transaction, Writer, check_switches, tell, warn_of_open, warning
 from .draft import Draft
-from .errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, quote
+from .errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief, quote
 from .file_lock import FileLock
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
@@ -506,6 +506,9 @@ class Engine(Checker, Writer):
         """
         with self._open(if_version) as draft:
             yield Transaction(draft)
+
+    def __repr__(self) -> str:
+        return f"<Engine of {brief(self.policy.name)} at version {self.version}: {len(self.view.lists):,} named lists>"
 
     @property
     def policy(self) -> Policy:

@@ -44,6 +44,7 @@ __all__ = [
     "PolicyError",
     "SnapshotError",
     "UnknownName",
+    "brief",
     "quote",
 ]
 
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
 
 _SHOWN_CHARACTERS = 80
 """How much of a refused text a message repeats."""
+_BRIEF_CHARACTERS = 40
+"""How much of a text a `repr` repeats."""
+_SHOWN_PROBLEMS = 20
+"""How many errors of a list a message repeats."""
 
 
 def quote(text: object) -> str:
@@ -67,8 +72,25 @@ def quote(text: object) -> str:
     return ascii(cut) + ("..." if len(cut) < len(text) else "")  # type: ignore[arg-type]
 
 
+def brief(text: object) -> str:
+    """Show ``text`` escaped and cut to some 40 characters, escapes counted: for a ``repr``.
+
+    >>> brief("a label" * 100)
+    "'a labela labela labela labela labela lab'..."
+    """
+    if type(text) not in (str, bytes):
+        return f"a value of type {type(text).__name__}"
+    cut = text[:_BRIEF_CHARACTERS]  # type: ignore[index]
+    while len(ascii(cut)) > _BRIEF_CHARACTERS + 3:
+        cut = cut[: len(cut) // 2]
+    return ascii(cut) + ("..." if len(cut) < len(text) else "")  # type: ignore[arg-type]
+
+
 class CidrmatchError(Exception):
     """The base of every error that cidrmatch raises on purpose."""
+
+    def __init__(self, *args: object) -> None:  # built-in exceptions have no signature that an editor could show
+        super().__init__(*args)
 
 
 class InvalidText(CidrmatchError, ValueError):
@@ -82,6 +104,7 @@ class InvalidText(CidrmatchError, ValueError):
         suggestion: a text that would be taken, or ``None``.
         index: position of the entry in the list it came from, or ``None``.
         key: the key whose list that is, where many keys were given; else ``None``.
+        line: the line of the text it came from, from 1, or ``None``.
     """
 
     noun = "valid"
@@ -95,18 +118,27 @@ class InvalidText(CidrmatchError, ValueError):
         reason: str,
         suggestion: str | None = None,
         index: int | None = None,
+        line: int | None = None,
     ) -> None:
-        super().__init__(text, position, code, reason, suggestion, index)
+        super().__init__(text, position, code, reason, suggestion, index, line)
         self.text = text
         self.position = position
         self.code = code
         self.reason = reason
         self.suggestion = suggestion
         self.index = index
+        self.line = line
+
+    def __repr__(self) -> str:
+        where = "" if self.index is None else f", entry {self.index}"
+        return f"<{type(self).__name__} {brief(self.text)}: {self.code} at position {self.position}{where}>"
 
     def __str__(self) -> str:
         where = "" if self.key is None else f"the key {quote(self.key)}: "
-        where += "" if self.index is None else f"entry {self.index}: "
+        if self.line is not None:
+            where += f"line {self.line}: "
+        elif self.index is not None:
+            where += f"entry {self.index}: "
         hint = "" if self.suggestion is None else f"; did you mean {self.suggestion}?"
         return f"{where}{quote(self.text)} is not {self.noun}: {self.reason} (at position {self.position}){hint}"
 
@@ -139,7 +171,9 @@ class PolicyError(CidrmatchError, ValueError):
         errors = self.report.errors
         whose = "" if self.key is None else f" of the key {quote(self.key)}"
         lines = [f"{len(errors)} error{'s' if len(errors) != 1 else ''} in the list{whose}; nothing was applied"]
-        lines += [f"  {problem}" for problem in errors]
+        lines += [f"  {problem}" for problem in errors[:_SHOWN_PROBLEMS]]
+        if len(errors) > _SHOWN_PROBLEMS:
+            lines.append(f"  and {len(errors) - _SHOWN_PROBLEMS:,} more")
         return "\n".join(lines)
 
 

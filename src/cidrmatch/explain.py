@@ -24,11 +24,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
 
 from ._core.check import Checker, FrozenList, Rule, Shadow, View, inner_address, key_text
 from ._core.reasons import Reason, State
-from .errors import quote
+from .errors import brief, quote
 from .reach import allows
 
 if TYPE_CHECKING:
@@ -94,6 +94,10 @@ class AskedList:
     size: int
     covering: tuple[Covering, ...]
 
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f" {brief(self.name)}"
+        return f"<AskedList, {self.relation}{name}: {len(self.covering):,} of {self.size:,} entries cover the address>"
+
 
 @dataclass(frozen=True, slots=True)
 class Level:
@@ -106,6 +110,9 @@ class Level:
 
     lists: tuple[AskedList, ...]
     decision: Decision
+
+    def __repr__(self) -> str:
+        return f"<Level of {len(self.lists):,} lists: {self.decision!r}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,12 @@ class Explanation:
     decision: Decision
     levels: tuple[Level, ...]
     lines: tuple[str, ...]
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an Explanation has no truth value; ask its .decision.allowed")
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.decision!r}>"
 
     def __str__(self) -> str:
         return "\n".join(self.lines)

@@ -26,7 +26,6 @@ are refused before they are parsed: the parser needs the square of their number,
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
@@ -38,7 +37,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from .errors import CidrmatchError, quote
+from ._core.lines import numbered_prefixes, without_mark
+from .errors import CidrmatchError, brief, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -98,6 +98,9 @@ class ListFile:
     entries: tuple[tuple[str, str | None], ...]
     marks: tuple[_Mark, ...]
 
+    def __repr__(self) -> str:
+        return f"<ListFile {brief(self.name)} of {len(self.entries):,} entries>"
+
     def place(self, index: int) -> str:
         """Name the place of an entry: ``office.csv:17``."""
         return f"{self.name}:{self.marks[index]}"
@@ -141,9 +144,8 @@ def _read_bytes(source: str | Path, name: str) -> bytes:
 
 
 def _decode(name: str, content: bytes) -> str:
-    content = content.removeprefix(codecs.BOM_UTF8)
     try:
-        return content.decode("utf-8")
+        return without_mark(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise ListFileError(f"{name}:{line}", f"is not UTF-8: byte 0x{content[error.start]:02x}") from error
@@ -153,11 +155,8 @@ def _decode(name: str, content: bytes) -> str:
 
 
 def _parse_text(_name: str, text: str) -> Iterator[_Item]:
-    # Not splitlines(): it also breaks at form feeds and U+2028, and would make two entries of one.
-    for line, content in enumerate(text.split("\n"), 1):
-        prefix = content.removesuffix("\r").partition("#")[0].strip(" \t")
-        if prefix:
-            yield line, prefix, None
+    for line, prefix in numbered_prefixes(text):
+        yield line, prefix, None
 
 
 # -- CSV ----------------------------------------------------------------------

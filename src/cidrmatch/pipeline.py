@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+
+from .errors import brief
 
 if TYPE_CHECKING:
     from ._core.check import Decision
@@ -36,6 +38,15 @@ class Outcome:
     stopped_at: str | None
     failure: object
     decision: Decision | None
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an Outcome has no truth value; ask its .passed")
+
+    def __repr__(self) -> str:
+        if self.passed:
+            return f"<Outcome passed: {self.decision!r}>"
+        failure = self.failure if self.failure is self.decision else brief(self.failure)
+        return f"<Outcome stopped at {brief(self.stopped_at)}: {failure}>"
 
 
 def run_pipeline(

@@ -26,17 +26,17 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NoReturn, TypeAlias
 
 from ._core.condition import Condition, fields_of_condition
 from ._core.foreign import fields_of
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, check_is_list, parse_prefix, take_apart
 from ._core.refusal import shown
-from .errors import InvalidPrefix, PolicyError, quote
+from .errors import InvalidPrefix, PolicyError, brief, quote
 from .reach import NEVER, allows, denies_for_a_time, reach_of
 
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ class Problem:
     hint: str | None = None
     suggestion: str | None = None
 
+    def __repr__(self) -> str:
+        where = "the list" if self.index is None else f"entry {self.index} {brief(self.text)}"
+        return f"<Problem {brief(self.code)}, {self.severity}: {where}>"
+
     def __str__(self) -> str:
         where = "the list" if self.index is None else f"entry {self.index} {quote(self.text)}"
         return f"{where}: {self.message}" + (f"; {self.hint}" if self.hint else "")
@@ -153,6 +157,14 @@ class Report:
     def ok(self) -> bool:
         """Whether the list is accepted, with or without warnings."""
         return not self.errors
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a Report has no truth value; ask its .ok")
+
+    def __repr__(self) -> str:
+        errors = len(self.errors)
+        counts = f"{len(self.accepted):,} accepted, {errors:,} errors, {len(self.problems) - errors:,} warnings"
+        return f"<Report of {brief(self.policy.name)}: {counts}>"
 
     def entries(self) -> tuple[Entry, ...]:
         """Give the accepted entries, or raise PolicyError with this report."""
@@ -267,6 +279,11 @@ class Policy:
     bare_addresses: bool = False
     translations: tuple[Prefix | str, ...] = ()
     keys: KeyRules = KeyRules()
+
+    def __repr__(self) -> str:
+        """Name the policy, and how much it differs from one that accepts everything."""
+        said = [item.name for item in fields(self) if getattr(self, item.name) != item.default and item.name != "name"]
+        return f"<Policy {brief(self.name)}{': ' * bool(said)}{', '.join(said)}>"
 
     def __post_init__(self) -> None:
         """Refuse a policy that contradicts itself, or whose misspelt choice would be passed over."""

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ._core.check import FrozenList, Rule, Shadow, View
 from ._core.keystore import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes, written
 from ._core.prefix import Entry
-from .errors import SnapshotError, quote
+from .errors import SnapshotError, brief, quote
 from .presets import read_policy, write_policy
 from .responses import Response, render
 
@@ -69,6 +69,13 @@ class KeyRecord:
     enabled: bool = True
     owner: str | None = None
     shadow: tuple[Entry, ...] | None = None
+
+    def __repr__(self) -> str:
+        ties = f"{len(self.entries):,} entries, {len(self.lists):,} lists, within {len(self.within):,}"
+        trial = "" if self.shadow is None else f", {len(self.shadow):,} entries on trial"
+        owner = "" if self.owner is None else f", of {brief(self.owner)}"
+        disabled = "" if self.enabled else ", disabled"
+        return f"<KeyRecord of {self.created_at.isoformat()}: {ties}{trial}{owner}{disabled}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ._core.reasons import Reason
+from .errors import brief
 
 if TYPE_CHECKING:
     from ._core.check import Decision
@@ -43,6 +44,9 @@ class Response:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}: {brief(self.body)}>"
 
 
 def render(decision: Decision, *, show_address: bool = False) -> Response:

@@ -305,7 +305,7 @@ cdef int read_address(object value, Key *key, Py_ssize_t index=-1) except -1:
     if status == OK:
         return 0
     if status == WRONG_TYPE:
-        raise wrong_type("an address", value)
+        raise wrong_type("an address", value, None if index < 0 else index)
     raise refusal(InvalidAddress, status, shown(value), position, is_address, None if index < 0 else index)
 
 

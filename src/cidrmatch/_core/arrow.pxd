@@ -124,6 +124,7 @@ cdef inline bint parse_item(const Item *item, Key *key) noexcept nogil:
     return True
 
 
+cdef object broken(str what)
 cdef bint offers_arrow(object addresses) except -1
 cdef list take_chunks(object addresses)
 cdef Py_ssize_t count_items(list chunks) except -1

@@ -52,8 +52,10 @@ from cidrmatch._core.table cimport NOT_COMMON, AllowList, Table, ask_common, con
 
 from collections.abc import Mapping
 
-from ..errors import SnapshotError
+from ..errors import SnapshotError, brief
+from .address import is_address
 from .reasons import Reason, State
+from .refusal import address_problem, shown
 
 __all__ = ["Checker", "Decision", "FrozenList", "NamedLists", "Rule", "Shadow", "View"]
 
@@ -61,6 +63,7 @@ cdef tuple REASONS = tuple(Reason)
 
 cdef enum:
     MOST_REMEMBERED = 1000      # denied addresses that a shadow keeps
+    MOST_GIVEN = 80             # characters of what a client sent, in a log
     MOST_KEPT = 65_536          # rules made of records, without those on trial
     SHELVES = 256               # dictionaries that share the named lists of a version; a power of two
 
@@ -82,7 +85,7 @@ cdef struct Said:
 
 @cython.final
 cdef class FrozenList:
-    """Hold the entries of one list, named or a key's own, ready to be asked.
+    """FrozenList(name, entries, description='')\n--\n\nHold the entries of one list, named or a key's own, ready to be asked.
 
     A list without times is two tables, one of what it allows and one of what it
     denies.  A list with times is one table of all its prefixes, and what is said
@@ -132,6 +135,10 @@ cdef class FrozenList:
             return
         self.allow = AllowList(allow)
         self.deny = AllowList(deny) if deny else None
+
+    def __repr__(self):
+        named = "" if self.name is None else f" {brief(self.name)}"
+        return f"<FrozenList{named} of {len(self.entries):,} entries>"
 
     def __dealloc__(self):
         PyMem_RawFree(self.firsts)
@@ -229,7 +236,7 @@ cdef tuple EMPTY_SHELVES = ({},) * SHELVES
 
 @cython.final
 cdef class NamedLists:
-    """Hold the named lists of one version.  Immutable; the next version shares all of it but what changed.
+    """NamedLists(lists={})\n--\n\nHold the named lists of one version.  Immutable; the next version shares all of it but what changed.
 
     Each name lies on one of 256 shelves, by its hash, and a shelf is a dictionary:
 
@@ -429,7 +436,7 @@ cdef int length_of_match(AllowList allow, const Key *address) noexcept nogil:
 
 @cython.final
 cdef class Shadow:
-    """Count what a list would have decided; it decides nothing (B31).
+    """Shadow(frozen, /)\n--\n\nCount what a list would have decided; it decides nothing (B31).
 
     Attributes:
         list: the `FrozenList` on trial.
@@ -442,9 +449,12 @@ cdef class Shadow:
     cdef readonly unsigned long long would_deny
     cdef readonly dict denied
 
-    def __cinit__(self, FrozenList frozen not None):
+    def __cinit__(self, FrozenList frozen not None, /):
         self.list = frozen
         self.denied = {}
+
+    def __repr__(self):
+        return f"<Shadow: {self.would_allow:,} would be allowed, {self.would_deny:,} denied>"
 
     cdef int note(self, View view, Client *client) except -1:
         if client.is_known and judge_level(view, (self.list,), client) == MATCHED:
@@ -461,7 +471,7 @@ cdef class Shadow:
 
 @cython.final
 cdef class Rule:
-    """Hold what was said about one key.
+    """Rule(record, own, names, within, is_enabled, needs_list, shadow)\n--\n\nHold what was said about one key.
 
     Args:
         record: the engine's own record of the key.
@@ -505,7 +515,7 @@ cdef class Rule:
 
 @cython.final
 cdef class View:
-    """Hold one version of an engine's data, for readers.
+    """View(store, overlay, lists, default, version, settings, names=())\n--\n\nHold one version of an engine's data.
 
     Args:
         store: what was put before, as a `KeyStore`; or None.
@@ -560,6 +570,10 @@ cdef class View:
     def number_of(self, name, /):
         """Give the number by which records of the store link a list, or None."""
         return self.numbers.get(name)
+
+    def __repr__(self):
+        stored = 0 if self.store is None else len(self.store)
+        return f"<View {self.version}: {stored:,} keys stored, {len(self.overlay):,} changed, {len(self.lists):,} lists>"
 
     def rule(self, key, /):
         """Give the rule of a key, or None; TypeError for a key that is no text."""
@@ -806,7 +820,7 @@ cdef object text_of(const Client *client):
 
 
 cdef class Checker:
-    """Answer checks from the current view; `Engine` adds everything that changes it.
+    """Checker()\n--\n\nAnswer checks from the current view; `Engine` adds everything that changes it.
 
     Attributes:
         view: the current version of the data.
@@ -910,45 +924,84 @@ cdef class Checker:
         view = self.view
         decision.view = view
         decision.key = key
-        decision.given = address
+        decision.asked = address
         decision.verdict = STALE_DATA if self.is_stale else judge_key(view, key, address, &decision.client, decision)
         return decision
 
 
 # -- The decision -------------------------------------------------------------
 
+cdef tuple FACTS = (
+    "allowed", "reason", "key", "state", "version", "policy", "address", "given", "problem", "entry", "label",
+    "list_name", "would_allow",
+)
+
+
+@cython.final
+cdef class Kept:
+    """The facts of a decision that another process made, by name."""
+
+    cdef dict facts
+
+
+def kept_decision(dict facts not None, render, /):
+    """Make the decision that was pickled: the same facts, without the data that it was made from."""
+    cdef Decision decision = Decision.__new__(Decision)
+    cdef Kept kept = Kept.__new__(Kept)
+    kept.facts = {"render": render}
+    for name in FACTS:
+        kept.facts[name] = facts[name]
+    decision.key = facts["key"]
+    decision.asked = kept
+    return decision
+
+
 @cython.final
 @cython.freelist(16)
 cdef class Decision:
-    """Say whether a request passes, and everything that led there.  Immutable.
+    """Decision()\n--\n\nSay whether a request passes, and everything that led there.  Immutable.
 
     Decisions come from `Engine.check`.  Entry, label and texts are worked out
-    when they are asked for, from the version that was judged.
+    when they are asked for, from the version that was judged.  A decision that
+    is pickled takes its facts along and leaves that version behind.
+
+    Exactly one of `address` and `problem` is None.
     """
 
-    cdef View view
+    cdef View view              # None: the facts are in `asked`, as `Kept`; or nobody made this decision
     cdef Rule rule
     cdef Verdict verdict
     cdef Client client
     cdef readonly object key
-    cdef object given
+    cdef object asked           # as the address
+
+    cdef object kept(self, str name):
+        """A fact of a decision without a view."""
+        if type(self.asked) is not Kept:
+            raise TypeError("a Decision comes from Engine.check()")
+        return (<Kept>self.asked).facts[name]
 
     @property
     def allowed(self):
         """Whether the request passes; False for a decision that nobody made."""
-        return self.view is not None and is_allowed(self.view, self.verdict)
+        if self.view is None:
+            return type(self.asked) is Kept and self.kept("allowed") is True
+        return is_allowed(self.view, self.verdict)
 
     @property
     def reason(self):
         """The `Reason`."""
         if self.view is None:
-            raise TypeError("a Decision comes from Engine.check()")
+            return self.kept("reason")
         return REASONS[<int>self.verdict]
 
     @property
     def state(self):
         """The `State` of the key, or None for a key of which nothing is known that holds."""
-        cdef Rule rule = self.known_rule()
+        cdef Rule rule
+        if self.view is None:
+            return self.kept("state")
+        rule = self.known_rule()
         return None if rule is None else self.view.state(rule)
 
     cdef Rule known_rule(self):
@@ -962,26 +1015,60 @@ cdef class Decision:
     @property
     def version(self):
         """The version of the engine's data that was judged."""
-        return self.view.version
+        return self.kept("version") if self.view is None else self.view.version
 
     @property
     def policy(self):
         """The engine's `Policy`."""
-        return self.view.settings.policy
+        return self.kept("policy") if self.view is None else self.view.settings.policy
 
     @property
     def address(self):
         """The evaluated address in canonical text (B28), or None when it was unknown or no address."""
         cdef Client client
+        if self.view is None:
+            return self.kept("address")
         self.find_client(&client)
         return text_of(&client)
+
+    @property
+    def given(self):
+        """What was given as the address, as text and uncut; None if nothing was.
+
+        It comes from the client: show it with `repr` or `ascii`, and cut.
+        """
+        return self.given_text()
+
+    cdef object given_text(self):
+        if self.view is None:
+            return self.kept("given")
+        if self.asked is None:
+            return None
+        given = shown(self.asked)
+        return repr(given) if type(given) is bytes else given
+
+    @property
+    def problem(self):
+        """Why that is no address, as an `InvalidAddress` with code, reason and suggestion; None if it is one.
+
+        Its code is "not_given" where the address was None, and "wrong_type" for an object that is never an address.
+        """
+        cdef Key key
+        cdef Py_ssize_t position = 0
+        cdef int status
+        if self.view is None:
+            return self.kept("problem")
+        if self.client.is_known:
+            return None
+        status = take_address(self.asked, &key, &position)
+        return None if status == OK else address_problem(self.asked, status, position, is_address)
 
     cdef int find_client(self, Client *client) except -1:
         """The client that was judged.  The common case judges a text and keeps no address, so it is read again."""
         cdef Py_ssize_t position
         client[0] = self.client
         if not client.is_known:
-            client.is_known = take_address(self.given, &client.address, &position) == OK
+            client.is_known = take_address(self.asked, &client.address, &position) == OK
         return 0
 
     cdef object deciding(self):
@@ -1028,24 +1115,27 @@ cdef class Decision:
     @property
     def entry(self):
         """The entry that decided: the most specific that covers the address, or None."""
-        return self.deciding()[0]
+        return self.kept("entry") if self.view is None else self.deciding()[0]
 
     @property
     def label(self):
         """The label of that entry, or None."""
-        entry = self.deciding()[0]
+        entry = self.entry
         return None if entry is None else entry.label
 
     @property
     def list_name(self):
         """The named list that holds that entry, or None for the key's own entries."""
-        return self.deciding()[1]
+        return self.kept("list_name") if self.view is None else self.deciding()[1]
 
     @property
     def would_allow(self):
         """What the key's shadow list would have said, or None without one (B31)."""
         cdef Client client = self.client
-        cdef Rule rule = self.known_rule()
+        cdef Rule rule
+        if self.view is None:
+            return self.kept("would_allow")
+        rule = self.known_rule()
         if rule is None or rule.shadow is None:
             return None
         return client.is_known and judge_level(self.view, (rule.shadow.list,), &client) == MATCHED
@@ -1059,25 +1149,49 @@ cdef class Decision:
             ValueError: the request was allowed, so there is nothing to refuse.
         Source: B2, B3, U7, U8; C12, C13, C26.
         """
-        return self.view.settings.render(self, show_address=show_address)
+        render = self.kept("render") if self.view is None else self.view.settings.render
+        return render(self, show_address=show_address)
 
     def to_dict(self):
-        """Give the facts as plain values, for a log or JSON."""
-        entry, list_name = self.deciding()
+        """Give the facts as plain values, for a log or JSON.
+
+        `given` is what the client sent, cut to 80 characters; `problem` is a code, as `InvalidAddress` has it.
+        """
+        entry, list_name = (self.entry, self.list_name) if self.view is None else self.deciding()
+        state, problem, given = self.state, self.problem, self.given
         return {
             "allowed": self.allowed,
             "reason": str(self.reason),
             "key": self.key,
             "address": self.address,
+            "given": given if given is None or len(given) <= MOST_GIVEN else given[:MOST_GIVEN] + "...",
+            "problem": None if problem is None else problem.code,
+            "suggestion": None if problem is None else problem.suggestion,
             "entry": None if entry is None else self.policy.canonical(entry.prefix),
             "label": None if entry is None else entry.label,
             "list": list_name,
-            "state": None if self.state is None else str(self.state),
+            "state": None if state is None else str(state),
             "version": self.version,
         }
 
     def __bool__(self):
         raise TypeError("a Decision has no truth value; ask its .allowed")
 
+    def __reduce__(self):
+        cdef dict facts = {}
+        for name in FACTS:
+            facts[name] = getattr(self, name)
+        return kept_decision, (facts, self.kept("render") if self.view is None else self.view.settings.render)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo, /):
+        return self
+
     def __repr__(self):
-        return f"<Decision {'allowed' if self.allowed else 'denied'}: {self.reason}, {self.key!r} from {self.address}>"
+        if self.view is None and type(self.asked) is not Kept:
+            return "<Decision that nobody made>"
+        given = self.given_text()
+        whom = self.address or (None if given is None else brief(given))
+        return f"<Decision {'allowed' if self.allowed else 'denied'}: {self.reason}, {brief(self.key)} from {whom}>"

@@ -143,7 +143,7 @@ def named(error, key, /):
 
 @cython.final
 cdef class Builder:
-    """Write records one behind the other; `build` makes a `KeyStore` of them and leaves nothing here."""
+    """Builder()\n--\n\nWrite records one behind the other; `build` makes a `KeyStore` of them and leaves nothing here."""
 
     def __cinit__(self):
         self.block = NULL
@@ -166,9 +166,10 @@ cdef class Builder:
         self.room = room
         return 0
 
+    @cython.embedsignature(False)       # it would show the names of the flags, which no other program can read
     def add(self, key, entries, /, *, unsigned int flags=IS_ENABLED | HAS_ENTRIES, long long created=0,
             tuple links not None=(), tuple within not None=(), bytes notes not None=b""):
-        """Add a key with its entries.
+        """add($self, key, entries, /, *, flags=5, created=0, links=(), within=(), notes=b'')\n--\n\nAdd a key.
 
         Args:
             key: text.
@@ -503,7 +504,7 @@ def notes_of(entries, /, **fields):
 
 @cython.final
 cdef class KeyStore:
-    """Hold lists for many keys in one block of memory: may this address use this key?
+    """KeyStore(lists=(), /)\n--\n\nHold lists for many keys in one block of memory: may this address use this key?
 
     Args:
         lists: a mapping from key to entries, or pairs of both; entries are what an `AllowList` takes.

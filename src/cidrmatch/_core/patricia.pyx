@@ -39,11 +39,12 @@ from libc.stdint cimport SIZE_MAX, UINT32_MAX, uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key
 from cidrmatch._core.prefix cimport (
-    PrefixArray, Range, RangeArray, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of, read_prefix, split,
+    PrefixArray, Range, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of, read_prefix, split,
     upper_mask,
 )
 
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
+from itertools import islice
 from reprlib import recursive_repr
 
 __all__ = ["PatriciaTrie"]
@@ -53,6 +54,8 @@ cdef extern from "bits.h" nogil:
 
 cdef enum:
     NONE = 0            # no node: index 0 of the arena is never used
+    SHOWN_ITEMS = 3     # in a repr
+    LONGEST_REPR = 160
     DEEPEST = 129       # a path has at most one node for each length from 0 to 128
 
 
@@ -94,7 +97,7 @@ cdef inline bint covers_key(const Node *node, const Key *key) noexcept nogil:
 # -- The trie -----------------------------------------------------------------
 
 cdef class Trie:
-    """The arena and the map's special methods; `PatriciaTrie` adds the rest of the mapping."""
+    """Trie(*args, **kwargs)\n--\n\nThe arena and the map's special methods; `PatriciaTrie` adds the rest of the mapping."""
 
     cdef Node *nodes
     cdef uint32_t size          # nodes in use or free: the arena's end
@@ -307,9 +310,13 @@ cdef class Trie:
         return self.values[at]
 
     def __setitem__(self, prefix, value):
+        self.put(prefix, value, -1)
+
+    cdef int put(self, object prefix, object value, Py_ssize_t index) except -1:
+        """Set the value of a prefix in any accepted form, the one with this number in a list."""
         cdef Key key
-        read_prefix(prefix, False, &key)
-        self.store(&key, value)
+        read_prefix(prefix, False, &key, index)
+        return self.store(&key, value)
 
     def __delitem__(self, prefix):
         cdef Key key
@@ -594,7 +601,8 @@ class PatriciaTrie(Trie, MutableMapping):
     Args:
         items: a mapping, or pairs of prefix and value.
     Raises:
-        InvalidPrefix, TypeError: as `parse_prefix`; the trie then holds the items before the bad one.
+        InvalidPrefix, TypeError: as `parse_prefix`, with the position of the bad item; the trie then holds the items
+            before it.
         RuntimeError: from an iterator, when prefixes came or went since it began.
     Cost: 40 bytes a node and the value's reference, at most two nodes a prefix; a
         search visits at most one node a bit.
@@ -614,10 +622,39 @@ class PatriciaTrie(Trie, MutableMapping):
     def __init__(self, items=(), /):
         self.update(items)
 
+    def update(self, items=(), /):
+        """Put many items.
+
+        Args:
+            items: a mapping, or pairs of prefix and value.
+        Raises:
+            InvalidPrefix, TypeError: as `parse_prefix`, with the position of the bad item; the trie then holds the
+                items before it.
+        """
+        if isinstance(items, Mapping):
+            items = items.items()
+        elif hasattr(items, "keys"):
+            prefixes = list(items.keys())
+            items = zip(prefixes, map(items.__getitem__, prefixes))
+        else:
+            check_is_list(items, "items")
+        for index, item in enumerate(items):
+            try:
+                prefix, value = item
+            except (TypeError, ValueError):
+                raise TypeError(f"entry {index}: an item is a pair of prefix and value, "
+                                f"not one {type(item).__name__}") from None
+            (<Trie>self).put(prefix, value, index)
+
     @recursive_repr()
     def __repr__(self):
-        items = dict(zip(map(str, self.keys()), self.values(), strict=True))
-        return f"{type(self).__name__}({items!r})"
+        name = type(self).__name__
+        shown = dict(zip(map(str, islice(self.keys(), SHOWN_ITEMS)), islice(self.values(), SHOWN_ITEMS)))
+        if len(self) <= SHOWN_ITEMS:
+            text = f"{name}({shown!r})"
+            if len(text) <= LONGEST_REPR:
+                return text
+        return f"<{name} of {len(self):,} prefixes: {', '.join(shown)}{', ...' if len(self) > SHOWN_ITEMS else ''}>"
 
     def __reduce__(self):
         return type(self), (), None, None, iter(list(self.items()))

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
 
-from cidrmatch._core.address cimport Key
+from cidrmatch._core.address cimport Key, Text
 
 cdef extern from "bits.h" nogil:
     bint is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower)
@@ -133,6 +133,7 @@ cdef class RangeArray:
 
 
 cdef Prefix new_prefix(const Key *key)
+cdef bint parse_common_prefix(const Text *text, Key *key) noexcept nogil
 cdef Entry new_entry(const Key *key, object label)
 cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t index=*) except -1
 cpdef int check_is_list(object entries, str noun=*) except -1

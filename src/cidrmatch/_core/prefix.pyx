@@ -44,9 +44,10 @@ from cidrmatch._core.address cimport (
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 
-from ..errors import InvalidPrefix, quote
+from ..errors import InvalidPrefix, brief, quote
 from .address import AddressLike
 from .condition import FIELDS, Condition, condition_of
+from .fields import entry_schema, prefix_schema
 from .foreign import fields_of, is_single
 from .refusal import refusal, shown, wrong_type
 
@@ -177,7 +178,7 @@ cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t ind
     if status == OK:
         return 0
     if status == WRONG_TYPE:
-        raise wrong_type("a prefix", value)
+        raise wrong_type("a prefix", value, None if index < 0 else index)
     value = shown(value)
     if status == HOST_BITS:
         position = value.find("/")
@@ -252,7 +253,7 @@ cdef str quote_all(object values):
 @cython.final
 @cython.freelist(16)
 cdef class Prefix:
-    """Hold a prefix: a family, a first address and a length.  Immutable and hashable.
+    """Prefix(prefix, /)\n--\n\nHold a prefix: a family, a first address and a length.  Immutable and hashable.
 
     Args:
         prefix: what `parse_prefix` takes.
@@ -339,6 +340,11 @@ cdef class Prefix:
             return order <= 0
         return order > 0 if operation == Py_GT else order >= 0
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source, handler, /):
+        """Let a pydantic field be a prefix: given and written as text."""
+        return prefix_schema(cls, parse_prefix)
+
     def __reduce__(self):
         return Prefix, (str(self),)
 
@@ -355,7 +361,9 @@ cdef Prefix new_prefix(const Key *key):
 @cython.final
 @cython.freelist(16)
 cdef class Entry:
-    """Hold one entry of a list: a prefix, an optional label, perhaps a condition.  Immutable and hashable.
+    """Entry(prefix, label=None, condition=None)\n--\n\nHold one entry of a list: a prefix, perhaps a label and a condition.
+
+    Immutable and hashable.
 
     Args:
         prefix: what `parse_prefix` takes.
@@ -393,8 +401,8 @@ cdef class Entry:
 
     def __repr__(self):
         if self.condition is not None:
-            return f"Entry('{self.prefix}', {self.label!r}, {self.condition!r})"
-        return f"Entry('{self.prefix}')" if self.label is None else f"Entry('{self.prefix}', {self.label!r})"
+            return f"Entry('{self.prefix}', {label_shown(self.label)}, {self.condition!r})"
+        return f"Entry('{self.prefix}')" if self.label is None else f"Entry('{self.prefix}', {label_shown(self.label)})"
 
     def __hash__(self):
         return hash((self.prefix, self.label, self.condition))
@@ -408,8 +416,17 @@ cdef class Entry:
             and self.condition == (<Entry>other).condition
         )
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source, handler, /):
+        """Let a pydantic field be an entry: a text or a mapping, and written as such."""
+        return entry_schema(cls, parse_entry)
+
     def __reduce__(self):
         return Entry, (self.prefix, self.label, self.condition)
+
+
+cdef str label_shown(object label):
+    return "None" if label is None else brief(label)
 
 
 cdef Entry new_entry(const Key *key, object label):

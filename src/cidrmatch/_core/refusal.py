@@ -50,6 +50,7 @@ _TELLING = {
     "*": "a wildcard is not accepted",
     "[": "brackets are not part of an address",
     "/": "a prefix length is not part of an address",
+    ",": "a list of addresses is not one address",
 }
 """Unexpected characters that tell what was meant."""
 
@@ -75,6 +76,8 @@ def refusal(
     if isinstance(value, str):
         if code == "unexpected_character":
             reason = _TELLING.get(value[position], f"{reason} {value[position]!a}")
+            if value[position] == ":" and value[:position].count(".") == 3:
+                reason = "a port is not part of an address"
         repairs = _ADDRESS_REPAIRS if issubclass(error, InvalidAddress) else _PREFIX_REPAIRS
         suggestion = next((text for text in _repaired(value, repairs) if is_valid(text)), None)
         if suggestion is not None and (danger := _danger_of(suggestion)):
@@ -113,7 +116,7 @@ def shown(value: object) -> str | bytes:
     return f"<{kind.__name__}>"
 
 
-def wrong_type(noun: str, value: object) -> TypeError:
+def wrong_type(noun: str, value: object, index: int | None = None) -> TypeError:
     """Build the error for a value that is no text at all, with the usual way out."""
     hints = {
         int: "; an integer is ambiguous, write it as text",
@@ -128,7 +131,17 @@ def wrong_type(noun: str, value: object) -> TypeError:
     if type(value).__name__ == "Prefix":
         hint = "; to ask for a whole prefix, use covers()"
     accepted = "text, packed bytes or an ipaddress object"
-    return TypeError(f"{noun} is {accepted}, not {type(value).__name__}{hint}")
+    where = "" if index is None else f"entry {index}: "
+    return TypeError(f"{where}{noun} is {accepted}, not {type(value).__name__}{hint}")
+
+
+def address_problem(given: object, status: int, position: int, is_valid: Callable[[str], bool]) -> InvalidAddress:
+    """Say why what was given as a client's address is none; nobody raises it."""
+    if given is None:
+        return InvalidAddress("", 0, "not_given", "no address was given")
+    if CODES[status] == "wrong_type":
+        return InvalidAddress(shown(given), 0, "wrong_type", str(wrong_type("an address", given)))
+    return cast("InvalidAddress", refusal(InvalidAddress, status, shown(given), position, is_valid))
 
 
 def wrong_key(key: object, index: int | None = None) -> TypeError:
