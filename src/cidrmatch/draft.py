@@ -84,6 +84,7 @@ class Draft:
 
     def set_record(self, key: str, record: KeyRecord) -> None:
         """Put a record that can be stored; whether the policy takes it is up to the caller."""
+        key = key_text(key)
         check_record(key, record)
         own = FrozenList(None, record.entries) if record.entries else None
         needs = needs_list(self.settings.policy, record.created_at)

@@ -36,6 +36,17 @@ class Settings(Protocol):
 class FrozenList:
     """Hold the entries of one list, named or a key's own, ready to be asked.
 
+    A list without times is two tables, one of what it allows and one of what it
+    denies.  A list with times is one table of all its prefixes, and what is said
+    about each stands beside it, so that no moment changes anything here:
+
+        table    [ 10.0.0.0/8      | 10.1.0.0/16      | 10.1.2.0/24 ]
+        firsts   [ 0               | 1                | 3           | 4 ]
+        said     [ allow, always   | deny, from 12:00 , deny, from 18:00 | allow, until 15:00 ]
+
+    A check walks the entries that cover the address, the most specific first, and
+    takes the first length at which something counts now.
+
     Args:
         name: the name of a named list, None for a key's own.
         entries: `tuple[Entry, ...]`.
@@ -51,11 +62,28 @@ class FrozenList:
 
 @final
 class NamedLists(Mapping[str, FrozenList]):
+    """Hold the named lists of one version.  Immutable; the next version shares all of it but what changed.
+
+    Each name lies on one of 256 shelves, by its hash, and a shelf is a dictionary:
+
+        shelves   [ {office: ...} | {} | {home: ..., lab: ...} | {} | ... ]
+                          |                       |
+        next      [ {office: ...} | {} | {home: ..., lab: NEW} | {} | ... ]      one shelf is copied
+
+    Args:
+        lists: `dict[str, FrozenList]`.
+    Raises:
+        TypeError: a list is no `FrozenList`.
+    Cost: a look-up as in a dictionary; a changed version, 256 references and the shelves that changed.
+    Threads: safe, never changes.
+    """
     def __new__(cls, lists: dict[str, FrozenList] = {}) -> NamedLists: ...
-    def changed(self, changes: dict[str, FrozenList | None], /) -> NamedLists: ...
+    def changed(self, changes: dict[str, FrozenList | None], /) -> NamedLists:
+        """Give the lists with some of them put, or removed where there is None."""
     def __getitem__(self, name: str, /) -> FrozenList: ...
     @overload
-    def get(self, name: str, default: None = None, /) -> FrozenList | None: ...
+    def get(self, name: str, default: None = None, /) -> FrozenList | None:
+        """Give a list by its name, or the default."""
     @overload
     def get(self, name: str, default: _T, /) -> FrozenList | _T: ...
     def __contains__(self, name: object, /) -> bool: ...
@@ -129,7 +157,7 @@ class View:
     Args:
         store: what was put before, as a `KeyStore`; or None.
         overlay: `dict[str, Rule | None]`, what was put or removed since; nobody changes it any more.
-        lists: `dict[str, FrozenList]`.
+        lists: `NamedLists`, or a dictionary to make one of.
         default: the name of the default list, or None.
         version: the number of this version.
         settings: what does not change from version to version, see `Settings` in engine.py.
@@ -152,8 +180,10 @@ class View:
         default: str | None,
         version: int,
         settings: Settings,
-    ) -> View: ...
-    def number_of(self, name: str, /) -> int | None: ...
+    ) -> View:
+        """Make the view of a later version on the same store, with the same names and numbers."""
+    def number_of(self, name: str, /) -> int | None:
+        """Give the number by which records of the store link a list, or None."""
     @property
     def store(self) -> KeyStore | None: ...
     @property
@@ -308,4 +338,10 @@ class Decision:
     def __copy__(self) -> Decision: ...
     def __deepcopy__(self, memo: object, /) -> Decision: ...
 
-def inner_address(translation: Prefix | str, address: AddressLike, /) -> str | None: ...
+def inner_address(translation: Prefix | str, address: AddressLike, /) -> str | None:
+    """Give the IPv4 address that an IPv6 address carries, as text, or None.
+
+    Args:
+        translation: a `Prefix`, one of a policy's `translations`.
+        address: what `parse_address` takes.
+    """

@@ -74,8 +74,9 @@ class KeyStore:
     Args:
         lists: a mapping from key to entries, or pairs of both; entries are what an `AllowList` takes.
     Raises:
-        InvalidPrefix: with `index`, the position of the first bad entry in its list.
-        TypeError, ValueError: a key is no text or came twice, an entry is of another kind or has a condition.
+        InvalidPrefix: with `key`, and `index`, the position of the first bad entry in its list.
+        TypeError, ValueError: a key is no text or came twice, an entry is of another kind or has a condition; the
+            message names the key.
     Cost: 173 bytes for a key with 20 IPv4 entries; a check, a hash of the key, two places in memory
         and a comparison with each entry of a short list.
     Threads: safe without a lock, never changes; processes that map one file, or were forked, share the memory.
@@ -177,12 +178,35 @@ class KeyStore:
         """
     def facts(
         self, key: str, /
-    ) -> tuple[tuple[Entry, ...], int, tuple[int, ...], tuple[int, ...], int, dict[str, Any]]: ...
-    def keys_linked(self, number: int, /) -> list[str]: ...
-    def keys_bare(self) -> list[str]: ...
-    def verify(self) -> None: ...
-    def sealed_header(self, *, epoch: int, generation: int) -> bytes: ...
-    def check_sums(self, *, whole: bool = True) -> None: ...
+    ) -> tuple[tuple[Entry, ...], int, tuple[int, ...], tuple[int, ...], int, dict[str, Any]]:
+        """Give all that the record of a key says: entries, flags, links, within, created, notes."""
+    def keys_linked(self, number: int, /) -> list[str]:
+        """Name the keys that are linked to a list, or lie within it, by the list's number."""
+    def keys_bare(self) -> list[str]:
+        """Name the enabled keys without entries, links or `within`, but for those that need a list."""
+    def verify(self) -> None:
+        """Look at every byte that a check may read.
+
+        Raises:
+            SnapshotError: with what is wrong.  After it has returned, every key is found, every entry is a prefix,
+            every link names a list, and nothing lies outside.
+        Cost: a second for some million keys.
+        """
+    def sealed_header(self, *, epoch: int, generation: int) -> bytes:
+        """Give the header as it goes into a file, with its checksums.
+
+        Args:
+            epoch, generation: the revision that it says.
+        Returns:
+            `bytes`, 128 long.
+        Cost: one pass over the block.
+        """
+    def check_sums(self, *, whole: bool = True) -> None:
+        """Compare the checksums with what they were made of; that of the body only if `whole`.
+
+        Raises:
+            SnapshotError: one of them is wrong.
+        """
     if sys.version_info >= (3, 12):
         def __buffer__(self, flags: int, /) -> memoryview: ...
 
@@ -192,12 +216,38 @@ class KeyStore:
     def __contains__(self, key: str, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
 
-def pairs_of(lists: Mapping[str, _Entries] | Iterable[tuple[str, _Entries]], /) -> Iterator[tuple[str, _Entries]]: ...
-def named(error: Exception, key: object, /) -> Exception: ...
-def use_vectors(store: KeyStore, vectors: int, /) -> KeyStore: ...
-def read_header(start: bytes, size: int, /) -> tuple[int, int, int]: ...
-def unpickled(block: bytes, sum_of_block: int, /) -> KeyStore: ...
-def hash_of(text: bytes, first: int, second: int, /) -> int: ...
-def written(entry: EntryLike, /) -> str | dict[str, Any]: ...
-def notes_of(entries: Iterable[EntryLike], /, **fields: object) -> bytes: ...
-def parse_notes(notes: dict[str, Any], name: str, /) -> tuple[Entry, ...] | None: ...
+def pairs_of(lists: Mapping[str, _Entries] | Iterable[tuple[str, _Entries]], /) -> Iterator[tuple[str, _Entries]]:
+    """Yield key and entries of a mapping or of pairs; TypeError or ValueError with the position of what is no pair."""
+
+def named(error: Exception, key: object, /) -> Exception:
+    """Give an error about the entries of a key with the key's name: in `key` where it has one, else in its message."""
+
+def use_vectors(store: KeyStore, vectors: int, /) -> KeyStore:
+    """The same block, asked with no wider vectors than these: 0 none, 1 AVX2, 2 AVX-512.  For tests and benchmarks."""
+
+def read_header(start: bytes, size: int, /) -> tuple[int, int, int]:
+    """Read what the header of a file says, without the rest of the file.
+
+    Args:
+        start: the first 128 bytes; fewer if the file is shorter.
+        size: of the file.
+    Returns:
+        Epoch, generation, and the checksum of the body.
+    Raises:
+        SnapshotError: it is no header, or its own checksum is wrong.
+    """
+
+def unpickled(block: bytes, sum_of_block: int, /) -> KeyStore:
+    """Make a store of a block that came in a pickle; every byte of it is looked at first."""
+
+def hash_of(text: bytes, first: int, second: int, /) -> int:
+    """The hash of a key under a seed, for tests: SipHash-1-3."""
+
+def written(entry: EntryLike, /) -> str | dict[str, Any]:
+    """Give an entry as plain values: its text, or a mapping where there is more to say."""
+
+def notes_of(entries: Iterable[EntryLike], /, **fields: object) -> bytes:
+    """Write notes: JSON with sorted names, the same for the same content; fields are text, or entries, or None."""
+
+def parse_notes(notes: dict[str, Any], name: str, /) -> tuple[Entry, ...] | None:
+    """Entries that notes hold under a name, or None."""
