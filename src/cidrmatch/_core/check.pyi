@@ -34,7 +34,7 @@ class Settings(Protocol):
 
 @final
 class FrozenList:
-    """Hold the entries of one list, named or a key's own, ready to be asked.
+    """Hold the entries of one list, ready to be asked.
 
     A list without times is two tables, one of what it allows and one of what it
     denies.  A list with times is one table of all its prefixes, and what is said
@@ -62,7 +62,9 @@ class FrozenList:
 
 @final
 class NamedLists(Mapping[str, FrozenList]):
-    """Hold the named lists of one version.  Immutable; the next version shares all of it but what changed.
+    """Hold the named lists of one version.  Immutable.
+
+    The next version shares all of it but what changed.
 
     Each name lies on one of 256 shelves, by its hash, and a shelf is a dictionary:
 

@@ -85,7 +85,7 @@ cdef struct Said:
 
 @cython.final
 cdef class FrozenList:
-    """FrozenList(name, entries, description='')\n--\n\nHold the entries of one list, named or a key's own, ready to be asked.
+    """FrozenList(name, entries, description='')\n--\n\nHold the entries of one list, ready to be asked.
 
     A list without times is two tables, one of what it allows and one of what it
     denies.  A list with times is one table of all its prefixes, and what is said
@@ -236,7 +236,9 @@ cdef tuple EMPTY_SHELVES = ({},) * SHELVES
 
 @cython.final
 cdef class NamedLists:
-    """NamedLists(lists={})\n--\n\nHold the named lists of one version.  Immutable; the next version shares all of it but what changed.
+    """NamedLists(lists={})\n--\n\nHold the named lists of one version.  Immutable.
+
+    The next version shares all of it but what changed.
 
     Each name lies on one of 256 shelves, by its hash, and a shelf is a dictionary:
 
@@ -573,7 +575,8 @@ cdef class View:
 
     def __repr__(self):
         stored = 0 if self.store is None else len(self.store)
-        return f"<View {self.version}: {stored:,} keys stored, {len(self.overlay):,} changed, {len(self.lists):,} lists>"
+        keys = f"{stored:,} keys stored, {len(self.overlay):,} changed"
+        return f"<View {self.version}: {keys}, {len(self.lists):,} lists>"
 
     def rule(self, key, /):
         """Give the rule of a key, or None; TypeError for a key that is no text."""

@@ -97,9 +97,7 @@ def _field(
         try:
             return parse(value)
         except (ValueError, TypeError) as error:  # pydantic takes a TypeError for a fault of the program
-            raise PydanticCustomError(
-                f"cidrmatch_{kind.__name__.lower()}", "{reason}", {"reason": str(error)}
-            ) from None
+            raise PydanticCustomError("cidrmatch", "{reason}", {"reason": str(error)}) from None
 
     def taken(value: Any, read: Callable[[Any], Any]) -> Any:
         return value if type(value) is kind else parsed(read(value))

@@ -20,7 +20,7 @@ _Entries = TypeVar("_Entries")
 
 @final
 class Builder:
-    """Write records one behind the other; `build` makes a `KeyStore` of them and leaves nothing here."""
+    """Write records one behind the other; `build` makes a `KeyStore` of them, and nothing is left."""
     def __init__(self) -> None: ...
     def add(
         self,

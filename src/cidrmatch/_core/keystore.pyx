@@ -143,7 +143,7 @@ def named(error, key, /):
 
 @cython.final
 cdef class Builder:
-    """Builder()\n--\n\nWrite records one behind the other; `build` makes a `KeyStore` of them and leaves nothing here."""
+    """Builder()\n--\n\nWrite records one behind the other; `build` makes a `KeyStore` of them, and nothing is left."""
 
     def __cinit__(self):
         self.block = NULL

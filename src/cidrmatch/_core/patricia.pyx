@@ -39,8 +39,8 @@ from libc.stdint cimport SIZE_MAX, UINT32_MAX, uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Key
 from cidrmatch._core.prefix cimport (
-    PrefixArray, Range, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of, read_prefix, split,
-    upper_mask,
+    PrefixArray, Range, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of,
+    read_prefix, split, upper_mask,
 )
 
 from collections.abc import Mapping, MutableMapping
@@ -97,7 +97,7 @@ cdef inline bint covers_key(const Node *node, const Key *key) noexcept nogil:
 # -- The trie -----------------------------------------------------------------
 
 cdef class Trie:
-    """Trie(*args, **kwargs)\n--\n\nThe arena and the map's special methods; `PatriciaTrie` adds the rest of the mapping."""
+    """The arena and the map's special methods; `PatriciaTrie` adds the rest of the mapping."""
 
     cdef Node *nodes
     cdef uint32_t size          # nodes in use or free: the arena's end

@@ -67,7 +67,7 @@ class Prefix:
 
 @final
 class Entry:
-    """Hold one entry of a list: a prefix, perhaps a label and a condition.
+    """Hold one entry of a list: a prefix, and what is said of it.
 
     Immutable and hashable.
 

@@ -361,7 +361,7 @@ cdef Prefix new_prefix(const Key *key):
 @cython.final
 @cython.freelist(16)
 cdef class Entry:
-    """Entry(prefix, label=None, condition=None)\n--\n\nHold one entry of a list: a prefix, perhaps a label and a condition.
+    """Entry(prefix, label=None, condition=None)\n--\n\nHold one entry of a list: a prefix, and what is said of it.
 
     Immutable and hashable.
 
