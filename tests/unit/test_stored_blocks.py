@@ -137,7 +137,7 @@ def test_C23_a_header_written_as_a_record_allows_nobody() -> None:
     """
     block = Block(KeyStore([("", [])]))
     assert block.number(RECORDS, "I") == LISTED  # units of a record without anything, and the flags that open
-    block.write(104, 10)
+    block.write(104, 8)
     block.write(108, 0)
     block.write(112, 4 | 1 << 32, "Q")
     block.enter("\0\0\0\0", 104 // UNIT)
