@@ -223,7 +223,7 @@ def build_without_memory() -> None:
         (lambda: None, lambda _: AllowList(labelled)),
         (lambda: None, lambda _: AllowList(many).aggregate()),
         (lambda: None, lambda _: PatriciaTrie(many).aggregate()),
-        (lambda: None, lambda _: bytes(KeyStore({"labelled": labelled, "many": many, "plain": BOTH}))),
+        (lambda: None, lambda _: bytes(KeyStore({"labelled": labelled, "many": many, "plain": BOTH}).block)),
         (lambda: None, lambda _: KeyStore({"labelled": labelled}).entries("labelled")),
         (lambda: None, lambda _: list(AllowList(BOTH).contains_many([LISTED, UNLISTED, b"1234"]))),
         (lambda: None, lambda _: engine.allows_many(list(KEYS), [LISTED] * len(KEYS))),

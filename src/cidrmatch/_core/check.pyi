@@ -73,19 +73,21 @@ class NamedLists(Mapping[str, FrozenList]):
         next      [ {office: ...} | {} | {home: ..., lab: NEW} | {} | ... ]      one shelf is copied
 
     Args:
-        lists: `dict[str, FrozenList]`.
+        lists: `dict[str, FrozenList]`, or None for no lists.
     Raises:
         TypeError: a list is no `FrozenList`.
     Cost: a look-up as in a dictionary; a changed version, 256 references and the shelves that changed.
     Threads: safe, never changes.
     """
-    def __new__(cls, lists: dict[str, FrozenList] = {}) -> NamedLists: ...
+    def __new__(cls, lists: dict[str, FrozenList] | None = None) -> NamedLists: ...
     def changed(self, changes: dict[str, FrozenList | None], /) -> NamedLists:
         """Give the lists with some of them put, or removed where there is None."""
     def __getitem__(self, name: str, /) -> FrozenList: ...
     @overload
     def get(self, name: str, default: None = None, /) -> FrozenList | None:
         """Give a list by its name, or the default."""
+    @overload
+    def get(self, name: str, default: FrozenList, /) -> FrozenList: ...
     @overload
     def get(self, name: str, default: _T, /) -> FrozenList | _T: ...
     def __contains__(self, name: object, /) -> bool: ...

@@ -16,8 +16,9 @@ holding them, so a changed list is one new entry in `lists`, whatever the
 number of keys linked to it.  The overlay holds what changed since the store
 was built (None: removed), so a commit copies little; the store holds the rest,
 without an object for a key.  A record of the store links lists by number.  The
-view's `names` say which lists these are; they change only with the store.  Entries with conditions, and trials, are objects:
-a rule is made of such a record when it is first asked for, and kept.
+view's `names` say which lists these are; they change only with the store.
+Entries with conditions, and trials, are objects: a rule is made of such a
+record when it is first asked for, and kept.
 
     lists of a key   own entries and linked lists, united;    none: the default list
     and also         every list it lies `within` must pass;   each is a level of its own
@@ -236,7 +237,7 @@ cdef tuple EMPTY_SHELVES = ({},) * SHELVES
 
 @cython.final
 cdef class NamedLists:
-    """NamedLists(lists={})\n--\n\nHold the named lists of one version.  Immutable.
+    """NamedLists(lists=None)\n--\n\nHold the named lists of one version.  Immutable.
 
     The next version shares all of it but what changed.
 
@@ -247,7 +248,7 @@ cdef class NamedLists:
         next      [ {office: ...} | {} | {home: ..., lab: NEW} | {} | ... ]      one shelf is copied
 
     Args:
-        lists: `dict[str, FrozenList]`.
+        lists: `dict[str, FrozenList]`, or None for no lists.
     Raises:
         TypeError: a list is no `FrozenList`.
     Cost: a look-up as in a dictionary; a changed version, 256 references and the shelves that changed.
@@ -257,7 +258,7 @@ cdef class NamedLists:
     cdef tuple shelves
     cdef Py_ssize_t count
 
-    def __cinit__(self, dict lists not None={}):
+    def __cinit__(self, dict lists=None):
         self.shelves = EMPTY_SHELVES
         if lists:
             self.put_all(lists)
