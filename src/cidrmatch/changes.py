@@ -15,6 +15,9 @@ Three rules keep a mistake from opening a key:
 - A change that leaves a key unrestricted says so in its `Report`, with the code "unrestricted".
 
 Whatever is refused, nothing was changed.
+
+Whoever changes a key says its plain id.  Each change first asks the draft for the
+held id (ids.py), and what comes after knows only that.
 """
 
 from __future__ import annotations
@@ -114,6 +117,7 @@ class Writer:
         _check_name("a key", key)
         check_switches(enabled=enabled, replace=replace, force=force)
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             old = draft.record(key) if draft.has_key(key) else None
             if old is not None and not replace:
                 raise AlreadyExists(f"there is a key {key!r}; update_key changes it, replace=True says all of it anew")
@@ -154,6 +158,7 @@ class Writer:
         """
         check_switches(enabled=True if enabled is None else enabled, force=force)
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             old = draft.record(key)
             links = old.lists if lists is None else _checked_links(draft, lists)
             if entries is None:
@@ -193,6 +198,7 @@ class Writer:
         """
         check_switches(force=force)
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             entries = (*draft.record(key).entries, *_taken(entries))
             return _save_entries(draft, key, entries, caller=caller, force=force)
 
@@ -219,6 +225,7 @@ class Writer:
         """
         check_switches(force=force)
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             left = _without(draft, f"the key {key!r}", draft.record(key).entries, entries)
             return _save_entries(draft, key, left, caller=caller, force=force)
 
@@ -231,6 +238,7 @@ class Writer:
             UnknownName: no such key.  FeatureOff: it has a list, and lists cannot be edited now (U2).
         """
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             _judge_change(draft, key, draft.record(key), None)
             draft.set_rule(key, None)
             passes = draft.settings.unknown_passes
@@ -261,11 +269,12 @@ class Writer:
                     report = inner.put_key(key, entries, replace=replace)
                 except (TypeError, ValueError) as error:
                     raise named(error, key) from None
+                held = draft.held_id(key)
                 for problem in report.problems:
                     if problem.code == UNRESTRICTED:
-                        opened.append(key)
+                        opened.append(held)
                     else:
-                        told.append(_of_key(problem, key))
+                        told.append(_of_key(problem, held))
             more = [warning(f"{len(told) - _MOST_TOLD:,} more warnings", code="more")] if told[_MOST_TOLD:] else []
             return tell(draft, [*told[:_MOST_TOLD], *more, *warn_of_open(draft, opened)])
 
@@ -374,6 +383,7 @@ class Writer:
     def link(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> Report:
         """Link a key to a named list, beside those it has (P6)."""
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             old = draft.record(key)
             linked = dataclasses.replace(old, lists=_checked_links(draft, (*old.lists, name)))
             return _save(draft, key, linked, _unjudged(draft, old), actor=actor)
@@ -388,6 +398,7 @@ class Writer:
             EngineError: it is a legacy key's last list, which is not emptied but disabled (C9).
         """
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             old = draft.record(key)
             if name not in old.lists:
                 raise UnknownName(f"the key {key!r} is not linked to the list {name!r}")
@@ -416,6 +427,7 @@ class Writer:
     def put_shadow(self, key: str, entries: Iterable[EntryLike], *, if_version: int | None = None) -> Report:
         """Try a list on a key: it decides nothing, and what it would have decided is counted (B31)."""
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             report = _judged(draft.settings.policy, _taken(entries))
             _save(draft, key, dataclasses.replace(draft.record(key), shadow=report.accepted), report)
             return report
@@ -423,6 +435,7 @@ class Writer:
     def remove_shadow(self, key: str, *, if_version: int | None = None) -> None:
         """End the trial."""
         with self._open(if_version) as draft:
+            key = draft.held_id(key)
             old = draft.record(key)
             _save(draft, key, dataclasses.replace(old, shadow=None), _unjudged(draft, old))
 
@@ -682,7 +695,7 @@ def _check_list_lets_in(draft: Draft, frozen: FrozenList, caller: object) -> Non
     probe = Checker()
     record = KeyRecord(created_at=datetime.fromtimestamp(0, UTC))
     rule = Rule(record, frozen, (), (), True, False, None)
-    probe.view = View(None, {"": rule}, {}, None, 0, draft.settings)
+    probe.view = View(None, {"": rule}, {}, None, 0, draft.settings.unhashed())
     if not probe.allows("", caller):
         raise LockOut(f"the list {frozen.name!r} would deny the address that this change comes from")
 

@@ -39,6 +39,7 @@ import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_network
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
 import typer
@@ -55,6 +56,7 @@ from .config import ConfigError, ConfigProblem, load, schema
 from .engine import Engine
 from .errors import InvalidAddress, InvalidPrefix, SnapshotError, quote
 from .explain import explain as explain_check
+from .ids import IdHash
 from .lint import OPEN
 from .lint import lint as lint_engine
 from .list_files import STDIN, Format, ListFile, ListFileError, read_list
@@ -127,6 +129,10 @@ SnapshotOption = Annotated[
     str | None, typer.Option("--snapshot", metavar="SNAP", help="Ask this snapshot about a key.")
 ]
 SnapshotArgument = Annotated[str, typer.Argument(metavar="SNAP", help="A file that `compile` or an engine wrote.")]
+SecretOption = Annotated[
+    str | None,
+    typer.Option("--id-secret-file", metavar="FILE", help="The bytes under which the snapshot's ids are hashed."),
+]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -188,13 +194,14 @@ def check(
     addresses: Annotated[list[str], typer.Argument(metavar="ADDRESS", help="Client addresses.")],
     config: ConfigOption = None,
     snapshot: SnapshotOption = None,
+    id_secret_file: SecretOption = None,
     file_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether addresses may pass, or use a key."""
     canonical = [_parse_address(address) for address in addresses]
     if config is not None or snapshot is not None:
-        subject = _subject(config, snapshot, file_format)
+        subject = _subject(config, snapshot, file_format, id_secret_file)
         _check_key(subject, source, list(zip(addresses, canonical, strict=True)), as_json)
     loaded = _load(source, file_format, as_json)
     answers = [(address, loaded.allow.match(address)) for address in canonical]
@@ -225,13 +232,14 @@ def explain(
     address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A client address.")],
     config: ConfigOption = None,
     snapshot: SnapshotOption = None,
+    id_secret_file: SecretOption = None,
     file_format: FormatOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say which entries decide, or what is near."""
     canonical = _parse_address(address)
     if config is not None or snapshot is not None:
-        _explain_key(_subject(config, snapshot, file_format), source, canonical, as_json)
+        _explain_key(_subject(config, snapshot, file_format, id_secret_file), source, canonical, as_json)
     loaded = _load(source, file_format, as_json)
     matches = loaded.allow.matches(canonical)
     entry = matches[0] if matches else None
@@ -353,18 +361,23 @@ class _Subject:
 
     kind: str
     path: str
+    secret_file: str | None = None
 
     def load(self, as_json: bool) -> Engine:
         """Load it, or refuse it."""
-        return _load_config(self.path, as_json) if self.kind == "config" else _open_snapshot(self.path, as_json)
+        if self.kind == "config":
+            return _load_config(self.path, as_json)
+        return _open_snapshot(self.path, as_json, self.secret_file)
 
 
-def _subject(config: str | None, snapshot: str | None, file_format: Format | None) -> _Subject:
+def _subject(config: str | None, snapshot: str | None, file_format: Format | None, secret_file: str | None) -> _Subject:
     if file_format is not None:
         raise typer.BadParameter("--format tells how LIST is written; a configuration says it by its suffix")
     if config is not None and snapshot is not None:
         raise typer.BadParameter("--config and --snapshot are two files; name one")
-    return _Subject("config", config) if config is not None else _Subject("snapshot", snapshot or "")
+    if config is not None and secret_file is not None:
+        raise typer.BadParameter("--id-secret-file belongs to a snapshot; the ids of a configuration are plain")
+    return _Subject("config", config) if config is not None else _Subject("snapshot", snapshot or "", secret_file)
 
 
 def _check_key(subject: _Subject, key: str, addresses: list[tuple[str, str]], as_json: bool) -> NoReturn:
@@ -413,10 +426,16 @@ def _warn_of(problem: ConfigProblem) -> None:
     _say(_console(sys.stderr), "warning", f": {problem.reason}", place=f"{problem.place}: ")
 
 
-def _load_config(config: str, as_json: bool, *, warn: Callable[[ConfigProblem], None] = _warn_of) -> Engine:
+def _load_config(
+    config: str,
+    as_json: bool,
+    *,
+    warn: Callable[[ConfigProblem], None] = _warn_of,
+    secret: bytes | None = None,
+) -> Engine:
     """Load a configuration, or refuse it with all that is wrong (exit 1; 2 if it cannot be read at all)."""
     try:
-        return load(config, watch=_with_progress, warn=warn)
+        return load(config, id_secret=secret, watch=_with_progress, warn=warn)
     except ModuleNotFoundError as error:
         _fail(str(error))
     except ConfigError as error:
@@ -445,10 +464,11 @@ def _refuse_config(config: str, error: ConfigError, as_json: bool) -> NoReturn:
 def compile_snapshot(
     config: Annotated[str, typer.Argument(metavar="FILE", help="A configuration (.toml or .json).")],
     output: Annotated[str, typer.Option("--output", "-o", metavar="SNAP", help="Where the snapshot goes.")],
+    id_secret_file: SecretOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write a configuration as a snapshot, later than the one that is there, which it replaces."""
-    engine = _load_config(config, as_json)
+    engine = _load_config(config, as_json, secret=_read_secret(id_secret_file))
     try:
         engine.save(output, replace=True)
         size = os.stat(output).st_size
@@ -469,9 +489,9 @@ def _generation(engine: Engine) -> int:
 
 
 @app.command()
-def inspect(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
+def inspect(snapshot: SnapshotArgument, id_secret_file: SecretOption = None, as_json: JsonOption = False) -> None:
     """Say what is in a snapshot, by its header and its lists."""
-    engine = _open_snapshot(snapshot, as_json, verify=False)
+    engine = _open_snapshot(snapshot, as_json, id_secret_file, verify=False)
     facts = {
         "epoch": 0 if engine.revision is None else engine.revision.epoch,
         "generation": _generation(engine),
@@ -495,9 +515,9 @@ def inspect(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def verify(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
+def verify(snapshot: SnapshotArgument, id_secret_file: SecretOption = None, as_json: JsonOption = False) -> None:
     """Say whether every byte of a snapshot is as it was written, and means something."""
-    engine = _open_snapshot(snapshot, as_json)
+    engine = _open_snapshot(snapshot, as_json, id_secret_file)
     keys = _count_keys(engine)
     if as_json:
         _print_json(snapshot=snapshot, ok=True, generation=_generation(engine), keys=keys)
@@ -506,10 +526,25 @@ def verify(snapshot: SnapshotArgument, as_json: JsonOption = False) -> None:
     _finish(0)
 
 
-def _open_snapshot(snapshot: str, as_json: bool, *, verify: bool = True) -> Engine:
-    """Open a snapshot, or refuse it (exit 1; 2 if it cannot be read at all)."""
+def _read_secret(secret_file: str | None) -> bytes | None:
+    """Read the secret of hashed ids: all bytes of a file, as they are."""
+    if secret_file is None:
+        return None
     try:
-        return Engine.open(snapshot, verify=verify)
+        secret = Path(secret_file).read_bytes()
+        IdHash(secret)
+    except OSError as error:
+        _fail(f"{quote(secret_file)}: {error.strerror or error}")
+    except ValueError as error:
+        _fail(f"{quote(secret_file)}: {error}")
+    return secret
+
+
+def _open_snapshot(snapshot: str, as_json: bool, secret_file: str | None = None, *, verify: bool = True) -> Engine:
+    """Open a snapshot, or refuse it (exit 1; 2 if it cannot be read at all)."""
+    secret = _read_secret(secret_file)
+    try:
+        return Engine.open(snapshot, verify=verify, id_secret=secret)
     except OSError as error:
         _fail(f"{quote(snapshot)}: {error.strerror or error}")
     except SnapshotError as error:

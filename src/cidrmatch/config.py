@@ -54,7 +54,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 from ._core.check import FrozenList
 from ._core.reasons import State
 from .engine import Engine
-from .errors import CidrmatchError, quote
+from .errors import CidrmatchError, EngineError, quote
 from .list_files import ListFileError, _check_unique, _decode, _noun, _read_bytes, load_toml
 from .presets import read_policy, write_policy
 from .records import KeyRecord, needs_list
@@ -148,6 +148,7 @@ def load(
     *,
     clock: Callable[[], float] = time.time,
     permits: Callable[[object, str, str], bool] | None = None,
+    id_secret: bytes | None = None,
     watch: Watch = iter,
     warn: Callable[[ConfigProblem], object] = _log_warning,
 ) -> Engine:
@@ -155,7 +156,8 @@ def load(
 
     Args:
         source: a path that ends in .toml or .json, or a document such as `dump` gives.
-        clock, permits: as for `Engine`; they are no data, so no file holds them.
+        clock, permits, id_secret: as for `Engine`; they are no data, so no file holds them.  The ids in the
+            document are plain ones, with a secret as without.
         watch: gets the list of keys and gives them back one by one, such as a progress bar does.
         warn: gets what is allowed and still opens a key, `entries = []`; by default it is logged.
     Returns:
@@ -164,7 +166,7 @@ def load(
         ConfigError: with everything that is wrong.  ModuleNotFoundError: the extra "config" is missing.
     """
     if isinstance(source, Mapping):
-        return _build("<document>", source, clock, permits, watch, warn)
+        return _build("<document>", source, watch, warn, clock=clock, permits=permits, id_secret=id_secret)
     name = str(source)
     file_format = _FORMATS.get(Path(source).suffix.lower())
     if file_format is None:
@@ -173,7 +175,9 @@ def load(
         text = _decode(name, _read_bytes(source, name))
     except ListFileError as error:
         raise _unreadable(error.place, error.reason) from error
-    return loads(text, file_format, name=name, clock=clock, permits=permits, watch=watch, warn=warn)
+    return loads(
+        text, file_format, name=name, clock=clock, permits=permits, id_secret=id_secret, watch=watch, warn=warn
+    )
 
 
 def loads(
@@ -183,6 +187,7 @@ def loads(
     name: str = "<text>",
     clock: Callable[[], float] = time.time,
     permits: Callable[[object, str, str], bool] | None = None,
+    id_secret: bytes | None = None,
     watch: Watch = iter,
     warn: Callable[[ConfigProblem], object] = _log_warning,
 ) -> Engine:
@@ -191,7 +196,7 @@ def loads(
         document = _parse_toml(name, text) if file_format == "toml" else _parse_json(name, text)
     except RecursionError as error:
         raise _too_deep(name) from error
-    return _build(name, document, clock, permits, watch, warn)
+    return _build(name, document, watch, warn, clock=clock, permits=permits, id_secret=id_secret)
 
 
 def _too_deep(name: str) -> ConfigError:
@@ -219,11 +224,11 @@ def _parse_json(name: str, text: str) -> object:
 def _build(
     name: str,
     document: object,
-    clock: Callable[[], float],
-    permits: Callable[[object, str, str], bool] | None,
     watch: Watch,
     warn: Callable[[ConfigProblem], object],
+    **host: Any,
 ) -> Engine:
+    """Build an engine; `host` is what an engine is given beside its data."""
     try:
         reader = _Reader(_plain(document))
         is_whole = reader.check_shape()
@@ -239,7 +244,7 @@ def _build(
     if reader.problems:
         raise reader.error(name)
     enforced, unknown_key = reader.document.get("enforced", True), reader.document.get("unknown_key", "deny")
-    engine = Engine(policy, clock=clock, unknown_key=unknown_key, permits=permits)
+    engine = Engine(policy, unknown_key=unknown_key, **host)
     engine.restore(keys=keys, lists=lists.values(), default=reader.document.get("default"), enforced=enforced)
     for key, place in reader.empty.items():
         if engine.state(key) is State.UNRESTRICTED:
@@ -504,7 +509,12 @@ def dump(engine: Engine) -> dict[str, Any]:
     """Give an engine as a document: plain values, lists and keys sorted by name.
 
     What it does not hold are the engine's clock, its role check, its version, and the counts of trials.
+
+    Raises:
+        EngineError: the engine has an `id_secret`, so it does not know the ids that a document says.
     """
+    if engine.view.settings.id_hash is not None:
+        raise EngineError("a document says the ids of keys, and this engine has only their hashes; save a snapshot")
     view = engine.view
     settings, policy = view.settings, view.settings.policy
     document: dict[str, Any] = {
@@ -524,6 +534,7 @@ def dumps(engine: Engine, file_format: FileFormat) -> str:
     """Give an engine as the text of a configuration file, which `loads` reads.
 
     Raises:
+        EngineError: as `dump`.
         ConfigError: a name or label cannot be written in TOML (it holds half a surrogate pair).
         ModuleNotFoundError: TOML is wanted and the extra "config" is missing.
     """

@@ -13,6 +13,8 @@ first, then the view.  So a change costs the same, however much there is.
 Each change is written to the log before it is made.  A change that fails goes
 back along the log to where it began; the changes before it stay.
 
+Keys are named by their held ids here, see ids.py; `held_id` gives that of a key.
+
 Threads: a draft belongs to the one writer that holds the engine's lock.
 """
 
@@ -121,6 +123,10 @@ class Draft:
 
     # Asking
 
+    def held_id(self, key: str) -> str:
+        """Give the id under which the engine holds a key; TypeError for a key that is no text."""
+        return self.start.held_id(key)
+
     def _find_rule(self, key: str) -> Rule | None:
         key = key_text(key)
         return self.rules[key] if key in self.rules else self.start.rule(key)
@@ -165,7 +171,7 @@ class Draft:
             rule = Rule(record, own, rule.names, rule.within, record.enabled, rule.needs_list, None)
         names = {*rule.names, *rule.within, *(() if self.default is None else (self.default,))}
         lists = {name: self.frozen(name) for name in names}
-        return View(None, {key: rule}, lists, self.default, self.start.version, self.settings)
+        return View(None, {key: rule}, lists, self.default, self.start.version, self.settings.unhashed())
 
     def state(self, key: str) -> State:
         """Say what the lists of a key amount to in this draft."""

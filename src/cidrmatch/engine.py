@@ -15,6 +15,9 @@ beside the readers, and the next view has it and an overlay of what came since.
 A fold that fails changes nothing: it is logged, `fold_error` tells of it, and
 after a pause the next commit tries again in the background.
 
+An engine with an `id_secret` holds hashes for the ids of its keys, see ids.py: each
+method that takes a key takes the plain id, and each that names keys gives hashes.
+
 Invariants: the version grows by one with each commit; a published view never
 changes; a record's entries were accepted by the policy, or imported as they were.
 Cost: a commit copies the overlay, whatever the number of keys; a fold copies the store, in the background.
@@ -33,16 +36,17 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace as replaced  # where an argument has that name
 from typing import TYPE_CHECKING, cast
 
-from ._core.check import Checker, FrozenList, Shadow, View
+from ._core.check import Checker, FrozenList, Shadow, View, key_text
 from .changes import Transaction, Writer, check_switches, tell, warn_of_open, warning
 from .draft import Draft
 from .errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief, quote
 from .file_lock import FileLock
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
+from .ids import id_hash_of
 from .policy import Policy, Problem, Report
 from .presets import PRESETS
-from .records import KeyRecord, Settings, canonical, folded, opened
+from .records import KeyRecord, Settings, canonical, check_record, folded, opened
 from .saving import Known, Standing, check_newer, next_revision
 from .snapshot import (
     Identity,
@@ -92,9 +96,10 @@ class Engine(Checker, Writer):
         enforced: False switches the whole feature off: lists are neither edited nor enforced (U2).
         unknown_key: "deny", or "pass" for a host that has checked the key itself.
         permits: the host's role check for named lists, called with actor, operation and name (P1).
+        id_secret: 16 to 64 bytes; ids of keys are held, saved and listed as their hashes under it.
     Raises:
-        ValueError: the policy's keys need a cutover and it has none (C10).
-        TypeError: the policy is none, or `enforced` is not True or False.
+        ValueError: the policy's keys need a cutover and it has none (C10); or the secret is too short or too long.
+        TypeError: the policy is none, `enforced` is not True or False, or the secret is not bytes.
     Cost: `allows` about three dictionary look-ups, `check` a small object more.
     Threads: checks take no lock and see one version; changes take turns.
 
@@ -114,6 +119,7 @@ class Engine(Checker, Writer):
         enforced: bool = True,
         unknown_key: str = "deny",
         permits: Callable[[object, str, str], bool] | None = None,
+        id_secret: bytes | None = None,
     ) -> None:
         policy = _checked_policy(policy)
         check_switches(enforced=enforced)
@@ -127,6 +133,7 @@ class Engine(Checker, Writer):
             is_enforced=enforced,
             unknown_passes=unknown_key == "pass",
             permits=permits,
+            id_hash=id_hash_of(id_secret),
         )
         self._lock = threading.RLock()
         self._folder: threading.Thread | None = None
@@ -242,6 +249,7 @@ class Engine(Checker, Writer):
         copy: bool | None = None,
         clock: Callable[[], float] = time.time,
         permits: Callable[[object, str, str], bool] | None = None,
+        id_secret: bytes | None = None,
     ) -> Engine:
         """Make an engine of a file that `save` wrote.
 
@@ -253,8 +261,10 @@ class Engine(Checker, Writer):
                 by all processes that do so; who then cuts it short in place ends them.  By default a file of
                 up to 16 MiB is copied and a larger one is mapped.
             clock, permits: as for `Engine`; they are not in a file.
+            id_secret: the one that the file's ids were hashed with; None for a file that holds them as they are.
         Raises:
-            SnapshotError: with what is wrong with the file.  OSError: it cannot be opened.
+            SnapshotError: with what is wrong with the file, or that the secret is wrong, missing or needless.
+            OSError: it cannot be opened.
         Cost: some milliseconds and the named lists; with `verify`, a second for some million keys.
 
         >>> import tempfile, pathlib
@@ -268,9 +278,10 @@ class Engine(Checker, Writer):
         """
         path = os.path.abspath(path)  # a follower looks at the same file when the process has gone elsewhere
         began = seconds_since_boot()
+        id_hash = id_hash_of(id_secret)
         store, identity = open_block(path, verify=verify, copy=copy)
         engine = cls()
-        engine.view = opened(store, store.generation, clock, permits)
+        engine.view = opened(store, store.generation, clock, permits, id_hash)
         known = Known(Revision(store.epoch, store.generation), store.generation, store.body_checksum)
         engine._stand(Standing(path, identity, known, verify, copy))
         engine._freshness = Freshness(engine, began)
@@ -287,6 +298,7 @@ class Engine(Checker, Writer):
         copy: bool | None = None,
         clock: Callable[[], float] = time.time,
         permits: Callable[[object, str, str], bool] | None = None,
+        id_secret: bytes | None = None,
     ) -> Iterator[Engine]:
         """Change what is in a file, as the only writer: lock it, open what is there, change that, save it, unlock.
 
@@ -295,7 +307,7 @@ class Engine(Checker, Writer):
         Args:
             path: a file that `save` wrote.
             timeout: seconds to wait for other writers; None waits for ever.
-            verify, copy, clock, permits: as for `open`.
+            verify, copy, clock, permits, id_secret: as for `open`.
         Returns:
             A context manager that gives the engine; an exception inside saves nothing.
         Raises:
@@ -313,7 +325,7 @@ class Engine(Checker, Writer):
         True
         """
         with FileLock(os.path.realpath(path), timeout) as lock:
-            engine = cls.open(path, verify=verify, copy=copy, clock=clock, permits=permits)
+            engine = cls.open(path, verify=verify, copy=copy, clock=clock, permits=permits, id_secret=id_secret)
             engine._held = lock
             try:
                 yield engine
@@ -377,7 +389,7 @@ class Engine(Checker, Writer):
             known = standing.known
             if not is_same or discards:
                 settings, version = cast("Settings", self.view.settings), max(store.generation, self.version + 1)
-                self.view = opened(store, version, settings.clock, settings.permits)
+                self.view = opened(store, version, settings.clock, settings.permits, settings.id_hash)
                 known = Known(revision, version, store.body_checksum)
             self._stand(replaced(standing, identity=identity, known=known))
             self._freshness.note(began)
@@ -536,19 +548,20 @@ class Engine(Checker, Writer):
     # What there is.
 
     def keys(self) -> list[str]:
-        """Name all keys, sorted."""
+        """Name all keys, sorted; by their hashes, if the engine has an `id_secret`."""
         return sorted(self.view)
 
     def key(self, key: str) -> KeyRecord:
         """Give the record of a key; UnknownName if there is none."""
-        return self._now().record(key)
+        now = self._now()
+        return now.record(now.held_id(key))
 
     def lists(self) -> dict[str, FrozenList]:
         """Give the named lists by name."""
         return dict(self.view.lists)
 
     def keys_of(self, name: str) -> list[str]:
-        """Name the keys linked to a list, sorted (P7).
+        """Name the keys linked to a list, sorted (P7); by their hashes, if the engine has an `id_secret`.
 
         Cost: looks at every key.
         """
@@ -567,14 +580,15 @@ class Engine(Checker, Writer):
     def state(self, key: str) -> State:
         """Say what the lists of a key amount to; UnknownName for an unknown key."""
         view = self.view
-        rule = view.rule(key)
+        rule = view.rule(view.held_id(key))
         if rule is None:
             raise UnknownName(f"no key {key!r}")
         return view.state(rule)
 
     def shadow(self, key: str) -> Shadow | None:
         """Give the trial of a key, with its counts, or None."""
-        rule = self.view.rule(key)
+        view = self.view
+        rule = view.rule(view.held_id(key))
         return None if rule is None else rule.shadow
 
     def _now(self) -> Draft:
@@ -612,9 +626,19 @@ class Engine(Checker, Writer):
                 check_switches(enforced=enforced)
             if not draft.settings.is_enforced and enforced is not True:
                 raise FeatureOff("allow lists are switched off; they cannot be edited")
+            keys = _held(draft, keys)
             draft.replace_all(keys, lists, default)
             draft.settings = replaced(draft.settings, is_enforced=enforced is not False)
             return tell(draft, [*warn_of_open(draft, keys), *_warn_of_switch(draft.settings.is_enforced)])
+
+
+def _held(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
+    """Name records by held ids; a plain id is judged before it is hashed."""
+    if draft.settings.id_hash is None:
+        return keys
+    for key, record in keys.items():
+        check_record(key_text(key), record)
+    return {draft.held_id(key): record for key, record in keys.items()}
 
 
 def _checked_policy(policy: object) -> Policy:

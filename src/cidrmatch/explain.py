@@ -190,7 +190,7 @@ def explain(engine: Engine, key: str, address: object) -> Explanation:
     view = engine.view
     settings = cast("Settings", view.settings)
     now = settings.clock()
-    asking = _Asking(view, replace(settings, clock=lambda: now), key, address)
+    asking = _Asking(view, replace(settings.unhashed(), clock=lambda: now), key, address)
     decision = engine.check(key, address) if engine.is_stale else asking.decide(asking.copy)
     levels = tuple(asking.levels())
     return Explanation(decision, levels, tuple(_tell(asking, decision, levels)))
@@ -204,7 +204,7 @@ class _Asking:
 
     def __init__(self, view: View, settings: Settings, key: str, address: object) -> None:
         self.view, self.settings, self.key, self.address = view, settings, key_text(key), address
-        self.rule = view.rule(key)
+        self.rule = view.rule(view.held_id(key))
         self.now = settings.clock()
 
     @property

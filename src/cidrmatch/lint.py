@@ -106,7 +106,7 @@ def lint(engine: Engine, *, seen: Mapping[str, Iterable[AddressLike]] | None = N
 
     Args:
         engine: the engine to look at.
-        seen: for a key, the client addresses it was used from.  Entries are called never used only
+        seen: for a key, by its plain id, the client addresses it was used from.  Entries are called never used only
             where this tells of every key they serve.
     Returns:
         Findings: switches and keys that are open, then of the lists, the keys, the owners, each in the order of
@@ -141,7 +141,7 @@ class _Linter:
         self.rules = {key: self._find_rule(key) for key in sorted(view)}
         self.records = {key: cast("KeyRecord", rule.record) for key, rule in self.rules.items() if rule}
         self.states = {key: view.state(rule) for key, rule in self.rules.items() if rule}
-        self.seen = {key: _sorted(addresses) for key, addresses in seen.items()}
+        self.seen = {view.held_id(key): _sorted(addresses) for key, addresses in seen.items()}
         self.seen_together: dict[tuple[str, ...], _Seen] = {}
         self.users = self._find_users()
         self.alive = {name: self._alive(frozen.entries) for name, frozen in view.lists.items()}

@@ -22,7 +22,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,6 +30,7 @@ from ._core.check import FrozenList, Rule, Shadow, View
 from ._core.keystore import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes, written
 from ._core.prefix import Entry
 from .errors import SnapshotError, brief, quote
+from .ids import IdHash, check_said
 from .presets import read_policy, write_policy
 from .responses import Response, render
 
@@ -89,6 +90,7 @@ class Settings:
         is_enforced: whether allow lists are enforced at all (U2).
         unknown_passes: whether a key that nobody put passes, for hosts that check keys themselves.
         permits: the host's role check, called with actor, operation and the list's name (P1).
+        id_hash: gives the id by which a key is held; None for ids that are held as they are.
     """
 
     policy: Policy
@@ -97,12 +99,17 @@ class Settings:
     is_enforced: bool = True
     unknown_passes: bool = False
     permits: Callable[[object, str, str], bool] | None = None
+    id_hash: IdHash | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse a switch that is neither on nor off: what is not True would enforce nothing."""
         for name in ("is_enforced", "unknown_passes"):
             if type(getattr(self, name)) is not bool:
                 raise TypeError(f"{name} is True or False, not {getattr(self, name)!r}")
+
+    def unhashed(self) -> Settings:
+        """Give the same for a small view that is asked by the names in it."""
+        return self if self.id_hash is None else replace(self, id_hash=None)
 
     @staticmethod
     def thaw(store: KeyStore, key: str, names: tuple[str, ...]) -> Rule | None:
@@ -244,6 +251,8 @@ def canonical(view: View) -> KeyStore:
             for name, frozen in lists.items()
         ],
     }
+    if settings.id_hash is not None:
+        said["ids"] = settings.id_hash.said()
     builder = Builder()
     store, names = folded(view) if view.overlay else (view.store, view.names)
     if store is not None:
@@ -277,9 +286,13 @@ def folded(view: View) -> tuple[KeyStore, tuple[str, ...]]:
 
 
 def opened(
-    store: KeyStore, version: int, clock: Callable[[], float], permits: Callable[[object, str, str], bool] | None
+    store: KeyStore,
+    version: int,
+    clock: Callable[[], float],
+    permits: Callable[[object, str, str], bool] | None,
+    id_hash: IdHash | None,
 ) -> View:
-    """Make the view of a store that `canonical` made."""
+    """Make the view of a store that `canonical` made; SnapshotError if it is none, or holds its ids in another way."""
     try:
         said = json.loads(store.rest)
         lists = {
@@ -292,12 +305,15 @@ def opened(
             is_enforced=said["enforced"] is not False,
             unknown_passes=said["unknown_key"] == "pass",
             permits=permits,
+            id_hash=id_hash,
         )
         names = tuple(lists)
         if len(names) != store.lists or list(names) != sorted(names):
             raise ValueError("it does not hold the lists that its keys are linked to")
         if said["default"] is not None and said["default"] not in lists:
             raise ValueError("its default is no list of it")
-        return View(store, {}, lists, said["default"], version, settings, names)
+        view = View(store, {}, lists, said["default"], version, settings, names)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
         raise SnapshotError(f"the snapshot does not say what an engine needs: {error}") from error
+    check_said(said.get("ids"), id_hash)
+    return view

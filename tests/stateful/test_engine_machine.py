@@ -282,13 +282,19 @@ def change(
 class EngineMachine(RuleBasedStateMachine):
     """The pair (engine, twin) and everything that can be done to it."""
 
+    id_secret: bytes | None = None
+
+    def held(self, names: Iterable[str]) -> list[str]:
+        """The names of keys as the engine lists them."""
+        return sorted(self.engine.view.held_id(name) for name in names)
+
     @initialize(product=st.sampled_from(sorted(PRODUCTS)), unknown=st.sampled_from(["deny", "pass"]), data=st.data())
     def start(self, product: str, unknown: str, data: st.DataObject) -> None:
         """Not from nothing: most changes want something to change."""
         policy, rules = PRODUCTS[product]
         self.twin = EngineTwin(Rules(**{**vars(rules), "unknown_passes": unknown == "pass"}))
         self.twin.now = START
-        self.engine = Engine(policy, clock=lambda: self.twin.now, unknown_key=unknown)
+        self.engine = Engine(policy, clock=lambda: self.twin.now, unknown_key=unknown, id_secret=self.id_secret)
         self.steps = 0
         for name in LISTS:
             self.do_both(data.draw(first_list(name)), self.engine)
@@ -326,7 +332,7 @@ class EngineMachine(RuleBasedStateMachine):
             assert set(warnings) <= OPEN
         else:
             assert bool(warnings) is bool(opened)
-            assert all(any(errors.quote(key) in warning for warning in warnings) for key in opened)
+            assert all(any(errors.quote(key) in warning for warning in warnings) for key in self.held(opened))
 
     @rule(change=changes())
     def change(self, change: Change) -> None:
@@ -413,7 +419,7 @@ class EngineMachine(RuleBasedStateMachine):
         linked = tuple(data.draw(st.lists(st.sampled_from(known), unique=True, max_size=2))) if known else ()
         ours = tuple(our_entry(entry) for entry in entries)
         with self.engine._open(None) as draft:
-            draft.set_record(key, KeyRecord(created_at=moment(created_at), entries=ours, lists=linked))
+            draft.set_record(draft.held_id(key), KeyRecord(created_at=moment(created_at), entries=ours, lists=linked))
         self.twin.import_key(key, TwinKey(created_at, entries, linked))
 
     @rule()
@@ -470,13 +476,13 @@ class EngineMachine(RuleBasedStateMachine):
     def holds_the_same(self) -> None:
         data = self.twin.data
         assert self.engine.version == data.version
-        assert self.engine.keys() == sorted(data.keys)
+        assert self.engine.keys() == self.held(data.keys)
         assert self.engine.default() == data.default
         assert {name: len(frozen.entries) for name, frozen in self.engine.lists().items()} == {
             name: len(entries) for name, entries in data.lists.items()
         }
         for name in data.lists:
-            assert self.engine.keys_of(name) == self.twin.keys_of(name)
+            assert self.engine.keys_of(name) == self.held(self.twin.keys_of(name))
         for key, said in data.keys.items():
             assert self.engine.lists_of(key) == said.lists
             assert self.engine.state(key).value == self.twin.state(key)
@@ -491,6 +497,12 @@ class EngineMachine(RuleBasedStateMachine):
                 client = around[(self.steps * 7 + number * 5 + turn * 11) % len(around)]
                 self.compare(key, str(client), client)
         self.compare(KEYS[self.steps % len(KEYS)], None, None)
+
+
+class HashedEngineMachine(EngineMachine):
+    """The same, for an engine that holds hashes of ids."""
+
+    id_secret = b"not so long a secret"
 
 
 def refusals(act: Callable[[], None]) -> set[str]:
@@ -509,3 +521,7 @@ def network_of(prefix: Prefix) -> Network:
 PROFILE = settings()
 TestEngineMachine = EngineMachine.TestCase
 TestEngineMachine.settings = settings(PROFILE, max_examples=min(PROFILE.max_examples, 10_000), stateful_step_count=25)
+TestHashedEngineMachine = HashedEngineMachine.TestCase
+TestHashedEngineMachine.settings = settings(
+    PROFILE, max_examples=min(PROFILE.max_examples, 1_000), stateful_step_count=25
+)

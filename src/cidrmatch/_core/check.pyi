@@ -31,6 +31,8 @@ class Settings(Protocol):
     def unknown_passes(self) -> bool: ...
     @property
     def thaw(self) -> Callable[..., Rule | None]: ...
+    @property
+    def id_hash(self) -> Callable[[str], str] | None: ...
 
 @final
 class FrozenList:
@@ -202,8 +204,10 @@ class View:
     def version(self) -> int: ...
     @property
     def settings(self) -> Settings: ...
+    def held_id(self, key: str, /) -> str:
+        """Give the id under which this view holds a key; TypeError for a key that is no text."""
     def rule(self, key: str, /) -> Rule | None:
-        """Give the rule of a key, or None; TypeError for a key that is no text."""
+        """Give the rule of a key by its held id, or None; TypeError for a key that is no text."""
     def state(self, rule: Rule, /) -> State:
         """Give the `State` of a key."""
     def __iter__(self) -> Iterator[str]: ...

@@ -28,6 +28,9 @@ that come and go are judged by the engine's clock, read at most once a check.
 Where an IPv6 address carries an IPv4 address by a translation that the policy
 names, a deny entry for the inner address denies, too; nobody gets in by it.
 
+Where the settings hash ids (ids.py), a view holds the hashes, and whoever asks by
+`Checker` says the plain id.  A view's own methods take the id as it is held.
+
 Whatever goes wrong raises or denies: there is no path from an exception to an
 allowance.
 Cost: a look-up in the overlay or in the store, an address parse, a table search; a `Decision` more for `check`.
@@ -541,6 +544,7 @@ cdef class View:
     cdef bint has_overlay
     cdef bint is_common         # a key of the overlay may be asked without another question
     cdef object clock
+    cdef object id_hash         # gives the held id of a plain one; None: ids are held as they are
     cdef bint is_enforced
     cdef bint unknown_passes
     cdef tuple translations     # of the policy
@@ -559,6 +563,7 @@ cdef class View:
         for name in names:
             self.numbers[name] = len(self.numbers)
         self.clock = settings.clock
+        self.id_hash = settings.id_hash
         self.is_enforced = settings.is_enforced
         self.is_common = self.has_overlay and self.is_enforced
         self.unknown_passes = settings.unknown_passes
@@ -579,8 +584,13 @@ cdef class View:
         keys = f"{stored:,} keys stored, {len(self.overlay):,} changed"
         return f"<View {self.version}: {keys}, {len(self.lists):,} lists>"
 
+    def held_id(self, key, /):
+        """Give the id under which this view holds a key; TypeError for a key that is no text."""
+        name = name_of(key)
+        return name if self.id_hash is None else self.id_hash(name)
+
     def rule(self, key, /):
-        """Give the rule of a key, or None; TypeError for a key that is no text."""
+        """Give the rule of a key by its held id, or None; TypeError for a key that is no text."""
         name = name_of(key)
         if name in self.overlay:
             return self.overlay[name]
@@ -831,9 +841,31 @@ cdef class Checker:
         is_stale: whether the data is older than it may be; while it is, every check is denied, whatever the view says.
     """
 
-    # A flag here, not in the view: it changes in time when nobody can build a view, and a view never changes.
-    cdef public View view
-    cdef public bint is_stale
+    # Flags here, not in the view: data grows stale when nobody can build a view, and a view never changes.
+    # One of them is asked in every check.  A checker that hashes ids once takes the long way ever after.
+    cdef View current
+    cdef bint is_old
+    cdef bint hashes_ids
+    cdef bint is_special        # either of them
+
+    @property
+    def view(self):
+        return self.current
+
+    @view.setter
+    def view(self, View view):
+        if view is not None and view.id_hash is not None:
+            self.hashes_ids = self.is_special = True    # before anybody can ask the view
+        self.current = view
+
+    @property
+    def is_stale(self):
+        return self.is_old
+
+    @is_stale.setter
+    def is_stale(self, bint is_stale):
+        self.is_old = is_stale
+        self.is_special = is_stale or self.hashes_ids
 
     def allows(self, key, address, /):
         """Tell whether a client address may use a key: `check(...)` without the reasons.
@@ -850,20 +882,19 @@ cdef class Checker:
         Threads: safe without a lock; the answer is that of one version.
         Source: B2, B5, U1, U6; C23.
         """
-        cdef View view = self.view
-        cdef Client client
+        cdef View view = self.current
         cdef PyObject *found
         cdef int answer
         if not PyUnicode_CheckExact(key):
-            return is_allowed(view, judge_key(view, name_of(key), address, &client, None)) and not self.is_stale
+            return judge_yes_or_no(self, view, name_of(key), address)
         # As in `judge_key`, without a call and without counting references: the view holds the rule, if it is one.
-        if view.is_common and not self.is_stale:
+        if view.is_common and not self.is_special:
             found = PyDict_GetItemWithError(view.overlay, key)
             if found is not NULL:
                 answer = ask_simple(found, address)
                 if answer != NOT_COMMON:
                     return answer != 0
-        return not self.is_stale and is_allowed(view, judge_key(view, key, address, &client, None))
+        return judge_yes_or_no(self, view, key, address)
 
     def allows_many(self, keys, addresses, /, *, out=None):
         """Tell for many keys and addresses at once whether each address may use its key.
@@ -882,17 +913,17 @@ cdef class Checker:
         Threads: safe without a lock; the answers are those of one version.
         Source: B2, B5, U1, U6; C23.
         """
-        cdef View view = self.view
+        cdef View view = self.current
         cdef tuple asked_keys = held(keys), asked = held_for(asked_keys, addresses)
         cdef Py_ssize_t i, count = len(asked)
         cdef bytearray answers = bytearray(b"\xff" * count)
         cdef uint8_t[::1] into = answers
         cdef Verdict verdict
         cdef Client client
-        if self.is_stale:
-            for i in range(count):
-                name_of(asked_keys[i], i)
-            return given_out(bytearray(count), out, view.store)
+        if self.is_special:
+            asked_keys = held_ids(view, asked_keys)
+            if self.is_old:
+                return given_out(bytearray(count), out, view.store)
         if count > 0 and view.store is not None and view.is_enforced:
             view.store.ask_each(asked_keys, asked, view.overlay, &into[0])
         for i in range(count):
@@ -925,12 +956,40 @@ cdef class Checker:
         if not PyUnicode_CheckExact(key):
             return Checker.check(self, name_of(key), address)
         decision = Decision.__new__(Decision)
-        view = self.view
+        view = self.current
         decision.view = view
         decision.key = key
         decision.asked = address
-        decision.verdict = STALE_DATA if self.is_stale else judge_key(view, key, address, &decision.client, decision)
+        if self.is_special:
+            decision.verdict = judge_special(self, view, key, address, &decision.client, decision)
+        else:
+            decision.verdict = judge_key(view, key, address, &decision.client, decision)
         return decision
+
+
+cdef bint judge_yes_or_no(Checker checker, View view, object key, object address) except -1:
+    """Whether a request passes, in all cases; apart from the common one, which needs no `Client` and no room for it."""
+    cdef Client client
+    if checker.is_special:
+        return is_allowed(view, judge_special(checker, view, key, address, &client, None))
+    return is_allowed(view, judge_key(view, key, address, &client, None))
+
+
+cdef Verdict judge_special(Checker checker, View view, object key, object address, Client *client,
+                           Decision decision) except *:
+    """As `judge_key`, for a checker whose data is stale, or has hashed ids."""
+    if checker.is_old:
+        return STALE_DATA
+    return judge_key(view, view.held_id(key), address, client, decision)
+
+
+cdef tuple held_ids(View view, tuple keys):
+    """The ids under which a view holds many keys; TypeError with its position for one that is no text."""
+    cdef list ids = list(keys)
+    cdef Py_ssize_t i
+    for i in range(len(ids)):
+        ids[i] = view.held_id(name_of(ids[i], i))
+    return tuple(ids)
 
 
 # -- The decision -------------------------------------------------------------
@@ -1013,7 +1072,7 @@ cdef class Decision:
         if self.verdict == UNKNOWN_KEY or self.verdict == DAMAGED or self.verdict == STALE_DATA:
             return None
         if self.rule is None and self.view is not None:
-            self.rule = self.view.rule(self.key)
+            self.rule = self.view.rule(self.view.held_id(self.key))
         return self.rule
 
     @property
