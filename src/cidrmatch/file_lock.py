@@ -40,12 +40,13 @@ class FileLock:
         LockTimeout: somebody else had it all the time.  OSError: the lock file cannot be opened.
     """
 
+    _descriptor: int | None = None
+
     def __init__(self, target: str, timeout: float | None) -> None:
         directory, name = os.path.split(target)
         self.target = target
         self.path = os.path.join(directory, f".{name}.lock")
         self.timeout = timeout
-        self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
         give_up = None if self.timeout is None else time.monotonic() + self.timeout
@@ -88,9 +89,15 @@ class FileLock:
             raise
 
     def _let_go(self) -> None:
-        descriptor, self._descriptor = self._descriptor, None
+        """Unlock, then close.  The descriptor is kept until it is unlocked, so `__del__` can do what failed here."""
+        descriptor = self._descriptor
         if descriptor is not None:
             _unlock(descriptor)
+            self._descriptor = None
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self._let_go()
 
     def check_held(self) -> None:
         """Make sure that the lock is still ours; Conflict in a child of the process that took it."""
@@ -137,13 +144,13 @@ class _Waiter:
             self.is_over.set()
             if self.is_abandoned:
                 _unlock(self.descriptor)
+                os.close(self.descriptor)
 
 
 def _unlock(descriptor: int) -> None:
-    """Unlock aloud and close: a child may have the file open, too, and would go on holding the lock."""
+    """Unlock aloud: a child may have the file open, too, and would go on holding the lock."""
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
 
 
 def _open_lock(path: str, target: str) -> int:

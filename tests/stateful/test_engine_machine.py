@@ -410,7 +410,7 @@ class EngineMachine(RuleBasedStateMachine):
     def import_list(self, name: str, entries: Entries) -> None:
         """As it is, which may be empty (C22)."""
         with self.engine._open(None) as draft:
-            draft.set_list(name, FrozenList(name, tuple(our_entry(entry) for entry in entries)))
+            draft.set_list(name, FrozenList(name, tuple(our_entry(entry) for entry in entries), "what for"))
         self.twin.import_list(name, entries)
 
     @rule(key=keys, entries=entry_lists(junk=False), created_at=MOMENTS, data=st.data())

@@ -114,7 +114,7 @@ def without_memory(start: int, stop: int, act: Callable[[], Any]) -> Any:
 
 def check_without_memory() -> None:
     """Fail each allocation of each kind of check: that one alone, or it and all that follow."""
-    moments = [NOON.timestamp(), NOON.timestamp() + 10**9]  # each check must freeze the timed lists again
+    moments = [NOON.timestamp(), NOON.timestamp() + 10**9]  # entries come and go between any two checks
     clock = iter(moments * 10**6).__next__
     engine = build_engine(clock)
     clients = (
@@ -140,7 +140,7 @@ def check_without_memory() -> None:
                         assert answer is not True, (key, client, start, stop)
                         failures += answer is None
                 assert act() is False
-    assert failures > 100, failures
+    assert failures > 5, failures  # a check asks for memory in few places
 
 
 def read_decision_without_memory() -> None:
@@ -308,7 +308,8 @@ def use_misshapen_parts() -> None:
     ):
         with contextlib.suppress(TypeError, AttributeError):
             assert getattr(decision, name) is None
-    for ask in (decision.response, decision.to_dict, decision.__repr__, decision.__bool__):
+    assert repr(decision) == "<Decision that nobody made>"
+    for ask in (decision.response, decision.to_dict, decision.__bool__):
         try:
             ask()
         except (TypeError, AttributeError):
