@@ -10,7 +10,7 @@ that swap an operator (ADR 0017).
 
     tests of the row      those that should notice, in a second or two
     tests of the table    those of the room
-    the suite             everything else that does not build distributions
+    the suite             everything else that does not build distributions; not with --changed, which is to be quick
 
 A failed test, a crash and a hang each kill.  Rows that change nothing that a test
 could see say so in `equal`, with the reason; they are not run and do not count.
@@ -344,25 +344,26 @@ class Verdict:
     seconds: float
 
 
-def try_mutant(row: Mutant, base: Base) -> Verdict:
+def try_mutant(row: Mutant, base: Base, asked: Sequence[str]) -> Verdict:
     """Make a mutant in a folder of its own and ask tests until one notices."""
     begun = time.monotonic()
     tree = FOLDER / row.digest[:12]
     shutil.rmtree(tree, ignore_errors=True)
     try:
-        outcome, by = judge(row, base, tree)
+        outcome, by = judge(row, base, tree, asked)
     finally:
         shutil.rmtree(tree, ignore_errors=True)
     return Verdict(row, outcome, by, time.monotonic() - begun)
 
 
-def judge(row: Mutant, base: Base, tree: Path) -> tuple[str, str]:
-    """Say how the mutant ended, and why."""
+def judge(row: Mutant, base: Base, tree: Path, asked: Sequence[str]) -> tuple[str, str]:
+    """Say how the mutant ended, and why; `asked` names the stages."""
     rooms = affected_rooms(row.file)
     shutil.copytree(base.tree, tree, ignore=None if rooms else shutil.ignore_patterns("build"))
     path = tree / row.file
     path.write_text(path.read_text(encoding="utf-8").replace(row.old, row.new), encoding="utf-8")
-    for number, (stage, tests) in enumerate(row.stages):
+    stages = [(stage, tests) for stage, tests in row.stages if stage in asked]
+    for number, (stage, tests) in enumerate(stages):
         first = [] if row.alone else [room for room in rooms if room in (row.rooms or rooms)]
         due = first if number == 0 else rooms
         done = compile_core(tree, due) if due else Done(0, "")
@@ -438,6 +439,7 @@ def main() -> int:
     parser.add_argument("words", nargs="*", help="only rows of these tables, or with these words in what they break")
     parser.add_argument("--changed", metavar="BASE", help="rows of files changed since BASE, and some of the others")
     parser.add_argument("--share", type=int, default=SHARE, help="how many rows with --changed (%(default)s)")
+    parser.add_argument("--near", action="store_true", help="do not ask the whole suite about what survives")
     parser.add_argument("--workers", type=int, default=2, help="how many at a time (%(default)s)")
     parser.add_argument("--verbose", action="store_true", help="name the test that noticed")
     options = parser.parse_args()
@@ -456,13 +458,14 @@ def main() -> int:
     if options.changed is not None:
         turn = int(git("rev-list", "--count", "HEAD") or 0)
         rows = choose(rows, changed_files(options.changed), options.share, turn)
+    asked = tuple(LIMIT_S) if options.changed is None and not options.near else ("row", "table")
     signal.signal(signal.SIGINT, end_all)
     signal.signal(signal.SIGTERM, end_all)
     base = Base()
     base.make()
     base.check((test for row in rows for _, tests in row.stages[:1] for test in tests), LIMIT_S["suite"])
     with ThreadPoolExecutor(options.workers) as pool:
-        verdicts = list(show(pool.map(lambda row: try_mutant(row, base), rows), len(rows), options.verbose))
+        verdicts = list(show(pool.map(lambda row: try_mutant(row, base, asked), rows), len(rows), options.verbose))
     return report(verdicts, left_out, time.monotonic() - begun)
 
 
