@@ -145,6 +145,21 @@ def test_first_moment_belongs_to_the_entry_and_the_last_does_not(offset: float, 
     assert engine.check("k", "10.0.0.1").reason == ("matched" if counts else "ip_not_listed")
 
 
+@pytest.mark.parametrize("is_folded", [False, True])
+@pytest.mark.parametrize("times", [{}, {"not_before": NOON, "expires": EVENING}])
+def test_a_disabled_entry_never_counts_for_either_side(times: dict[str, Any], is_folded: bool) -> None:
+    engine = Engine(clock=lambda: NOON.timestamp() + 1)
+    engine.put_key("allow", [Entry("10.0.0.0/8", None, Condition(enabled=False, **times)), "192.0.2.1"])
+    engine.put_key("deny", ["10.0.0.0/8", Entry("10.1.0.0/16", None, Condition(effect="deny", enabled=False, **times))])
+    engine.put_list("office", [Entry("10.0.0.0/8", None, Condition(enabled=False, **times))])
+    engine.put_key("linked", ["192.0.2.1"], lists=["office"])
+    if is_folded:
+        engine.fold()
+    assert not engine.allows("allow", "10.1.2.3")
+    assert engine.allows("deny", "10.1.2.3")
+    assert not engine.allows("linked", "10.1.2.3")
+
+
 def test_several_moments_in_one_list() -> None:
     now = [0.0]
     engine = Engine(clock=lambda: now[0])
