@@ -53,11 +53,11 @@ from .snapshot import (
     PathLike,
     Revision,
     checksum_of,
+    content_at,
     flush_name,
     identify,
     open_block,
     remove_drafts,
-    revision_at,
     revision_of,
     save_block,
 )
@@ -85,6 +85,11 @@ _log = logging.getLogger(__name__)
 def _at_version(view: View, version: int) -> View:
     """The same data under another number."""
     return view.following(view.overlay, view.lists, view.default, version, view.settings)
+
+
+def _is_as_before(now: Standing | None, before: Standing | None) -> bool:
+    """Whether an engine knows of its file what it knew before, wherever that lies."""
+    return (None if now is None else now.known) == (None if before is None else before.known)
 
 
 class Engine(Checker, Writer):
@@ -201,17 +206,22 @@ class Engine(Checker, Writer):
         with self._locked(target, timeout):
             remove_drafts(target)
             began = seconds_since_boot()
-            standing = self._standing
+            with self._lock:  # together: a look may go over to another file at any other moment
+                view, standing, known = self.view, self._standing, self._known.get(target)
             is_own = standing is None or os.path.realpath(standing.path) == target
-            view = self.view
+            base = None if standing is None else standing.known
             store = canonical(view)
-            known = self._next_known(target, view.version, checksum_of(store), is_own=is_own, replace=replace)
-            identity = save_block(target, store, known.revision, mode=mode)
+            checksum = checksum_of(store)
+            there, content = content_at(target)
+            revision = next_revision(there, content, known, base, view.version, checksum, replace=replace)
+            known = Known(revision, view.version, checksum)
+            identity = save_block(target, store, revision, mode=mode)
             with self._lock:
-                self._known[target] = known
-                if is_own:
+                if not is_own:
+                    self._known[target] = known
+                elif _is_as_before(self._standing, standing):  # else a look has gone over to this very file
                     stands = standing or Standing(os.path.abspath(path), identity, known)
-                    self._stand(replaced(stands, identity=identity, known=known))
+                    self._stand_as_saved(replaced(stands, identity=identity, known=known))
             if is_own:
                 self._freshness.note(began)
             flush_name(target)
@@ -223,22 +233,24 @@ class Engine(Checker, Writer):
             return nullcontext()
         return FileLock(target, timeout)
 
-    def _next_known(self, target: str, version: int, checksum: int, *, is_own: bool, replace: bool) -> Known:
-        """Say what the file will be once it is saved; this engine's version never lies behind that."""
-        there = revision_at(target)
-        with self._lock:
-            base = None if self._standing is None else self._standing.known
-            revision = next_revision(there, self._known.get(target), base, version, checksum, replace=replace)
-            if is_own and revision.generation > self.view.version:
-                is_all = self.view.version == version  # nothing was committed since
-                self.view = _at_version(self.view, revision.generation)
-                version = self.view.version if is_all else version
-            return Known(revision, version, checksum)
+    def _stand_as_saved(self, standing: Standing) -> None:
+        """Stand on a file that was written; the version moves forward, so that it never lies behind the file's."""
+        known, view, generation = standing.known, self.view, standing.known.revision.generation
+        if generation > view.version:
+            if view.version == known.version:  # nothing was committed since
+                standing = replaced(standing, known=replaced(known, version=generation))
+            view = _at_version(view, generation)
+        self._stand(standing, view)
 
-    def _stand(self, standing: Standing) -> None:
-        """Stand on a file; whoever calls has the lock, or an engine of his own."""
-        self._standing = standing
+    def _stand(self, standing: Standing, view: View) -> None:
+        """Stand on a file, with a view; whoever calls has the lock, or an engine of his own.
+
+        All that can fail is done by now.  A process that is forked between the last two lines has a view that lies
+        behind what it stands on, and its next look reads the file again.
+        """
         self._known[os.path.realpath(standing.path)] = standing.known
+        self._standing = standing
+        self.view = view
 
     @classmethod
     def open(
@@ -281,9 +293,9 @@ class Engine(Checker, Writer):
         id_hash = id_hash_of(id_secret)
         store, identity = open_block(path, verify=verify, copy=copy)
         engine = cls()
-        engine.view = opened(store, store.generation, clock, permits, id_hash)
+        view = opened(store, store.generation, clock, permits, id_hash)
         known = Known(Revision(store.epoch, store.generation), store.generation, store.body_checksum)
-        engine._stand(Standing(path, identity, known, verify, copy))
+        engine._stand(Standing(path, identity, known, verify, copy), view)
         engine._freshness = Freshness(engine, began)
         return engine
 
@@ -324,6 +336,7 @@ class Engine(Checker, Writer):
         ...     Engine.open(path).allows("key_live_1", "203.0.113.7")
         True
         """
+        path = os.path.abspath(path)  # what was locked is what is saved, wherever the process goes meanwhile
         with FileLock(os.path.realpath(path), timeout) as lock:
             engine = cls.open(path, verify=verify, copy=copy, clock=clock, permits=permits, id_secret=id_secret)
             engine._held = lock
@@ -336,7 +349,11 @@ class Engine(Checker, Writer):
 
     def _has_changes(self) -> bool:
         """Whether there are commits that the file does not have: by their number, wherever they are kept."""
-        return self._standing is not None and self.view.version != self._standing.known.version
+        return self._standing is not None and self.view.version > self._standing.known.version
+
+    def _lags(self, standing: Standing) -> bool:
+        """Whether the view is older than what it stands on: this process was forked while that was moved."""
+        return self.view.version < standing.known.version
 
     def refresh(self, *, discard_changes: bool = False) -> bool:
         """Look whether the file has a later revision, and go over to it.
@@ -359,7 +376,7 @@ class Engine(Checker, Writer):
             discards = discard_changes and self._has_changes()
             began = seconds_since_boot()
             identity = identify(standing.path)
-            if identity != standing.identity or discards:
+            if identity != standing.identity or discards or self._lags(standing):
                 self._check_newer(standing, revision_of(standing.path, identity), discards=discards)
                 store, identity = open_block(standing.path, verify=standing.verify, copy=standing.copy)
                 return self._take_over(standing, store, identity, began, discards=discards)
@@ -386,14 +403,18 @@ class Engine(Checker, Writer):
             is_same = revision == standing.known.revision
             if is_same and store.body_checksum != standing.known.checksum:
                 raise SnapshotError(f"{standing.path}: it has the same revision with other content: {revision}")
-            known = standing.known
-            if not is_same or discards:
-                settings, version = cast("Settings", self.view.settings), max(store.generation, self.version + 1)
-                self.view = opened(store, version, settings.clock, settings.permits, settings.id_hash)
+            known, view = standing.known, self.view
+            is_other = not is_same or discards or self._lags(standing)
+            if is_other:
+                settings, version = (
+                    cast("Settings", view.settings),
+                    max(store.generation, known.version, view.version + 1),
+                )
+                view = opened(store, version, settings.clock, settings.permits, settings.id_hash)
                 known = Known(revision, version, store.body_checksum)
-            self._stand(replaced(standing, identity=identity, known=known))
+            self._stand(replaced(standing, identity=identity, known=known), view)
             self._freshness.note(began)
-            return not is_same or discards
+            return is_other
 
     @property
     def age(self) -> float:
@@ -429,10 +450,11 @@ class Engine(Checker, Writer):
         if self._standing is None:
             raise EngineError("this engine was not opened from a file, and not saved to one")
         follower = Follower(self, self._freshness, seconds, max_age, when_stale)
-        if self._follower is not None:
-            self._follower.let_go()
-        self._follower = follower
-        follower.start()
+        with self._lock:
+            if self._follower is not None:
+                self._follower.let_go()
+            self._follower = follower
+            follower.start()
         return follower.stop
 
     # The overlay and the store.
@@ -627,9 +649,11 @@ class Engine(Checker, Writer):
             if not draft.settings.is_enforced and enforced is not True:
                 raise FeatureOff("allow lists are switched off; they cannot be edited")
             keys = _held(draft, keys)
+            forgets = draft.settings.unknown_passes and any(key not in keys for key in draft.start)
             draft.replace_all(keys, lists, default)
             draft.settings = replaced(draft.settings, is_enforced=enforced is not False)
-            return tell(draft, [*warn_of_open(draft, keys), *_warn_of_switch(draft.settings.is_enforced)])
+            gone = [warning("keys are unknown now: every address passes")] if forgets else []
+            return tell(draft, [*warn_of_open(draft, keys), *gone, *_warn_of_switch(draft.settings.is_enforced)])
 
 
 def _held(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:

@@ -118,21 +118,23 @@ class _Waiter:
         self.descriptor = descriptor
         self.guard = threading.Lock()
         self.is_over = threading.Event()
+        self.is_started = False
         self.is_abandoned = False
         self.error: OSError | None = None
 
     def wait(self, give_up: float) -> bool:
         """Say whether the lock came in time."""
         threading.Thread(target=self._lock, name="cidrmatch-lock", daemon=True).start()
+        self.is_started = True
         is_there = self.is_over.wait(max(0.0, give_up - time.monotonic()))
         if self.error is not None:
             raise self.error
         return is_there
 
     def abandon(self) -> bool:
-        """Leave the file to the thread, which closes it; False if the thread is over already."""
+        """Leave the file to the thread, which closes it; False if there is no thread, or it is over already."""
         with self.guard:
-            self.is_abandoned = not self.is_over.is_set()
+            self.is_abandoned = self.is_started and not self.is_over.is_set()
             return self.is_abandoned
 
     def _lock(self) -> None:

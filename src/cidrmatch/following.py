@@ -141,16 +141,17 @@ class Follower:
 
     def stop(self) -> None:
         """Stop following, and wait until it has stopped; an engine that is stale stays so until a refresh succeeds."""
+        was_over = self._is_over.is_set()
         self.let_go()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
+        if not was_over:  # only now: a look that took too long is not trusted to the end
+            self.freshness.limit(math.inf)
 
     def let_go(self) -> None:
-        """Stop soon, without waiting for a look that goes on."""
-        if not self._is_over.is_set():
-            self._is_over.set()
-            self.freshness.limit(math.inf)
+        """Stop soon, without waiting for a look that goes on; another follower says how old the data may be."""
+        self._is_over.set()
 
     def begin_anew(self) -> None:
         """Start again, in a forked child."""

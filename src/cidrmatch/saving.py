@@ -63,6 +63,7 @@ def check_newer(standing: Standing, revision: Revision) -> None:
 
 def next_revision(
     there: Revision | str | None,
+    content: int,
     known: Known | None,
     base: Known | None,
     version: int,
@@ -74,18 +75,27 @@ def next_revision(
 
     Args:
         there: the revision of the file at that path; None if there is none, and what is wrong with a damaged one.
+        content: the checksum of what is there; copies of one file may have reached one revision by different ways.
         known: what the engine remembers of that path.
         base: what the engine stands on, wherever that is.
         version: of the engine's data.
         checksum: of what would be written; another program may write the same data in another way.
-        replace: whether a file that the engine does not know may be replaced.
+        replace: whether a file that the engine does not know may be replaced, or one that is gone made anew.
     Returns:
         The same revision for the same data.  A larger one for changed data; in a new epoch, where a history of
         somebody else is replaced or none was there.
     Raises:
-        Conflict: the file there is none that this engine knows.
+        Conflict: the file there is none that this engine knows; or it is gone, and may be later elsewhere.
     """
-    mine = next((one for one in (known, base) if one is not None and there in (None, one.revision)), None)
+    if there is None and known is not None:
+        if not replace:
+            raise Conflict(f"the file is gone, which was of {known.revision}; save with replace=True to make it anew")
+        latest = max(known.revision, known.revision if base is None else base.revision)
+        return Revision(drawn_epoch(latest.epoch), max(version, latest.generation + 1))
+    found = (there, content)
+    mine = next((one for one in (known, base) if one is not None and found == (one.revision, one.checksum)), None)
+    if there is None:
+        mine = base
     if mine is None and there is not None:
         if not replace:
             raise Conflict(_tell(there, known))

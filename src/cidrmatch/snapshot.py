@@ -46,6 +46,7 @@ __all__ = [
     "Identity",
     "Revision",
     "checksum_of",
+    "content_at",
     "drawn_epoch",
     "flush_name",
     "identify",
@@ -120,12 +121,19 @@ def revision_of(path: PathLike, identity: Identity) -> Revision:
 
 def revision_at(path: PathLike) -> Revision | str | None:
     """Say of what revision a file is; None if there is none, and what is wrong in words if it is no snapshot."""
+    return content_at(path)[0]
+
+
+def content_at(path: PathLike) -> tuple[Revision | str | None, int]:
+    """Say of what revision a file is, as `revision_at`, and the checksum of what it says; 0 if it says nothing."""
     try:
-        return revision_of(path, identify(path))
+        identity = identify(path)
+        epoch, generation, checksum = read_header(identity.header, identity.size)
+        return Revision(epoch, generation), checksum
     except FileNotFoundError:
-        return None
+        return None, 0
     except SnapshotError as error:
-        return str(error)
+        return str(error), 0
 
 
 @contextmanager

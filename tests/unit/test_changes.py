@@ -399,3 +399,20 @@ def test_four_times_the_changes_take_about_four_times_as_long(act: Callable[[Eng
         if ratios[-1] < 7:
             return
     raise AssertionError(ratios)
+
+
+def test_restoring_without_a_key_says_so_where_unknown_keys_pass() -> None:
+    engine = Engine(unknown_key="pass")
+    engine.put_key("k", ["192.0.2.1"])
+    report = engine.restore(keys={})
+    assert engine.allows("k", "8.8.8.8")
+    assert [problem.code for problem in report.warnings] == ["unrestricted"]
+
+
+@pytest.mark.parametrize("missing", ["198.51.100.1", "2001:db8::1"])
+def test_B10_an_entry_to_remove_that_is_not_there_is_named_in_both_families(missing: str) -> None:
+    engine = Engine()
+    engine.put_key("k", ["192.0.2.1", "2001:db8::2"])
+    with pytest.raises(UnknownName, match=missing):
+        engine.remove_entries("k", ["192.0.2.1", missing])
+    assert len(engine.key("k").entries) == 2

@@ -145,6 +145,18 @@ def test_first_moment_belongs_to_the_entry_and_the_last_does_not(offset: float, 
     assert engine.check("k", "10.0.0.1").reason == ("matched" if counts else "ip_not_listed")
 
 
+@pytest.mark.parametrize(("field", "error"), [("effect", ValueError), ("enabled", TypeError)])
+def test_none_is_no_effect_and_no_switch_but_it_is_no_time(field: str, error: type[Exception]) -> None:
+    """The NULL of a row in a database must not let anybody in."""
+    entry = {"prefix": "10.0.0.0/8", "not_before": None, "expires": None}
+    assert parse_entry(entry).condition is None
+    with pytest.raises(error, match=field):
+        parse_entry(entry | {field: None})
+    engine = Engine()
+    with pytest.raises(PolicyError, match=field):
+        engine.put_key("k", [entry | {field: None}])
+
+
 @pytest.mark.parametrize("is_folded", [False, True])
 @pytest.mark.parametrize("times", [{}, {"not_before": NOON, "expires": EVENING}])
 def test_a_disabled_entry_never_counts_for_either_side(times: dict[str, Any], is_folded: bool) -> None:

@@ -758,3 +758,17 @@ def test_C10_C11_key_rules_that_contradict_themselves_are_refused(
 ) -> None:
     with pytest.raises(error):
         KeyRules(**wrong)
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "", "false", []])
+@pytest.mark.parametrize("name", ["new_keys_need_list", "default_list", "describe_lists"])
+def test_a_switch_of_the_rules_of_keys_is_true_or_false(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name} is True or False"):
+        KeyRules(**{name: value})
+
+
+@pytest.mark.parametrize("value", [None, 0, 1, "", "false", []])
+@pytest.mark.parametrize("name", ["allow_any", "bare_addresses"])
+def test_a_switch_of_a_policy_is_true_or_false(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"{name} is True or False"):
+        Policy(**{name: value})

@@ -44,6 +44,130 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "keys.snap"
 
 
+# Where two ways meet
+
+
+def test_B2_an_edit_saves_the_file_that_it_locked_wherever_the_process_goes(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = path.parent / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(path.parent)
+    with Engine.edit(path.name) as engine:
+        engine.remove_key("revoked")
+        os.chdir(elsewhere)
+    assert os.listdir(elsewhere) == []
+    assert not Engine.open(path).allows("revoked", HOME)
+
+
+def test_B2_copies_that_reached_one_revision_by_different_ways_are_not_taken_for_each_other(path: Path) -> None:
+    """Both are of one epoch and one number: what they say is compared, too."""
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    reader = Engine.open(path)
+    with Engine.edit(path) as engine:
+        engine.remove_key("revoked")
+    with Engine.edit(copy) as engine:
+        engine.put_key("new", [HOME])
+    engine = Engine.open(copy)
+    assert engine.revision == revision_at(path)
+    with pytest.raises(Conflict):
+        engine.save(path)
+    engine.put_key("newer", [HOME])
+    with pytest.raises(Conflict):
+        engine.save(path)
+    assert reader.refresh()
+    assert not reader.allows("revoked", HOME)
+
+
+def test_B2_a_file_that_is_gone_for_a_moment_is_not_made_anew_of_old_data(path: Path) -> None:
+    worker = Engine.open(path)
+    for number in range(4):
+        worker.put_key(f"new {number}", [HOME])
+    with Engine.edit(path) as engine:
+        engine.remove_key("revoked")
+    reader = Engine.open(path)
+    os.rename(path, path.with_name("elsewhere"))
+    with pytest.raises(Conflict, match="gone"):
+        worker.save(path)
+    assert not path.exists()
+    os.rename(path.with_name("elsewhere"), path)
+    assert not reader.refresh()
+    os.remove(path)
+    worker.save(path, replace=True)
+    assert reader.refresh(), "said aloud, it is a later history"
+
+
+def test_B2_a_look_during_a_save_never_makes_old_data_the_newest(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Engine.open(path)
+    with Engine.edit(path) as engine:
+        engine.remove_key("revoked")
+
+    def beside_a_look(view: View) -> KeyStore:
+        worker.refresh()
+        return canonical(view)
+
+    monkeypatch.setattr("cidrmatch.engine.canonical", beside_a_look)
+    with pytest.raises(Conflict):
+        worker.save(path)
+    assert not Engine.open(path).allows("revoked", HOME)
+    assert not worker.allows("revoked", HOME)
+
+
+def test_C19_a_look_that_fails_half_way_moves_nothing_and_the_next_one_works(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Engine.open(path)
+    with Engine.edit(path) as engine:
+        engine.remove_key("revoked")
+    with monkeypatch.context() as patch:
+        patch.setattr("cidrmatch.engine.replaced", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
+        with pytest.raises(MemoryError):
+            worker.refresh()
+    assert worker.allows("revoked", HOME)
+    assert worker.refresh()
+    assert not worker.allows("revoked", HOME)
+
+
+def test_C19_a_child_that_was_forked_between_two_references_reads_the_file_again(path: Path) -> None:
+    worker = Engine.open(path)
+    old = worker.view
+    with Engine.edit(path) as engine:
+        engine.remove_key("revoked")
+    assert worker.refresh()
+    worker.view = old  # what such a child would have
+    assert worker.refresh()
+    assert not worker.allows("revoked", HOME)
+
+
+def test_a_save_that_fails_leaves_no_changes_that_do_not_exist(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Engine.open(path)
+    with Engine.edit(path) as engine:
+        engine.remove_key("revoked")
+
+    def on_a_full_disk(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cidrmatch.engine.save_block", on_a_full_disk)
+        with pytest.raises(OSError, match="no space"):
+            worker.save(path, replace=True)
+    assert worker.refresh()
+    assert not worker.allows("revoked", HOME)
+
+
+def test_a_waiter_that_cannot_start_leaves_no_file_open(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot_start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with FileLock(str(path), None):
+        open_files = set(os.listdir("/proc/self/fd"))
+        monkeypatch.setattr(threading.Thread, "start", cannot_start)
+        with pytest.raises(RuntimeError, match="start"), FileLock(str(path), 1.0):
+            pass
+        assert set(os.listdir("/proc/self/fd")) == open_files
+
+
 # An engine stands on the file that it wrote
 
 
@@ -321,22 +445,23 @@ KNOWN = st.builds(Known, st.builds(Revision, st.integers(1, 3), st.integers(0, 5
     known=st.none() | KNOWN,
     base=st.none() | KNOWN,
     more=st.integers(0, 3),
+    content=st.sampled_from([7, 7, 8]),
     replace=st.booleans(),
 )
 def test_whatever_is_saved_is_later_than_what_was_there(
-    there: Revision | str | None, known: Known | None, base: Known | None, more: int, replace: bool
+    there: Revision | str | None, known: Known | None, base: Known | None, more: int, content: int, replace: bool
 ) -> None:
     version = max(one.version for one in (known, base, Known(Revision(0, 0), 0, 0)) if one is not None) + more
     mine = [one for one in (known, base) if one is not None]
-    is_mine = there is None or there in [one.revision for one in mine]
+    is_mine = known is None if there is None else content == 7 and there in [one.revision for one in mine]
     if not is_mine and not replace:
         with pytest.raises(Conflict):
-            next_revision(there, known, base, version, 7, replace=replace)
+            next_revision(there, content, known, base, version, 7, replace=replace)
         return
-    found = next_revision(there, known, base, version, 7, replace=replace)
+    found = next_revision(there, content, known, base, version, 7, replace=replace)
     same_data = [one.revision for one in mine if one.version == version]
     if isinstance(there, Revision):
-        assert found > there or (found == there and there in same_data)
+        assert found > there or (found == there and there in same_data and content == 7)
         assert found.generation > there.generation or found == there
     assert found in same_data or found.generation >= version or found.epoch > 3
 
@@ -505,3 +630,17 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(SnapshotError, match="regular file"):
         Engine().save(tmp_path / "fifo", replace=True)
     assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
+
+
+def test_a_lock_file_that_was_removed_meanwhile_is_no_lock(path: Path) -> None:
+    """Whoever opened it before cannot have it beside somebody who made a new one."""
+    lock = FileLock(str(path), 5.0)
+    with FileLock(str(path), None) as first:
+        waiter = threading.Thread(target=lock.__enter__)
+        waiter.start()
+        time.sleep(0.2)
+        os.remove(first.path)
+    waiter.join()
+    with pytest.raises(LockTimeout), FileLock(str(path), 0.05):
+        pass
+    lock.__exit__(None, None, None)

@@ -82,7 +82,9 @@ def condition_of(fields: Mapping[str, object]) -> Condition | None:
 
     A time may be a `datetime` or text in ISO 8601.
     """
-    values = {name: fields[name] for name in FIELDS if fields.get(name) is not None}
+    given = (name for name in FIELDS if name in fields)
+    # None is no time; as a switch or an effect it would let in, and is refused.
+    values = {name: fields[name] for name in given if fields[name] is not None or name not in ("not_before", "expires")}
     for name in ("not_before", "expires"):
         moment = values.get(name)
         if isinstance(moment, str):
