@@ -5,6 +5,7 @@ Requirements: B2, B5 (the answers are those of the engine that was saved), C23 (
 
 import contextlib
 import http.client
+import json
 import multiprocessing
 import os
 import signal
@@ -37,6 +38,7 @@ from cidrmatch import (
 )
 from cidrmatch._core.check import FrozenList, View
 from cidrmatch._core.keystore import BY_NOTES, ENABLED, Builder
+from cidrmatch.records import canonical, folded, opened
 from cidrmatch.snapshot import open_block
 
 HOME, OFFICE, ELSEWHERE = "203.0.113.5", "198.51.100.7", "192.0.2.1"
@@ -513,3 +515,47 @@ def test_a_writer_that_is_killed_leaves_a_whole_file(tmp_path: Path) -> None:
         if path.exists():
             generation = max(generation, Engine.open(path).version)
     assert generation > 0
+
+
+def test_lists_that_came_after_a_fold_do_not_move_the_links_of_keys(tmp_path: Path) -> None:
+    """Lists are numbered by their names in a file; "a" takes the number that "b" had."""
+    engine = Engine()
+    engine.put_list("b", ["192.0.2.1"])
+    engine.put_key("k", lists=["b"], within=["b"])
+    engine.fold()
+    engine.put_list("a", ["198.51.100.1"])
+    engine.save(tmp_path / "keys.snap")
+    reader = Engine.open(tmp_path / "keys.snap")
+    assert reader.lists_of("k") == ("b",)
+    assert reader.allows("k", "192.0.2.1")
+    assert not reader.allows("k", "198.51.100.1")
+
+
+@pytest.mark.parametrize("switch", [None, 0, "", "no", [], True])
+def test_U2_a_switch_that_is_not_plainly_off_enforces(switch: object) -> None:
+    engine = Engine()
+    engine.put_key("k", ["192.0.2.1"])
+    store = canonical(engine.view)
+    builder = Builder()
+    builder.copy(store, ())
+    odd = builder.build(lists=store.lists, rest=json.dumps(json.loads(store.rest) | {"enforced": switch}).encode())
+    engine.view = opened(odd, 1, engine.view.settings.clock, None, None)
+    assert not engine.allows("k", "198.51.100.1")
+
+
+def test_B2_a_fold_that_ends_late_brings_back_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Meanwhile the key was changed, and another fold was quicker."""
+    engine = Engine()
+    engine.put_key("k", ["192.0.2.1"])
+
+    def beside_a_quicker_one(view: View) -> tuple[KeyStore, tuple[str, ...]]:
+        monkeypatch.undo()
+        made = folded(view)
+        engine.update_key("k", entries=["198.51.100.1"])
+        engine.fold()
+        return made
+
+    monkeypatch.setattr("cidrmatch.engine.folded", beside_a_quicker_one)
+    engine.fold()
+    assert not engine.allows("k", "192.0.2.1")
+    assert engine.allows("k", "198.51.100.1")
