@@ -772,3 +772,9 @@ def test_a_switch_of_the_rules_of_keys_is_true_or_false(name: str, value: Any) -
 def test_a_switch_of_a_policy_is_true_or_false(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=f"{name} is True or False"):
         Policy(**{name: value})
+
+
+@pytest.mark.parametrize("character", ["\n", "\x00", "\x7f", "\x85", "\u2028", "\u2029", "\u202e", "\u2066", "\ud800"])
+def test_C18_a_character_that_ends_a_line_or_turns_text_around_is_no_part_of_a_label(character: str) -> None:
+    report = Policy().validate([("192.0.2.1", f"of{character}fice")])
+    assert [problem.code for problem in report.errors] == ["label_invalid"]
