@@ -46,14 +46,14 @@ from .errors import (
     UnknownName,
     quote,
 )
-from .policy import UNRESTRICTED, Policy, Problem, Report, Severity
+from .policy import UNRESTRICTED, Policy, Problem, Report, Severity, check_switches
 from .records import KeyRecord, needs_list
 
 if TYPE_CHECKING:
     from ._core.prefix import EntryLike
     from .draft import Draft
 
-__all__ = ["Transaction", "Writer", "check_switches", "tell", "warn_of_open", "warning"]
+__all__ = ["Transaction", "Writer", "tell", "warn_of_open", "warning"]
 
 _T = TypeVar("_T")
 
@@ -464,13 +464,6 @@ def _check_name(noun: str, name: object) -> None:
         raise TypeError(f"{noun} is named by a text, not {type(name).__name__}")
     if not name.strip():
         raise ValueError(f"{noun} needs a name")
-
-
-def check_switches(**switches: object) -> None:
-    """Refuse what is neither True nor False: each of None, 0 and "" would be taken for "off"."""
-    for name, value in switches.items():
-        if type(value) is not bool:
-            raise TypeError(f"{name} is True or False, not {value!r}")
 
 
 def _taken(items: Iterable[_T], noun: str = "entries") -> Collection[_T]:

@@ -37,14 +37,14 @@ from dataclasses import replace as replaced  # where an argument has that name
 from typing import TYPE_CHECKING, cast
 
 from ._core.check import Checker, FrozenList, Shadow, View, key_text
-from .changes import Transaction, Writer, check_switches, tell, warn_of_open, warning
+from .changes import Transaction, Writer, tell, warn_of_open, warning
 from .draft import Draft
 from .errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief, quote
 from .file_lock import FileLock
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
 from .ids import id_hash_of
-from .policy import Policy, Problem, Report
+from .policy import Policy, Problem, Report, check_switches
 from .presets import PRESETS
 from .records import KeyRecord, Settings, canonical, check_record, folded, opened
 from .saving import Known, Standing, check_newer, next_revision

@@ -193,10 +193,11 @@ def _check_subset(name: str, value: object, choices: set[object]) -> None:
         raise ValueError(f"{name} is a frozenset of {', '.join(map(repr, sorted(choices, key=str)))}, not {value!r}")
 
 
-def _check_switches(rules: object, *names: str) -> None:
-    for name in names:
-        if type(getattr(rules, name)) is not bool:
-            raise TypeError(f"{name} is True or False, not {getattr(rules, name)!r}")
+def check_switches(**switches: object) -> None:
+    """Refuse what is neither True nor False: each of None, 0 and "" would be taken for "off"."""
+    for name, value in switches.items():
+        if type(value) is not bool:
+            raise TypeError(f"{name} is True or False, not {value!r}")
 
 
 def _check_number(name: str, value: object, least: int, most: int | None) -> None:
@@ -229,7 +230,11 @@ class KeyRules:
 
     def __post_init__(self) -> None:
         """Refuse rules that contradict themselves."""
-        _check_switches(self, "new_keys_need_list", "default_list", "describe_lists")
+        check_switches(
+            new_keys_need_list=self.new_keys_need_list,
+            default_list=self.default_list,
+            describe_lists=self.describe_lists,
+        )
         _check_choice("binding", self.binding, "key", "lists")
         if self.cutover is not None and not isinstance(self.cutover, datetime):
             raise TypeError(f"cutover is a datetime, not {type(self.cutover).__name__}")
@@ -294,7 +299,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse a policy that contradicts itself, or whose misspelt choice would be passed over."""
-        _check_switches(self, "allow_any", "bare_addresses")
+        check_switches(allow_any=self.allow_any, bare_addresses=self.bare_addresses)
         _check_subset("families", self.families, {4, 6})
         _check_subset("kinds", self.kinds, {"address", "cidr"})
         _check_choice("duplicates", self.duplicates, "collapse", "reject")

@@ -31,6 +31,7 @@ from ._core.keystore import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, 
 from ._core.prefix import Entry
 from .errors import SnapshotError, brief, quote
 from .ids import IdHash, check_said
+from .policy import check_switches
 from .presets import read_policy, write_policy
 from .responses import Response, render
 
@@ -103,9 +104,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse a switch that is neither on nor off: what is not True would enforce nothing."""
-        for name in ("is_enforced", "unknown_passes"):
-            if type(getattr(self, name)) is not bool:
-                raise TypeError(f"{name} is True or False, not {getattr(self, name)!r}")
+        check_switches(is_enforced=self.is_enforced, unknown_passes=self.unknown_passes)
 
     def unhashed(self) -> Settings:
         """Give the same for a small view that is asked by the names in it."""

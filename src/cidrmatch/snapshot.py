@@ -52,7 +52,6 @@ __all__ = [
     "identify",
     "open_block",
     "remove_drafts",
-    "revision_at",
     "revision_of",
     "save_block",
 ]
@@ -119,13 +118,11 @@ def revision_of(path: PathLike, identity: Identity) -> Revision:
         return Revision(*read_header(identity.header, identity.size)[:2])
 
 
-def revision_at(path: PathLike) -> Revision | str | None:
-    """Say of what revision a file is; None if there is none, and what is wrong in words if it is no snapshot."""
-    return content_at(path)[0]
-
-
 def content_at(path: PathLike) -> tuple[Revision | str | None, int]:
-    """Say of what revision a file is, as `revision_at`, and the checksum of what it says; 0 if it says nothing."""
+    """Say of what revision a file is, and the checksum of what it says.
+
+    The revision is None if there is no file, and what is wrong in words if it is no snapshot; the checksum is 0 then.
+    """
     try:
         identity = identify(path)
         epoch, generation, checksum = read_header(identity.header, identity.size)

@@ -30,7 +30,7 @@ from cidrmatch._core.keystore import Builder
 from cidrmatch.file_lock import FileLock
 from cidrmatch.records import canonical
 from cidrmatch.saving import Known, next_revision
-from cidrmatch.snapshot import revision_at
+from cidrmatch.snapshot import content_at
 
 HOME, ELSEWHERE = "203.0.113.5", "192.0.2.1"
 
@@ -70,7 +70,7 @@ def test_B2_copies_that_reached_one_revision_by_different_ways_are_not_taken_for
     with Engine.edit(copy) as engine:
         engine.put_key("new", [HOME])
     engine = Engine.open(copy)
-    assert engine.revision == revision_at(path)
+    assert engine.revision == content_at(path)[0]
     with pytest.raises(Conflict):
         engine.save(path)
     engine.put_key("newer", [HOME])
@@ -189,7 +189,7 @@ def test_a_new_engine_stands_on_the_file_that_it_was_first_saved_to(tmp_path: Pa
     assert engine.revision is None
     engine.put_key("key", [HOME])
     engine.save(tmp_path / "keys.snap")
-    assert engine.revision == revision_at(tmp_path / "keys.snap")
+    assert engine.revision == content_at(tmp_path / "keys.snap")[0]
     with Engine.edit(tmp_path / "keys.snap") as other:
         other.remove_key("key")
     assert engine.refresh()
@@ -202,7 +202,7 @@ def test_a_copy_at_another_path_leaves_the_engine_where_it_stands(path: Path, tm
         engine.put_key(f"more {number}", [HOME])
         engine.save(tmp_path / "copy.snap")
         assert Engine.open(tmp_path / "copy.snap").keys() == engine.keys()
-    assert (engine.revision, Engine.open(path).keys()) == (revision_at(path), ["key", "revoked"])
+    assert (engine.revision, Engine.open(path).keys()) == (content_at(path)[0], ["key", "revoked"])
     engine.save(path)
     os.replace(tmp_path / "copy.snap", path)
     assert not engine.refresh(), "the copy says the same"
@@ -420,7 +420,7 @@ def test_an_equal_revision_with_other_content_is_refused(path: Path, tmp_path: P
     with Engine.edit(path) as other:
         other.put_key("more", [HOME], replace=True)
     assert reader.refresh()
-    assert revision_at(tmp_path / "one") == reader.revision
+    assert content_at(tmp_path / "one")[0] == reader.revision
     os.replace(tmp_path / "one", path)
     with pytest.raises(SnapshotError, match="the same revision with other content"):
         reader.refresh()
