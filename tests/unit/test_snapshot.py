@@ -344,6 +344,17 @@ def test_a_snapshot_that_says_nonsense_is_refused(tmp_path: Path) -> None:
             Engine.open(path)
 
 
+def test_a_key_that_its_hash_does_not_find_is_refused_by_verify_alone(tmp_path: Path) -> None:
+    """The checksums are right, and every part of the file by itself; only together they are not."""
+    path = tmp_path / "keys.snap"
+    reseal(path, small_snapshot(tmp_path), b"plain", b"plane")
+    with pytest.raises(SnapshotError):
+        Engine.open(path, verify=True)
+    engine = Engine.open(path, verify=False)
+    assert not engine.allows("plain", HOME)
+    assert not engine.allows("plane", HOME)
+
+
 def test_notes_that_say_nonsense_deny(tmp_path: Path) -> None:
     """C23: a record that cannot be read is nobody's permission, and checks do not raise."""
     block, path = small_snapshot(tmp_path), tmp_path / "keys.snap"

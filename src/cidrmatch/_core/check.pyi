@@ -166,7 +166,7 @@ class View:
         lists: `NamedLists`, or a dictionary to make one of.
         default: the name of the default list, or None.
         version: the number of this version.
-        settings: what does not change from version to version, see `Settings` in engine.py.
+        settings: what does not change from version to version, see `Settings` in records.py.
         names: of the lists that records of the store link by number.
     """
     def __new__(

@@ -529,7 +529,7 @@ cdef class View:
         lists: `NamedLists`, or a dictionary to make one of.
         default: the name of the default list, or None.
         version: the number of this version.
-        settings: what does not change from version to version, see `Settings` in engine.py.
+        settings: what does not change from version to version, see `Settings` in records.py.
         names: of the lists that records of the store link by number.
     """
 
@@ -842,11 +842,12 @@ cdef class Checker:
     """
 
     # Flags here, not in the view: data grows stale when nobody can build a view, and a view never changes.
-    # One of them is asked in every check.  A checker that hashes ids once takes the long way ever after.
+    # A checker that hashes ids once takes the long way ever after.
     cdef View current
     cdef bint is_old
     cdef bint hashes_ids
     cdef bint is_special        # either of them
+    cdef bint is_direct         # neither, and a key of the overlay may be asked without another question
 
     @property
     def view(self):
@@ -856,7 +857,9 @@ cdef class Checker:
     def view(self, View view):
         if view is not None and view.id_hash is not None:
             self.hashes_ids = self.is_special = True    # before anybody can ask the view
+        self.is_direct = False                          # the old view goes at the next line, which may let others run
         self.current = view
+        self.choose_way()
 
     @property
     def is_stale(self):
@@ -866,6 +869,10 @@ cdef class Checker:
     def is_stale(self, bint is_stale):
         self.is_old = is_stale
         self.is_special = is_stale or self.hashes_ids
+        self.choose_way()
+
+    cdef void choose_way(self) noexcept:
+        self.is_direct = self.current is not None and self.current.is_common and not self.is_special
 
     def allows(self, key, address, /):
         """Tell whether a client address may use a key: `check(...)` without the reasons.
@@ -888,7 +895,7 @@ cdef class Checker:
         if not PyUnicode_CheckExact(key):
             return judge_yes_or_no(self, view, name_of(key), address)
         # As in `judge_key`, without a call and without counting references: the view holds the rule, if it is one.
-        if view.is_common and not self.is_special:
+        if self.is_direct:
             found = PyDict_GetItemWithError(view.overlay, key)
             if found is not NULL:
                 answer = ask_simple(found, address)
