@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 RUN    := PYTHONPATH= $(BIN)/python
-CORE   := $(wildcard src/cidrmatch/_core/*.pyx src/cidrmatch/_core/*.pxd src/cidrmatch/_core/*.h)
+CORE   := $(shell find src/cidrmatch -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-all long lint types bench stubs instructions mutants yellow debug coverage dist docs clean
@@ -52,7 +52,7 @@ lint: $(VENV)/lint.group   ## ruff, cython-lint, codespell
 types: $(VENV)/types.group $(VENV)/bench.group build   ## mypy, basedpyright, stubtest
 	$(BIN)/mypy
 	$(BIN)/basedpyright
-	$(BIN)/python -m mypy.stubtest cidrmatch._core --concise --mypy-config-file pyproject.toml \
+	$(BIN)/python -m mypy.stubtest cidrmatch._core cidrmatch._keys --concise --mypy-config-file pyproject.toml \
 		--allowlist tools/stubtest.txt --ignore-unused-allowlist
 
 bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleaved; then the tables and plots in docs/
@@ -61,7 +61,7 @@ bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleav
 
 stubs: build   ## write the docstrings of the core into its stubs, where editors read them
 	$(RUN) tools/stubs.py
-	$(BIN)/ruff format --quiet src/cidrmatch/_core
+	$(BIN)/ruff format --quiet src/cidrmatch/_core src/cidrmatch/_keys
 
 instructions: build   ## instruction counts of the hot paths against the committed ones; needs valgrind
 	$(RUN) -m benchmarks.instructions
@@ -73,7 +73,7 @@ yellow: $(VENV)/build.group   ## lines of the hot code that touch Python: there 
 	$(RUN) tools/yellow.py
 
 # Other builds have a copy of the tree each, so they never mix with the one in src/.
-build/%/tree: $(CORE) $(wildcard src/cidrmatch/*.py src/cidrmatch/_core/*.py*) setup.py pyproject.toml $(VENV)/test.group
+build/%/tree: $(CORE) $(shell find src/cidrmatch -name "*.py" -o -name "*.pyi") setup.py pyproject.toml $(VENV)/test.group
 	rm -rf $@ && mkdir -p $@
 	cp -r src setup.py pyproject.toml README.md LICENSE $@
 	find $@ -name '*.so' -delete

@@ -21,10 +21,14 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 BUILD = os.environ.get("CIDRMATCH_BUILD", "release")
-ALL_ROOMS = ["address", "prefix", "patricia", "arrow", "table", "keystore", "check", "capi"]
-ROOMS = os.environ.get("CIDRMATCH_ROOMS", "").split() or ALL_ROOMS
+ROOMS = {
+    "_core": ["address", "prefix", "patricia", "arrow", "allow_list"],
+    "_keys": ["store", "check", "capi"],
+}
+WANTED = os.environ.get("CIDRMATCH_ROOMS", "").split() or [room for rooms in ROOMS.values() for room in rooms]
 
-HEADERS = sorted(str(path) for path in Path("src/cidrmatch/_core").glob("*.h"))
+PACKAGE = Path("src/cidrmatch")  # headers name each other from here
+HEADERS = sorted(str(path) for path in PACKAGE.rglob("*.h"))
 
 STRICT = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter", "-Wno-missing-field-initializers"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
@@ -53,14 +57,17 @@ setup(
     ext_modules=cythonize(
         [
             Extension(
-                f"cidrmatch._core.{room}",
-                [f"src/cidrmatch/_core/{room}.pyx"],
+                f"cidrmatch.{floor}.{room}",
+                [f"{PACKAGE}/{floor}/{room}.pyx"],
+                include_dirs=[str(PACKAGE)],
                 extra_compile_args=COMPILE if os.name == "posix" else [],
                 extra_link_args=LINK,
                 define_macros=[("CYTHON_TRACE_NOGIL", "1")] if TRACED else [],
                 depends=HEADERS,
             )
-            for room in ROOMS
+            for floor, rooms in ROOMS.items()
+            for room in rooms
+            if room in WANTED
         ],
         build_dir=None if TRACED else f"build/c/{BUILD}",  # coverage looks for the C file beside the .pyx
         compiler_directives={

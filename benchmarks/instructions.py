@@ -48,12 +48,12 @@ from typing import Any, NamedTuple
 from benchmarks import data, machine, ways
 from benchmarks.data import Family
 from cidrmatch import AllowList, Engine, KeyStore, Policy, parse_address
-from cidrmatch._core import keystore
-from cidrmatch._core.table import freeze_as
+from cidrmatch._core.allow_list import freeze_as
+from cidrmatch._keys import store
 
 COMMITTED = Path(__file__).with_suffix(".json")
 TOLERANCE = 0.02
-CORE = "/cidrmatch/_core/"  # stands in the path of each of our shared objects
+CORE = re.compile(r"/cidrmatch/_(core|keys)/")  # stands in the path of each of our shared objects
 
 SIZES = {"20": 20, "1k": 1_000, "100k": 100_000}
 FAMILIES: tuple[Family, ...] = ("v4", "v6")
@@ -212,7 +212,7 @@ def count_all() -> Counts:
 def read_profile(lines: Iterable[str]) -> tuple[int, int]:
     """Add up the core's own instructions and its calls to others.
 
-    ob=.../cidrmatch/_core/table.so     an object; its functions follow
+    ob=.../cidrmatch/_core/address.so   an object; its functions follow
     fn=find_range4
     57 1000                             instructions of source line 57
     cob=/lib/libc.so.6                  a call goes there; without it, to the same object
@@ -225,9 +225,9 @@ def read_profile(lines: Iterable[str]) -> tuple[int, int]:
     lines = iter(lines)
     for line in lines:
         if line.startswith("ob="):
-            is_ours = CORE in line
+            is_ours = CORE.search(line) is not None
         elif line.startswith("cob="):
-            leaves = CORE not in line
+            leaves = CORE.search(line) is None
         elif line.startswith("calls="):
             next(lines)
             if is_ours and leaves:
@@ -243,7 +243,7 @@ def read_profile(lines: Iterable[str]) -> tuple[int, int]:
 
 def toolchain() -> dict[str, str]:
     """All that changes the counts and is no change of ours."""
-    core = Path(keystore.__file__).read_bytes()  # generators name the Cython they come from
+    core = Path(store.__file__).read_bytes()  # generators name the Cython they come from
     cython = re.search(rb"_cython_(\d+_\d+_\w+)", core)
     flags = str(sysconfig.get_config_var("CFLAGS")).split()
     cpuinfo = Path("/proc/cpuinfo")

@@ -38,7 +38,7 @@ from benchmarks.questions import PASS, Side
 from benchmarks.report import fill
 from benchmarks.ways import Way
 from cidrmatch import Engine, KeyStore
-from cidrmatch._core.keystore import Builder
+from cidrmatch._keys.store import Builder
 
 ROUNDS = 60
 SHARERS = 8
@@ -353,7 +353,7 @@ def fill_document() -> int:
 
 def engine_of(store: KeyStore) -> Engine:
     """An engine that has these keys, as if they had been put and folded."""
-    from cidrmatch._core.check import View
+    from cidrmatch._keys.check import View
 
     engine = Engine()
     builder = Builder()

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cidrmatch import __version__
-from cidrmatch._core import table
+from cidrmatch._core import allow_list
 
 PACKAGES = ("numpy", "pytricia", "ipset_c", "py-radix", "pysubnettree", "netaddr")
 
@@ -69,7 +69,7 @@ def _commit() -> str:
 
 
 def _core() -> bytes:
-    return Path(table.__file__).read_bytes()
+    return Path(allow_list.__file__).read_bytes()
 
 
 def _compiler() -> str:

@@ -21,10 +21,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cidrmatch import AllowList, Engine, Problem, Report, __version__
-from cidrmatch.config import load
-from cidrmatch.explain import explain
-from cidrmatch.list_files import ListFile, read_list
-from cidrmatch.presets import PRESETS
+from cidrmatch.advice.explain import explain
+from cidrmatch.files.config import load
+from cidrmatch.files.lists import ListFile, read_list
+from cidrmatch.policy.presets import PRESETS
 
 HERE = Path(__file__).parent
 LISTS = {"nomsa": "nomsa.txt", "bitbybit": "bitbybit.csv", "unkey": "unkey.json", "pigment": "pigment.toml"}

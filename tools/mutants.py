@@ -46,7 +46,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TABLES = ROOT / "tests" / "mutants"
 FOLDER = ROOT / "build" / "mutants"
-CORE = "src/cidrmatch/_core/"
+PACKAGE = ROOT / "src" / "cidrmatch"
 SUITE = (
     *(f"tests/{kind}" for kind in ("unit", "conformance", "property", "stateful", "exhaustive", "differential")),
     *(f"tests/packaging/test_{name}.py" for name in ("leaves", "hostile_store")),
@@ -185,10 +185,10 @@ def by_turns(rows: Sequence[Mutant], count: int, turn: int) -> list[Mutant]:
 def neighbours(path: Path) -> Iterator[Path]:
     """Name the files of the core that one of them reads."""
     text = path.read_text(encoding="utf-8")
-    for header in re.findall(r'(?:from|#include) "(\w+\.h)"', text):
-        yield path.with_name(header)
-    for room in re.findall(r"cidrmatch\._core\.(\w+) cimport", text):
-        yield path.with_name(f"{room}.pxd")
+    for header in re.findall(r'(?:from|#include) "([\w/]+\.h)"', text):
+        yield PACKAGE / header if "/" in header else path.with_name(header)
+    for floor, room in re.findall(r"cidrmatch\.(\w+)\.(\w+) cimport", text):
+        yield PACKAGE / floor / f"{room}.pxd"
     if path.suffix == ".pyx" and path.with_suffix(".pxd").exists():
         yield path.with_suffix(".pxd")
 
@@ -205,9 +205,9 @@ def everything_read(path: Path) -> set[Path]:
 
 def affected_rooms(file: str) -> list[str]:
     """Name the extensions that have to be compiled again when a file changes."""
-    if not file.startswith(CORE) or file.endswith(".py"):
+    if not file.endswith((".pyx", ".pxd", ".h")):
         return []
-    rooms = sorted((ROOT / CORE).glob("*.pyx"))
+    rooms = sorted(PACKAGE.rglob("*.pyx"))
     return [room.stem for room in rooms if ROOT / file in everything_read(room)]
 
 

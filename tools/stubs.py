@@ -24,14 +24,14 @@ from typing import TypeAlias
 
 import cidrmatch
 
-CORE = Path(cidrmatch.__file__).parent / "_core"
+PACKAGE = Path(cidrmatch.__file__).parent
 
 Node: TypeAlias = ast.ClassDef | ast.FunctionDef
 
 
 def main() -> None:
     """Rewrite every stub that says something else than its module."""
-    for stub in sorted(CORE.glob("*.pyi")):
+    for stub in sorted(PACKAGE.rglob("*.pyi")):
         text = stub.read_text(encoding="utf-8")
         written = with_docstrings(text, documented(stub, text))
         if written != text:
@@ -41,7 +41,7 @@ def main() -> None:
 
 def documented(stub: Path, text: str) -> list[tuple[Node, str | None]]:
     """Pair each class and function of a stub with the docstring that it has to have."""
-    module = importlib.import_module(f"cidrmatch._core.{stub.stem}")
+    module = importlib.import_module(f"cidrmatch.{stub.parent.name}.{stub.stem}")
     return list(_pairs(ast.parse(text), module))
 
 

@@ -1,7 +1,7 @@
 """The lines of hot code that touch Python; there should be none.
 
     $ python tools/yellow.py
-    src/cidrmatch/_core/table.pyx:118: 5: labels[i] = None
+    src/cidrmatch/_core/allow_list.pyx:118: 5: labels[i] = None
 
 A `.pyx` file says itself where it is hot:
 

@@ -10,16 +10,17 @@ True
 
 from __future__ import annotations
 
-from . import presets
 from ._core.address import format_address, parse_address
-from ._core.check import Decision
+from ._core.allow_list import AllowList
 from ._core.condition import Condition
-from ._core.keystore import KeyStore
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, aggregate, parse_entry, parse_prefix
-from ._core.reasons import Reason, State
-from ._core.table import AllowList
-from .engine import Engine, Transaction
+from ._keys.block_file import Revision
+from ._keys.check import Decision
+from ._keys.reasons import Reason, State
+from ._keys.store import KeyStore
+from .engine.engine import Engine, Transaction
+from .engine.records import KeyRecord
 from .errors import (
     AlreadyExists,
     CidrmatchError,
@@ -38,11 +39,10 @@ from .errors import (
     SnapshotError,
     UnknownName,
 )
-from .pipeline import Outcome, run_pipeline
-from .policy import KeyRules, Policy, Problem, Report
-from .records import KeyRecord
-from .responses import Response
-from .snapshot import Revision
+from .gateways.pipeline import Outcome, run_pipeline
+from .policy import presets
+from .policy.policy import KeyRules, Policy, Problem, Report
+from .policy.responses import Response
 from .version import __version__
 
 __all__ = [

@@ -14,7 +14,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line, or say what to install (exit 2)."""
     try:
-        from .cli import app  # noqa: PLC0415  the extra may be missing, and only here is that an answer
+        from .cli.app import app  # noqa: PLC0415  the extra may be missing, and only here is that an answer
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in ("typer", "rich"):
             raise

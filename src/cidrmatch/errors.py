@@ -50,7 +50,7 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .policy import Report
+    from .policy.policy import Report
 
 _SHOWN_CHARACTERS = 80
 """How much of a refused text a message repeats."""

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import Decision, Engine, PolicyError, Reason, Report, State, presets, run_pipeline
-from cidrmatch.lint import lint
+from cidrmatch.advice.lint import lint
 
 LISTED, UNLISTED = "203.0.113.10", "198.51.100.7"
 TWENTY = [f"203.0.113.{low}" for low in range(1, 21)]

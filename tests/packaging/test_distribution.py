@@ -25,8 +25,9 @@ from tests.packaging.building import run
 from tests.packaging.test_hardening import faults
 
 ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("address", "prefix", "patricia", "arrow", "table", "check")
-HEADERS = ("ask.h", "bits.h", "many.h", "search.h", "text.h", "text_avx512.h", "vectors.h")
+PACKAGE = ROOT / "src" / "cidrmatch"
+ROOMS = sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.pyx"))
+HEADERS = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.h"))
 
 pytestmark = pytest.mark.packaging
 
@@ -59,7 +60,7 @@ def test_shared_objects_of_the_wheel_are_hardened(dist: Path, tmp_path: Path) ->
     (wheel,) = dist.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    extensions = sorted(tmp_path.glob("cidrmatch/_core/*.so"))
+    extensions = sorted(tmp_path.glob("cidrmatch/*/*.so"))
     assert len(extensions) >= 8
     assert {path.name: list(faults(path)) for path in extensions} == {path.name: [] for path in extensions}
 
@@ -112,9 +113,9 @@ def test_sdist_carries_the_sources_and_no_generated_file(dist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for room in ROOMS:
-        assert f"src/cidrmatch/_core/{room}.pyx" in names
-        assert f"src/cidrmatch/_core/{room}.pyi" in names
-    assert {f"src/cidrmatch/_core/{header}" for header in HEADERS} <= names
+        assert f"src/cidrmatch/{room}.pyx" in names
+        assert f"src/cidrmatch/{room}.pyi" in names
+    assert {f"src/cidrmatch/{header}" for header in HEADERS} <= names
     assert {"LICENSE", "README.md", "Makefile", "pyproject.toml", "src/cidrmatch/py.typed"} <= names
     assert {"examples/demo.py", "tests/reference.py", "docs/adr"} <= names
     assert not [name for name in names if name.endswith((".c", ".so", ".pyc"))]
@@ -125,11 +126,11 @@ def test_wheel_carries_types_and_declarations_and_no_sources_of_the_build(dist: 
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     for room in ROOMS:
-        assert f"cidrmatch/_core/{room}.pyi" in names
-        assert [name for name in names if name.startswith(f"cidrmatch/_core/{room}.c") and name.endswith(".so")]
+        assert f"cidrmatch/{room}.pyi" in names
+        assert [name for name in names if name.startswith(f"cidrmatch/{room}.c") and name.endswith(".so")]
     assert "cidrmatch/py.typed" in names
     assert "cidrmatch/_core/address.pxd" in names
-    assert {f"cidrmatch/_core/{header}" for header in HEADERS} <= set(names)
+    assert {f"cidrmatch/{header}" for header in HEADERS} <= set(names)
     assert not [name for name in names if name.endswith((".pyx", ".c"))]
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cidrmatch"}
 

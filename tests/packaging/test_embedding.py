@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import AllowList, KeyStore, Reason
-from cidrmatch._core.capi import get_include
+from cidrmatch._keys.capi import get_include
 
 LISTS: dict[str, list[str]] = {"office": ["203.0.113.0/24", "2001:db8::/48"], "home": ["198.51.100.7"], "": ["::1"]}
 ADDRESSES = [
@@ -93,9 +93,9 @@ PyMODINIT_FUNC PyInit_foreign_c(void) {
 
 CYTHON_SOURCE = """
 # cython: language_level=3
-from cidrmatch._core.capi cimport check_key, contains_packed as packed_in, contains_text
-from cidrmatch._core.keystore cimport KeyStore
-from cidrmatch._core.table cimport AllowList
+from cidrmatch._keys.capi cimport check_key, contains_packed as packed_in, contains_text
+from cidrmatch._keys.store cimport KeyStore
+from cidrmatch._core.allow_list cimport AllowList
 
 def contains(AllowList allow not None, str text not None):
     cdef bytes raw = text.encode("utf-8")

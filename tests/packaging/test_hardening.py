@@ -17,7 +17,7 @@ from elftools.elf.sections import SymbolTableSection
 
 import cidrmatch
 
-CORE = Path(cidrmatch.__file__).parent / "_core"
+PACKAGE = Path(cidrmatch.__file__).parent
 PF_X = 1
 DF_BIND_NOW, DF_TEXTREL = 0x8, 0x4
 DF_1_NOW = 0x1
@@ -55,7 +55,7 @@ def faults(path: Path) -> Iterable[str]:
 
 
 def test_each_extension_in_the_tree_is_hardened() -> None:
-    extensions = sorted(CORE.glob("*.so"))
+    extensions = sorted(PACKAGE.rglob("*.so"))
     assert len(extensions) >= 8
     assert {path.name: list(faults(path)) for path in extensions} == {path.name: [] for path in extensions}
 
@@ -64,7 +64,7 @@ def test_each_extension_in_the_tree_is_hardened() -> None:
 def test_calls_whose_room_is_known_are_the_checked_ones() -> None:
     """FORTIFY: text is formatted by __vsnprintf_chk, which knows the size of the array."""
     names: set[str] = set()
-    for path in CORE.glob("*.so"):
+    for path in PACKAGE.rglob("*.so"):
         with path.open("rb") as file:
             symbols = ELFFile(file).get_section_by_name(".dynsym")
             assert isinstance(symbols, SymbolTableSection)

@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 
 from cidrmatch import KeyStore
-from cidrmatch._core.keystore import Builder
+from cidrmatch._keys.store import Builder
 
-CORE = Path(__file__).parents[2] / "src" / "cidrmatch" / "_core"
+PACKAGE = Path(__file__).parents[2] / "src" / "cidrmatch"
 MUTATIONS = int(os.environ.get("CIDRMATCH_MUTATIONS", "100000"))
 
 PROGRAM = r"""
 #include <stdio.h>
 #include <stdlib.h>
-#include "store.h"
+#include "_keys/c/store.h"
 
 static uint64_t state = 88172645463325252u;
 
@@ -221,7 +221,9 @@ def test_changed_blocks_never_crash_and_never_allow_what_they_do_not_say(tmp_pat
     block.write_bytes(small_block().block)
     warnings = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-function", "-Wno-unused-parameter"]
     sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    subprocess.run(["cc", "-O1", "-g", *warnings, *sanitizers, *flags, f"-I{CORE}", source, "-o", program], check=True)
+    subprocess.run(
+        ["cc", "-O1", "-g", *warnings, *sanitizers, *flags, f"-I{PACKAGE}", source, "-o", program], check=True
+    )
     said = subprocess.run([program, block, str(MUTATIONS)], capture_output=True, text=True, check=False)
     print(said.stdout, end="")
     assert said.returncode == 0, said.stdout + said.stderr

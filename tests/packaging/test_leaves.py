@@ -22,7 +22,7 @@ import pytest
 
 import cidrmatch
 
-CORE = Path(cidrmatch.__file__).parent / "_core"
+PACKAGE = Path(cidrmatch.__file__).parent
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter"]
 BEGINNING = r"""
 #define _GNU_SOURCE
@@ -33,7 +33,7 @@ BEGINNING = r"""
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ask.h"
+#include "_core/c/ask.h"
 
 static uint64_t state = 0x9E3779B97F4A7C15u;
 
@@ -525,6 +525,6 @@ int main(int argc, char **argv) {
 def test_headers_compiled_alone_agree_with_their_twins(flags: list[str], count: int, tmp_path: Path) -> None:
     source, program = tmp_path / "leaves.c", tmp_path / "leaves"
     source.write_text(BEGINNING + TEXTS + NODES + END, encoding="utf-8")
-    subprocess.run(["cc", "-O2", *WARNINGS, *flags, f"-I{CORE}", source, "-o", program], check=True)
+    subprocess.run(["cc", "-O2", *WARNINGS, *flags, f"-I{PACKAGE}", source, "-o", program], check=True)
     done = subprocess.run([program, str(count)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.partition(",")[0]) == (0, "equal"), done.stdout + done.stderr

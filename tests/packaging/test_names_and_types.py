@@ -17,20 +17,20 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = [
     "cidrmatch",
     "cidrmatch._core.address",
-    "cidrmatch._core.check",
-    "cidrmatch._core.keystore",
+    "cidrmatch._keys.check",
+    "cidrmatch._keys.store",
     "cidrmatch._core.prefix",
     "cidrmatch._core.patricia",
     "cidrmatch._core.refusal",
-    "cidrmatch._core.table",
-    "cidrmatch.config",
-    "cidrmatch.engine",
+    "cidrmatch._core.allow_list",
+    "cidrmatch.files.config",
+    "cidrmatch.engine.engine",
     "cidrmatch.errors",
-    "cidrmatch.explain",
-    "cidrmatch.lint",
-    "cidrmatch.pipeline",
-    "cidrmatch.policy",
-    "cidrmatch.presets",
+    "cidrmatch.advice.explain",
+    "cidrmatch.advice.lint",
+    "cidrmatch.gateways.pipeline",
+    "cidrmatch.policy.policy",
+    "cidrmatch.policy.presets",
 ]
 
 
@@ -72,7 +72,15 @@ def test_python_examples_of_the_pages_run(page: str) -> None:
 @pytest.mark.packaging
 def test_stubs_agree_with_the_compiled_modules() -> None:
     known = ["--allowlist", "tools/stubtest.txt", "--ignore-unused-allowlist"]
-    command = ["mypy.stubtest", "cidrmatch._core", "--concise", "--mypy-config-file", "pyproject.toml", *known]
+    command = [
+        "mypy.stubtest",
+        "cidrmatch._core",
+        "cidrmatch._keys",
+        "--concise",
+        "--mypy-config-file",
+        "pyproject.toml",
+        *known,
+    ]
     done = subprocess.run(
         [sys.executable, "-m", *command],
         cwd=ROOT,
@@ -98,7 +106,7 @@ def test_bit_counts_agree_with_their_portable_twins(tmp_path: Path) -> None:
     source.write_text(
         """
         #undef NDEBUG
-        #include "bits.h"
+        #include "_core/c/bits.h"
         #include <stdio.h>
         int main(void) {
             uint64_t word = 0x9E3779B97F4A7C15u;
@@ -120,7 +128,7 @@ def test_bit_counts_agree_with_their_portable_twins(tmp_path: Path) -> None:
         """,
         encoding="utf-8",
     )
-    core = Path(cidrmatch.__file__).parent / "_core"
+    package = Path(cidrmatch.__file__).parent
     program = tmp_path / "bits"
-    subprocess.run(["cc", "-O2", "-Wall", "-Werror", f"-I{core}", source, "-o", program], check=True)
+    subprocess.run(["cc", "-O2", "-Wall", "-Werror", f"-I{package}", source, "-o", program], check=True)
     assert subprocess.run([program], capture_output=True, text=True, check=True).stdout == "equal\n"

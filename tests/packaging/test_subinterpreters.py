@@ -19,8 +19,8 @@ import pytest
 
 import cidrmatch
 
-CORE = Path(cidrmatch.__file__).parent / "_core"
-EXTENSIONS = sorted(path.name.partition(".")[0] for path in CORE.glob("*.so"))
+PACKAGE = Path(cidrmatch.__file__).parent
+EXTENSIONS = sorted(f"{path.parent.name}.{path.name.partition('.')[0]}" for path in PACKAGE.rglob("*.so"))
 REFUSAL = "cidrmatch works in the main interpreter of a process only"
 KINDS = ("isolated", "legacy")
 
@@ -93,7 +93,7 @@ def test_a_subinterpreter_that_comes_first_does_not_shut_the_main_one_out(kind: 
 
 def test_every_extension_refuses_when_it_is_loaded_by_its_own_name() -> None:
     assert len(EXTENSIONS) >= 8
-    printed = run(f"for name in {EXTENSIONS!r}: print(load('legacy', 'cidrmatch._core.' + name))\nprint(is_right())")
+    printed = run(f"for name in {EXTENSIONS!r}: print(load('legacy', 'cidrmatch.' + name))\nprint(is_right())")
     *refusals, right = printed.splitlines()
     assert [REFUSAL in refusal for refusal in refusals] == [True] * len(EXTENSIONS)
     assert right == "True"
@@ -118,7 +118,7 @@ def test_cpython_itself_is_told_that_the_extensions_are_for_one_interpreter() ->
     """Below our refusal is CPython's, where an isolated subinterpreter loads an extension past the package."""
     printed = run(
         "import pathlib\n"
-        f"path = next(pathlib.Path({str(CORE)!r}).glob('address.*.so'))\n"
+        f"path = next(pathlib.Path({str(PACKAGE / '_core')!r}).glob('address.*.so'))\n"
         "code = (\n"
         "    'import importlib.util as u\\n'\n"
         "    f'spec = u.spec_from_file_location(\"cidrmatch._core.address\", {str(path)!r})\\n'\n"

@@ -27,7 +27,7 @@ from pathlib import Path
 import pytest
 
 from cidrmatch import Engine
-from cidrmatch.following import seconds_since_boot
+from cidrmatch.engine.following import seconds_since_boot
 
 EDITORS, READERS = ("a", "b"), 4
 SECONDS, MAX_AGE = 0.01, 2.0

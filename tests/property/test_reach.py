@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cidrmatch import Condition, Engine, Entry, KeyRecord, Policy
-from cidrmatch.reach import NEVER, allows, denies_for_a_time, reach_of
+from cidrmatch.policy.reach import NEVER, allows, denies_for_a_time, reach_of
 from tests.reference import Span, bits_of, format_span, largest, length_of, parse_prefix, span_covers
 from tests.strategies import span_lists
 

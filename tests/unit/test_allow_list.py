@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import AllowList, Entry, InvalidAddress, InvalidPrefix, PolicyError, Prefix, presets
-from cidrmatch.policy import Policy
+from cidrmatch.policy.policy import Policy
 
 OFFICE = AllowList(
     [

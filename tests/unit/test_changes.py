@@ -24,7 +24,7 @@ from cidrmatch import (
     UnknownName,
     presets,
 )
-from cidrmatch._core.check import FrozenList
+from cidrmatch._keys.check import FrozenList
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 BEFORE = CUTOVER - timedelta(days=1)
@@ -300,10 +300,10 @@ def test_fold_that_fails_fails_no_change_and_is_told_and_tried_again(monkeypatch
     def fail(*_given: object) -> object:
         raise MemoryError("no room")
 
-    monkeypatch.setattr("cidrmatch.engine._SMALLEST_FOLD", 8)
+    monkeypatch.setattr("cidrmatch.engine.engine._SMALLEST_FOLD", 8)
     engine = Engine()
     with monkeypatch.context() as broken:
-        broken.setattr("cidrmatch.engine.folded", fail)
+        broken.setattr("cidrmatch.engine.engine.folded", fail)
         engine.put_keys({f"key_{number}": [HOME] for number in range(10 * bulk)})
         if engine._folder is not None:
             engine._folder.join()
@@ -324,7 +324,7 @@ def test_thread_that_cannot_start_fails_no_change(monkeypatch: Any) -> None:
     def fail(_thread: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("cidrmatch.engine._SMALLEST_FOLD", 8)
+    monkeypatch.setattr("cidrmatch.engine.engine._SMALLEST_FOLD", 8)
     monkeypatch.setattr(threading.Thread, "start", fail)
     engine = Engine()
     engine.put_keys({f"key_{number}": [HOME] for number in range(10)})

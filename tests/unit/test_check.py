@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from cidrmatch import Decision, Engine, Entry, KeyRecord, KeyStore, Policy, Reason, State, presets
-from cidrmatch._core.check import FrozenList, Rule, Shadow, View
+from cidrmatch._keys.check import FrozenList, Rule, Shadow, View
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 

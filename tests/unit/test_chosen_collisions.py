@@ -11,6 +11,7 @@ as long, a little more by chance, but not sixteen times.
 Requirements: C17, C18 (lists of customers are judged, whatever is in them).
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -90,7 +91,7 @@ print(hash(Prefix("2001:db8::/32")), hash(Prefix("10.0.0.0/8")))
 BYTES = """
 import hashlib
 from cidrmatch import AllowList, KeyStore
-from cidrmatch._core.table import freeze_as, table_bytes
+from cidrmatch._core.allow_list import freeze_as, table_bytes
 entries = [(f"2001:db8:{a:x}:{b:x}::/{56 + a % 9}", f"{a}") for a in range(0, 4000, 16) for b in (0, 256, 4096)]
 trie = freeze_as([prefix for prefix, label in entries], "map")
 answers = trie.match_many([f"2001:db8:{a:x}:1::1" for a in range(4000)])
@@ -101,7 +102,8 @@ print(hashlib.sha256(told.encode() + bytes(KeyStore({"key": entries}))).hexdiges
 
 def said_with(seed: str, program: str) -> str:
     command = [sys.executable, "-c", program]
-    return subprocess.run(command, env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout
+    environment = {**os.environ, "PYTHONHASHSEED": seed}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_hash_of_a_prefix_is_that_of_its_process() -> None:

@@ -17,8 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from cidrmatch import AllowList, __main__, __version__, cli, config
-from cidrmatch.presets import PRESETS
+from cidrmatch import AllowList, __main__, __version__
+from cidrmatch.cli import app as cli
+from cidrmatch.files import config
+from cidrmatch.policy.presets import PRESETS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -864,7 +866,7 @@ def test_python_m_runs_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys:
 def test_a_missing_extra_is_named_with_the_way_to_get_it(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "cidrmatch.cli")
+    monkeypatch.delitem(sys.modules, "cidrmatch.cli.app")
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(SystemExit) as ended:
         __main__.main()
@@ -881,9 +883,9 @@ def test_the_library_works_without_the_extra_and_the_command_says_what_is_missin
 
 
 def test_any_other_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "cidrmatch.cli")
-    monkeypatch.setitem(sys.modules, "cidrmatch.list_files", None)
-    with pytest.raises(ModuleNotFoundError, match=r"cidrmatch\.list_files"):
+    monkeypatch.delitem(sys.modules, "cidrmatch.cli.app")
+    monkeypatch.setitem(sys.modules, "cidrmatch.files.lists", None)
+    with pytest.raises(ModuleNotFoundError, match=r"cidrmatch\.files\.lists"):
         __main__.main()
 
 

@@ -27,7 +27,7 @@ from cidrmatch import (
     parse_address,
     presets,
 )
-from cidrmatch.explain import explain
+from cidrmatch.advice.explain import explain
 from tests.strategies import any_texts
 
 HOME = "203.0.113.7"

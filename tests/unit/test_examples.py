@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cidrmatch.list_files import read_list
-from cidrmatch.presets import PRESETS
+from cidrmatch.files.lists import read_list
+from cidrmatch.policy.presets import PRESETS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LISTS = {"nomsa": "nomsa.txt", "bitbybit": "bitbybit.csv", "unkey": "unkey.json", "pigment": "pigment.toml"}

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from cidrmatch import Engine, Reason, SnapshotError
-from cidrmatch import snapshot as snapshot_room
-from cidrmatch.explain import explain
-from cidrmatch.snapshot import open_block
+from cidrmatch._keys import block_file as snapshot_room
+from cidrmatch._keys.block_file import open_block
+from cidrmatch.advice.explain import explain
 
 HOME, ELSEWHERE = "203.0.113.5", "192.0.2.1"
 QUICK = 0.005
@@ -178,7 +178,7 @@ def test_a_look_that_took_too_long_is_not_believed(reader: Engine, monkeypatch: 
         waits.wait(30)
         return real(name)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("cidrmatch.engine.identify", slow)
+    monkeypatch.setattr("cidrmatch.engine.engine.identify", slow)
     reader.follow(10.0, max_age=10.2)
     reader._freshness._max_age = 0.1
     reader._freshness.judge(-1.0, denies=True)
@@ -260,7 +260,7 @@ def test_whatever_a_look_raises_the_next_one_is_made(
         raise error
 
     stop = reader.follow(QUICK)
-    monkeypatch.setattr("cidrmatch.engine.identify", fail)
+    monkeypatch.setattr("cidrmatch.engine.engine.identify", fail)
     wait_for(lambda: len(raised) > 3)
     monkeypatch.undo()
     revoke(path)

@@ -26,12 +26,12 @@ events: Ir
 ob=/usr/bin/python3.11
 fn=long_richcompare
 12 7000
-cob=/x/cidrmatch/_core/table.so
+cob=/x/cidrmatch/_core/allow_list.so
 cfn=contains
 calls=100 57
 13 42000
 
-ob=/x/cidrmatch/_core/table.so
+ob=/x/cidrmatch/_core/allow_list.so
 fn=contains
 57 1000
 cfn=find_range4
@@ -181,5 +181,5 @@ def test_nothing_marked_or_marks_that_are_no_pairs_are_no_success(source: str, t
 
 def test_the_files_and_directives_of_the_build_are_the_ones_looked_at() -> None:
     sources, directives = yellow.sources_and_directives()
-    assert "src/cidrmatch/_core/table.pyx" in [path.relative_to(yellow.ROOT).as_posix() for path in sources]
+    assert "src/cidrmatch/_core/allow_list.pyx" in [path.relative_to(yellow.ROOT).as_posix() for path in sources]
     assert directives["wraparound"] is False

@@ -19,13 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from cidrmatch import Decision, Engine, Report, Transaction, config, errors, presets
-from cidrmatch._core.check import Shadow
-from cidrmatch.cli import app
+from cidrmatch import Decision, Engine, Report, Transaction, errors, presets
+from cidrmatch._keys.check import Shadow
+from cidrmatch.advice.explain import explain
+from cidrmatch.advice.lint import lint
+from cidrmatch.cli.app import app
+from cidrmatch.engine.ids import IdHash
 from cidrmatch.errors import SnapshotError
-from cidrmatch.explain import explain
-from cidrmatch.ids import IdHash
-from cidrmatch.lint import lint
+from cidrmatch.files import config
 
 SECRET = b"0123456789abcdef-and-more"
 OTHER = b"another secret of some length"

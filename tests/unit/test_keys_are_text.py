@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cidrmatch import Engine, KeyStore, Prefix
-from cidrmatch.explain import explain
+from cidrmatch.advice.explain import explain
 
 HOME = "203.0.113.7"
 NO_TEXT: list[Any] = [

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import AllowList, Entry, InvalidPrefix, KeyStore, Reason, SnapshotError
-from cidrmatch._core.keystore import Builder, hash_of, notes_of, use_vectors
+from cidrmatch._keys.store import Builder, hash_of, notes_of, use_vectors
 
 LISTS: dict[str, list[Any]] = {
     "both": ["203.0.113.0/24", "2001:db8::/48"],

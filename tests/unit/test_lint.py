@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from cidrmatch import Engine, Entry, InvalidAddress, KeyRecord, Policy, presets
-from cidrmatch._core.check import FrozenList, View
-from cidrmatch._core.keystore import ENABLED, LISTED, Builder, notes_of
-from cidrmatch.config import loads
-from cidrmatch.lint import Finding, lint
+from cidrmatch._keys.check import FrozenList, View
+from cidrmatch._keys.store import ENABLED, LISTED, Builder, notes_of
+from cidrmatch.advice.lint import Finding, lint
+from cidrmatch.files.config import loads
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

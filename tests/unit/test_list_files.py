@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cidrmatch import CidrmatchError
-from cidrmatch.list_files import STDIN, Format, ListFile, ListFileError, read_list
+from cidrmatch.files.lists import STDIN, Format, ListFile, ListFileError, read_list
 
 if TYPE_CHECKING:
     from pathlib import Path

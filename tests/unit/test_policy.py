@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import AllowList, Entry, KeyRules, Policy, PolicyError, Prefix, Report, presets
-from cidrmatch.policy import Severity
+from cidrmatch.policy.policy import Severity
 
 Found = list[tuple[int | None, str]]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import Decision, Engine, KeyRules, Policy, Reason, Response, presets
-from cidrmatch.responses import RENDERERS, render
+from cidrmatch.policy.responses import RENDERERS, render
 
 LISTED, UNLISTED = "203.0.113.5", "198.51.100.9"
 

@@ -25,12 +25,12 @@ from cidrmatch import (
     Revision,
     SnapshotError,
 )
-from cidrmatch._core.check import View
-from cidrmatch._core.keystore import Builder
-from cidrmatch.file_lock import FileLock
-from cidrmatch.records import canonical
-from cidrmatch.saving import Known, next_revision
-from cidrmatch.snapshot import content_at
+from cidrmatch._keys.block_file import content_at
+from cidrmatch._keys.check import View
+from cidrmatch._keys.store import Builder
+from cidrmatch.engine.file_lock import FileLock
+from cidrmatch.engine.records import canonical
+from cidrmatch.engine.saving import Known, next_revision
 
 HOME, ELSEWHERE = "203.0.113.5", "192.0.2.1"
 
@@ -107,7 +107,7 @@ def test_B2_a_look_during_a_save_never_makes_old_data_the_newest(path: Path, mon
         worker.refresh()
         return canonical(view)
 
-    monkeypatch.setattr("cidrmatch.engine.canonical", beside_a_look)
+    monkeypatch.setattr("cidrmatch.engine.engine.canonical", beside_a_look)
     with pytest.raises(Conflict):
         worker.save(path)
     assert not Engine.open(path).allows("revoked", HOME)
@@ -121,7 +121,7 @@ def test_C19_a_look_that_fails_half_way_moves_nothing_and_the_next_one_works(
     with Engine.edit(path) as engine:
         engine.remove_key("revoked")
     with monkeypatch.context() as patch:
-        patch.setattr("cidrmatch.engine.replaced", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
+        patch.setattr("cidrmatch.engine.engine.replaced", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
         with pytest.raises(MemoryError):
             worker.refresh()
     assert worker.allows("revoked", HOME)
@@ -149,7 +149,7 @@ def test_a_save_that_fails_leaves_no_changes_that_do_not_exist(path: Path, monke
         raise OSError(errno.ENOSPC, "no space left")
 
     with monkeypatch.context() as patch:
-        patch.setattr("cidrmatch.engine.save_block", on_a_full_disk)
+        patch.setattr("cidrmatch.engine.engine.save_block", on_a_full_disk)
         with pytest.raises(OSError, match="no space"):
             worker.save(path, replace=True)
     assert worker.refresh()
@@ -230,7 +230,7 @@ def test_what_another_program_wrote_in_another_way_is_a_new_generation(
         builder.copy(store, (), in_order=True)
         return builder.build(lists=store.lists, rest=store.rest + b" ")
 
-    monkeypatch.setattr("cidrmatch.engine.canonical", canonical_of_a_later_release)
+    monkeypatch.setattr("cidrmatch.engine.engine.canonical", canonical_of_a_later_release)
     engine.save(path)
     assert reader.refresh()
     assert reader.keys() == ["key", "revoked"]

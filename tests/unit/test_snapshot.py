@@ -36,10 +36,10 @@ from cidrmatch import (
     State,
     presets,
 )
-from cidrmatch._core.check import FrozenList, View
-from cidrmatch._core.keystore import BY_NOTES, ENABLED, Builder
-from cidrmatch.records import canonical, folded, opened
-from cidrmatch.snapshot import open_block
+from cidrmatch._keys.block_file import open_block
+from cidrmatch._keys.check import FrozenList, View
+from cidrmatch._keys.store import BY_NOTES, ENABLED, Builder
+from cidrmatch.engine.records import canonical, folded, opened
 
 HOME, OFFICE, ELSEWHERE = "203.0.113.5", "198.51.100.7", "192.0.2.1"
 CUTOVER = datetime(2026, 1, 1, tzinfo=UTC)
@@ -566,7 +566,7 @@ def test_B2_a_fold_that_ends_late_brings_back_nothing(monkeypatch: pytest.Monkey
         engine.fold()
         return made
 
-    monkeypatch.setattr("cidrmatch.engine.folded", beside_a_quicker_one)
+    monkeypatch.setattr("cidrmatch.engine.engine.folded", beside_a_quicker_one)
     engine.fold()
     assert not engine.allows("k", "192.0.2.1")
     assert engine.allows("k", "198.51.100.1")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cidrmatch import AllowList, Condition, Entry, InvalidPrefix, Policy, PolicyError, Prefix, parse_prefix, presets
-from cidrmatch.list_files import read_list
+from cidrmatch.files.lists import read_list
 from tests.strategies import any_texts
 from tests.unit.test_arrow import TEXT_FORMATS, V4, V6, Make, StreamLender, numbers, packed, strings
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import pytest
 
 from cidrmatch import KeyStore, Reason, SnapshotError
-from cidrmatch._core.keystore import Builder, hash_of, use_vectors
+from cidrmatch._keys.store import Builder, hash_of, use_vectors
 
 UNIT = 8
 RECORDS = 128

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from cidrmatch import Engine, Entry, KeyRules, Policy, Reason
-from cidrmatch._core.check import FrozenList
-from cidrmatch.records import KeyRecord
+from cidrmatch._keys.check import FrozenList
+from cidrmatch.engine.records import KeyRecord
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 POLICY = Policy(keys=KeyRules(new_keys_need_list=True, cutover=CUTOVER))

@@ -9,12 +9,12 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
-cdef extern from "text_avx512.h" nogil:
+cdef extern from "_core/c/text_avx512.h" nogil:
     enum: ROOM_BEFORE
     int parse_text(int vectors, const uint8_t *text, Py_ssize_t length, uint32_t *value, uint64_t *upper,
                    uint64_t *lower)
 
-cdef extern from "vectors.h" nogil:
+cdef extern from "_core/c/vectors.h" nogil:
     int vectors_here()
 
 

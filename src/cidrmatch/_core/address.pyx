@@ -41,7 +41,7 @@ from .refusal import refusal, shown, wrong_type
 
 __all__ = ["AddressLike", "format_address", "parse_address"]
 
-cdef extern from "bits.h" nogil:
+cdef extern from "_core/c/bits.h" nogil:
     uint32_t load_network32(const uint8_t *packed)
     uint64_t load_network64(const uint8_t *packed)
     void store_network32(uint8_t *packed, uint32_t word)

@@ -49,7 +49,7 @@ from reprlib import recursive_repr
 
 __all__ = ["PatriciaTrie"]
 
-cdef extern from "bits.h" nogil:
+cdef extern from "_core/c/bits.h" nogil:
     int leading_zeros(uint64_t word)
 
 cdef enum:

@@ -5,7 +5,7 @@ from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
 
 from cidrmatch._core.address cimport Key, Text
 
-cdef extern from "bits.h" nogil:
+cdef extern from "_core/c/bits.h" nogil:
     bint is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower)
 
 

@@ -51,7 +51,7 @@ from .fields import entry_schema, prefix_schema
 from .foreign import fields_of, is_single
 from .refusal import refusal, shown, wrong_type
 
-cdef extern from "siphash.h" nogil:
+cdef extern from "_core/c/siphash.h" nogil:
     uint64_t siphash(const uint64_t *seed, const uint8_t *text, size_t size)
 
 cdef enum:

@@ -1,0 +1,1 @@
+"""For people: a decision in words, and what deserves a look in an engine."""

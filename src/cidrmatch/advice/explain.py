@@ -1,0 +1,392 @@
+"""Why a check ends as it does, in words and as data.
+
+An explanation is made from one version of the engine's data and one moment,
+and no question is judged here: each *level* is put to the compiled core as if
+it were all that the key has, and the core's answers are what is told.
+
+    key_1 from 203.0.113.7            decision    the whole key, as `Engine.check` has it
+      level 1: its own lists          decision    own entries and linked lists, united; or the default list
+        own entries                     the entries that cover the address, most specific first
+        linked list 'office'            each with what it does now: counts, waits, over, disabled
+      level 2: within 'org'           decision    one level for each list the key lies within; all must pass
+
+The core is asked on a copy of the key, so an explanation adds nothing to the
+counts of a list on trial.
+
+Keys, labels and names of lists come from strangers: in the lines they are
+quoted and escaped, and cut when they are long.
+Cost: looks at each entry of the lists that apply; for people, not for requests.
+Threads: safe, takes no lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
+
+from .._keys.check import Checker, FrozenList, Rule, Shadow, View, inner_address, key_text
+from .._keys.reasons import Reason, State
+from ..errors import brief, quote
+from ..policy.reach import allows
+
+if TYPE_CHECKING:
+    from .._core.prefix import Entry
+    from .._keys.check import Decision
+    from ..engine.engine import Engine
+    from ..engine.records import KeyRecord, Settings
+
+__all__ = ["AskedList", "Covering", "Explanation", "Level", "Standing", "explain", "standing_of"]
+
+Relation: TypeAlias = Literal["own", "linked", "default", "within"]
+
+
+class Standing(StrEnum):
+    """Say what an entry does at some moment."""
+
+    COUNTS = "counts"
+    WAITS = "waits"
+    OVER = "over"
+    DISABLED = "disabled"
+
+
+def standing_of(entry: Entry, now: float) -> Standing:
+    """Find what an entry does at a moment in POSIX seconds."""
+    condition = entry.condition
+    if condition is None:
+        return Standing.COUNTS
+    if not condition.enabled:
+        return Standing.DISABLED
+    if now < condition.start:
+        return Standing.WAITS
+    return Standing.COUNTS if now < condition.end else Standing.OVER
+
+
+@dataclass(frozen=True, slots=True)
+class Covering:
+    """Hold an entry that covers the address.
+
+    Attributes:
+        entry: the entry.
+        standing: what it does at the moment of the explanation.
+        decides: whether its level goes by it.
+    """
+
+    entry: Entry
+    standing: Standing
+    decides: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskedList:
+    """Hold what one list says about the address.
+
+    Attributes:
+        relation: how the list belongs to the key.
+        name: its name; None for the key's own entries.
+        size: how many entries it holds.
+        covering: those that cover the address, the most specific first.
+    """
+
+    relation: Relation
+    name: str | None
+    size: int
+    covering: tuple[Covering, ...]
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f" {brief(self.name)}"
+        return f"<AskedList, {self.relation}{name}: {len(self.covering):,} of {self.size:,} entries cover the address>"
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Hold lists that are united, and what they say together.
+
+    Attributes:
+        lists: the lists.
+        decision: what the core decides if this level is all that the key has.
+    """
+
+    lists: tuple[AskedList, ...]
+    decision: Decision
+
+    def __repr__(self) -> str:
+        return f"<Level of {len(self.lists):,} lists: {self.decision!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Say why a check ended as it did; `str()` is the whole of it, for people.
+
+    Attributes:
+        decision: the decision that is explained.
+        levels: the lists that apply to the key, level by level.
+        lines: the same in words.
+    """
+
+    decision: Decision
+    levels: tuple[Level, ...]
+    lines: tuple[str, ...]
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("an Explanation has no truth value; ask its .decision.allowed")
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.decision!r}>"
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the facts as plain values, for JSON."""
+        return {
+            **self.decision.to_dict(),
+            "levels": [self._level_to_dict(level) for level in self.levels],
+            "lines": list(self.lines),
+        }
+
+    def _level_to_dict(self, level: Level) -> dict[str, object]:
+        return {
+            "passes": level.decision.allowed,
+            "reason": str(level.decision.reason),
+            "lists": [
+                {
+                    "relation": asked.relation,
+                    "list": asked.name,
+                    "entries": asked.size,
+                    "covering": [
+                        self.decision.policy.entry_to_dict(covering.entry)
+                        | {"now": str(covering.standing), "decides": covering.decides}
+                        for covering in asked.covering
+                    ],
+                }
+                for asked in level.lists
+            ],
+        }
+
+
+def explain(engine: Engine, key: str, address: object) -> Explanation:
+    """Explain what a check of this key and address answers now.
+
+    Args:
+        engine: the engine that is asked.
+        key: the key's id; an unknown one is explained too.
+        address: what `parse_address` takes; anything else is explained as no address.
+    Returns:
+        `Explanation`.
+    Raises:
+        TypeError: the key is no text.  Whatever the engine's clock raises.
+
+    >>> engine = Engine(presets.bitbybit())
+    >>> report = engine.put_key("key_1", [("198.51.100.0/24", "Office")])
+    >>> print(explain(engine, "key_1", "198.51.100.7"))
+    allowed: the key 'key_1' from 198.51.100.7: the address is on the allow list
+    the key is restricted: it has 1 entry of its own
+    its own lists let the address pass
+      own entries: 1 of 1 covers it
+        198.51.100.0/24 'Office': allows, and decides
+    """
+    view = engine.view
+    settings = cast("Settings", view.settings)
+    now = settings.clock()
+    asking = _Asking(view, replace(settings.unhashed(), clock=lambda: now), key, address)
+    decision = engine.check(key, address) if engine.is_stale else asking.decide(asking.copy)
+    levels = tuple(asking.levels())
+    return Explanation(decision, levels, tuple(_tell(asking, decision, levels)))
+
+
+# -- Asking the core ----------------------------------------------------------
+
+
+class _Asking:
+    """Holds one question, in one version of the data and at one moment."""
+
+    def __init__(self, view: View, settings: Settings, key: str, address: object) -> None:
+        self.view, self.settings, self.key, self.address = view, settings, key_text(key), address
+        self.rule = view.rule(view.held_id(key))
+        self.now = settings.clock()
+
+    @property
+    def record(self) -> KeyRecord:
+        """What was said about the key, if it is known."""
+        return cast("KeyRecord", cast("Rule", self.rule).record)
+
+    @property
+    def copy(self) -> Rule | None:
+        """The key's rule, with counts of its own for the list on trial."""
+        rule = self.rule
+        if rule is None:
+            return None
+        shadow = None if rule.shadow is None else Shadow(rule.shadow.list)
+        return Rule(self.record, self.own, rule.names, rule.within, rule.is_enabled, rule.needs_list, shadow)
+
+    @property
+    def own(self) -> FrozenList | None:
+        """The key's own entries."""
+        return FrozenList(None, self.record.entries) if self.record.entries else None
+
+    def decide(self, rule: Rule | None, *, is_enforced: bool | None = None) -> Decision:
+        """Put a rule for the key to the core."""
+        settings = self.settings if is_enforced is None else replace(self.settings, is_enforced=is_enforced)
+        rules: dict[str, Rule | None] = {} if rule is None else {self.key: rule}
+        checker = Checker()
+        checker.view = View(None, rules, self.view.lists, self.view.default, self.view.version, settings)
+        return checker.check(self.key, self.address)
+
+    def levels(self) -> Iterator[Level]:
+        """Ask each level on its own, whether or not the whole key got as far."""
+        if self.rule is None:
+            return
+        record, own, default = self.record, self.own, self.view.default
+        if own is not None or record.lists:
+            yield self._level(own, record.lists, "linked")
+        elif default is not None:
+            yield self._level(None, (default,), "default")
+        for name in record.within:
+            yield self._level(None, (name,), "within")
+
+    def _level(self, own: FrozenList | None, names: tuple[str, ...], relation: Relation) -> Level:
+        decision = self.decide(Rule(self.record, own, names, (), True, False, None), is_enforced=True)
+        lists = [] if own is None else [self._ask(own, "own", decision)]
+        lists += [self._ask(self.view.lists[name], relation, decision) for name in names]
+        return Level(tuple(lists), decision)
+
+    def _ask(self, frozen: FrozenList, relation: Relation, decision: Decision) -> AskedList:
+        """Find the entries of a list that cover the address, and the one that its level goes by."""
+        address, found, carried = decision.address, [], carried_by(decision)
+        covering = [
+            entry
+            for entry in frozen.entries
+            if (address is not None and entry.prefix.covers(address))
+            or (not allows(entry) and any(map(entry.prefix.covers, carried)))
+        ]
+        decider = decision.entry if decision.list_name == frozen.name else None
+        for entry in sorted(covering, key=lambda entry: -entry.prefix.length):
+            standing = standing_of(entry, self.now)
+            decides = (
+                decider is not None
+                and entry.prefix == decider.prefix
+                and standing is Standing.COUNTS
+                and allows(entry) is decision.allowed
+            )
+            if decides:
+                decider = None
+            found.append(Covering(entry, standing, decides))
+        return AskedList(relation, frozen.name, len(frozen.entries), tuple(found))
+
+
+def carried_by(decision: Decision) -> list[str]:
+    """List the IPv4 addresses that the judged address carries by the policy's translations."""
+    if decision.address is None:
+        return []
+    inner = (inner_address(prefix, decision.address) for prefix in decision.policy.translations)
+    return [address for address in inner if address is not None]
+
+
+# -- Telling ------------------------------------------------------------------
+
+
+def _tell(asking: _Asking, decision: Decision, levels: tuple[Level, ...]) -> Iterator[str]:
+    """Put an explanation into lines."""
+    verdict = "allowed" if decision.allowed else "denied"
+    whom = decision.address or "an unknown address"
+    yield f"{verdict}: the key {quote(decision.key)} from {whom}: {decision.reason.text}"
+    yield _tell_state(asking, levels)
+    if decision.address is None:
+        given = "was not given" if asking.address is None else f"is no address: {quote(asking.address)}"
+        yield f"the address of the client {given}"
+    for inner in carried_by(decision):
+        yield f"the address carries {inner}: what denies that one denies it, too"
+    is_asked = decision.reason not in (Reason.UNRESTRICTED, Reason.NOT_ENFORCED, Reason.INACTIVE, Reason.STALE_DATA)
+    for level in levels:
+        yield _tell_level(level, is_asked=is_asked)
+        for asked in level.lists:
+            yield f"  {_tell_list(asked, decision.address)}"
+            yield from (f"    {_tell_entry(covering, decision)}" for covering in asked.covering)
+    if decision.would_allow is not None:
+        yield f"the list on trial would {'allow' if decision.would_allow else 'deny'} it; it decides nothing"
+
+
+def _tell_state(asking: _Asking, levels: tuple[Level, ...]) -> str:
+    """Say what the lists of the key amount to, and why."""
+    view, rule = asking.view, asking.rule
+    if rule is None:
+        return f"nobody put this key, and unknown keys {'pass' if view.settings.unknown_passes else 'are denied'} here"
+    if not view.settings.is_enforced:
+        return "allow lists are switched off for all keys"
+    created = f"created {asking.record.created_at.isoformat()}"
+    if view.state(rule) is State.INACTIVE:
+        return f"the key is inactive: it has no list, and one {created}, not before the cutover, needs one"
+    if not levels:
+        legacy = view.settings.policy.keys.new_keys_need_list
+        return "the key is unrestricted: it has no list" + (
+            f", and one {created}, before the cutover, needs none" if legacy else ", and there is no default list"
+        )
+    if not rule.is_enabled:
+        return "the key is unrestricted: its lists are kept, but were disabled"
+    return f"the key is restricted: {_tell_ties(asking.record, view.default)}"
+
+
+def _tell_ties(record: KeyRecord, default: str | None) -> str:
+    """Say how lists are tied to a key."""
+    ties = []
+    if record.entries:
+        ties.append(f"has {_count(len(record.entries))} of its own")
+    if record.lists:
+        ties.append(f"is linked to {', '.join(map(quote, record.lists))}")
+    if not ties and default is not None:
+        ties.append(f"has no list of its own, so the default list {quote(default)} applies")
+    if record.within:
+        ties.append(f"lies within {', '.join(map(quote, record.within))}")
+    return f"it {', '.join(ties)}"
+
+
+def _tell_level(level: Level, *, is_asked: bool) -> str:
+    """Say what a level makes of the address."""
+    first = level.lists[0]
+    title = {
+        "default": f"the default list {quote(first.name)}",
+        "within": f"the list {quote(first.name)}, which it lies within,",
+    }.get(first.relation, "its own lists")
+    verb = "let" if first.relation in ("own", "linked") else "lets"
+    if level.decision.allowed:
+        return f"{title} {verb if is_asked else 'would let'} the address pass"
+    do_not = f"{'do' if verb == 'let' else 'does'} not" if is_asked else "would not"
+    return f"{title} {do_not} let the address pass: {level.decision.reason.text}"
+
+
+def _tell_list(asked: AskedList, address: str | None) -> str:
+    title = "own entries" if asked.name is None else f"{asked.relation} list {quote(asked.name)}"
+    covering = len(asked.covering)
+    if asked.size == 0:
+        return f"{title}: it is empty"
+    if address is None:
+        return f"{title}: {_count(asked.size)}"
+    return f"{title}: {covering or 'none'} of {asked.size:,} {'cover' if covering > 1 else 'covers'} it"
+
+
+def _tell_entry(covering: Covering, decision: Decision) -> str:
+    """Say what an entry is, does and is waiting for."""
+    entry = covering.entry
+    label = "" if entry.label is None else f" {quote(entry.label)}"
+    effect = "allows" if allows(entry) else "denies"
+    decides = ", and decides" if covering.decides else ""
+    return f"{decision.policy.canonical(entry.prefix)}{label}: {effect}{decides}{_tell_standing(covering)}"
+
+
+def _tell_standing(covering: Covering) -> str:
+    condition = covering.entry.condition
+    if condition is None:
+        return ""
+    start, end = (moment and moment.isoformat() for moment in (condition.not_before, condition.expires))
+    return {
+        Standing.COUNTS: f", until {end}" if end else "",
+        Standing.WAITS: f", but waits until {start}",
+        Standing.OVER: f", but is over since {end}",
+        Standing.DISABLED: ", but is disabled",
+    }[covering.standing]
+
+
+def _count(entries: int) -> str:
+    return f"{entries:,} {'entry' if entries == 1 else 'entries'}"

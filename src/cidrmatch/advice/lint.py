@@ -1,0 +1,370 @@
+"""What is allowed in a configuration and still looks like a mistake.
+
+A policy judges a list when it is saved.  Lint looks at all that is stored, long
+after, and at how it hangs together:
+
+    of the engine  not_enforced, unknown_passes    switches that open
+    of a key       unrestricted           it has no list: every address passes
+                   disabled_list          it has lists, and they are disabled: every address passes
+                   open_key               its lists together allow every address of a family
+                   nobody_passes          its lists together let nobody in
+                   damaged                its record cannot be read: it is denied
+    of a list      what the policy warns of (covered, private, no_restriction ...), told by the policy itself
+                   expired, disabled      entries that no longer count
+                   never_used             entries that cover no address their keys were seen with
+                   unused_list            neither linked nor the default: it affects nothing (P12)
+                   empty_list             a list without entries; in use, it denies everyone (C22)
+                   nobody_passes          keys go by it alone, and it lets nobody in
+    of an owner    no_backup_key          all keys of the owner are restricted (B30)
+
+Every open key is named, and is a warning.  The one exception is advice: a key
+without a list that is the only open one of an owner with restricted keys, for
+that is what a backup key looks like (B30).
+
+A finding refuses nothing.  A "warning" is likely to be wrong, an "advice" may
+well be meant.
+Cost: some microseconds an entry, and a step for each link of a key and each address seen.
+Threads: safe; looks at one version of the data and one moment.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
+
+from .._core.address import parse_address
+from .._keys.reasons import State
+from ..errors import SnapshotError, quote
+from ..policy.reach import Reach, allows, range_of, reach_of
+from .explain import Standing, standing_of
+
+if TYPE_CHECKING:
+    from .._core.address import AddressLike
+    from .._core.condition import Condition
+    from .._core.prefix import Entry
+    from .._keys.check import Rule, View
+    from ..engine.engine import Engine
+    from ..engine.records import KeyRecord
+    from ..policy.policy import Policy
+
+__all__ = ["Finding", "lint"]
+
+Kind: TypeAlias = Literal["engine", "list", "key", "owner"]
+_Entries: TypeAlias = "tuple[Entry, ...]"
+
+OPEN: Final = frozenset(("unrestricted", "disabled_list", "open_key", "no_restriction"))
+"""The codes that, told of a key, say that it is open."""
+_OF_THE_MOMENT: Final = frozenset(("no_restriction", "most_addresses"))
+"""What the policy says of a list as a whole, and is true only of the entries that still count."""
+_TOLD_OTHERWISE: Final = frozenset(("unrestricted", "empty_list", "nobody_passes"))
+"""What the policy says of one list, and lint of the key with all its lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Name one thing that is worth a look.
+
+    Attributes:
+        code: a stable name, for programs.
+        severity: "warning" or "advice".
+        kind: whether it is about the engine, a named list, a key, or an owner.
+        name: which one.
+        entry: the text of the entry, or None for the whole.
+        message: what was found, in words.
+    """
+
+    code: str
+    severity: Literal["warning", "advice"]
+    kind: Kind
+    name: str
+    entry: str | None
+    message: str
+
+    def __str__(self) -> str:
+        entry = "" if self.entry is None else f"{self.entry}: "
+        return f"{self.severity}: {self.kind} {quote(self.name)}: {entry}{self.message}"
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Give the fields as plain values, for JSON."""
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "kind": self.kind,
+            "name": self.name,
+            "entry": self.entry,
+            "message": self.message,
+        }
+
+
+def lint(engine: Engine, *, seen: Mapping[str, Iterable[AddressLike]] | None = None) -> tuple[Finding, ...]:
+    """Find what looks like a mistake in all lists and keys of an engine.
+
+    Args:
+        engine: the engine to look at.
+        seen: for a key, by its plain id, the client addresses it was used from.  Entries are called never used only
+            where this tells of every key they serve.
+    Returns:
+        Findings: switches and keys that are open, then of the lists, the keys, the owners, each in the order of
+        the names.
+    Raises:
+        InvalidAddress, TypeError: something in `seen` is no address.
+
+    >>> engine = Engine(presets.bitbybit())
+    >>> report = engine.put_key("key_1", ["198.51.100.0/24", "198.51.100.7"], owner="acme")
+    >>> for finding in lint(engine):
+    ...     print(finding)
+    warning: key 'key_1': 198.51.100.7/32: covered by the broader entry '198.51.100.0/24'; one of the two is enough
+    advice: owner 'acme': all keys (1) are restricted; an unrestricted backup key helps when an address changes
+    """
+    linter = _Linter(engine.view, {} if seen is None else seen)
+    return (
+        *linter.lint_switches(),
+        *linter.lint_open_keys(),
+        *linter.lint_lists(),
+        *linter.lint_keys(),
+        *linter.lint_owners(),
+    )
+
+
+class _Linter:
+    """Looks at one version of the data."""
+
+    def __init__(self, view: View, seen: Mapping[str, Iterable[AddressLike]]) -> None:
+        self.view = view
+        self.policy: Policy = view.settings.policy
+        self.now = view.settings.clock()
+        self.rules = {key: self._find_rule(key) for key in sorted(view)}
+        self.records = {key: cast("KeyRecord", rule.record) for key, rule in self.rules.items() if rule}
+        self.states = {key: view.state(rule) for key, rule in self.rules.items() if rule}
+        self.seen = {view.held_id(key): _sorted(addresses) for key, addresses in seen.items()}
+        self.seen_together: dict[tuple[str, ...], _Seen] = {}
+        self.users = self._find_users()
+        self.alive = {name: self._alive(frozen.entries) for name, frozen in view.lists.items()}
+        self.reaches = {name: reach_of(entries) for name, entries in self.alive.items()}
+        self.shut = self._find_shut()
+
+    def _find_rule(self, key: str) -> Rule | None:
+        """Find the rule of a key; None if its record is damaged."""
+        try:
+            return self.view.rule(key)
+        except SnapshotError:
+            return None
+
+    def _names(self, record: KeyRecord) -> tuple[str, ...]:
+        """Name the lists that are united with a key's own entries, or stand in for them."""
+        uses_default = self.view.default is not None and not record.entries and not record.lists
+        return (str(self.view.default),) if uses_default else record.lists
+
+    def _find_users(self) -> dict[str, list[str]]:
+        """Name for each list the keys that it decides for."""
+        users: dict[str, list[str]] = defaultdict(list)
+        for key, record in self.records.items():
+            for name in {*self._names(record), *record.within}:
+                users[name].append(key)
+        return users
+
+    def _find_shut(self) -> dict[str, int]:
+        """Count for each list the keys that go by it alone, or lie within it, while it lets nobody in."""
+        shut: dict[str, int] = defaultdict(int)
+        for record in self.records.values():
+            names = self._names(record)
+            alone = names if len(names) == 1 and not record.entries else ()
+            for name in {*alone, *record.within}:
+                if self.reaches[name].is_nobody():
+                    shut[name] += 1
+        return shut
+
+    # 1. What is open.
+
+    def lint_switches(self) -> Iterator[Finding]:
+        """Tell the settings by which lists do not matter."""
+        name, settings = self.policy.name, self.view.settings
+        if not settings.is_enforced:
+            message = "enforced is false: every key passes from every address"
+            yield Finding("not_enforced", "warning", "engine", name, None, message)
+        if settings.unknown_passes:
+            message = "unknown_key is 'pass': a key that nobody put passes from every address"
+            yield Finding("unknown_passes", "warning", "engine", name, None, message)
+
+    def lint_open_keys(self) -> Iterator[Finding]:
+        """Tell every key that its lists do not restrict, in one block."""
+        backups = self._find_backups()
+        for key, record in self.records.items():
+            if self.states[key] is State.UNRESTRICTED and (record.within or record.entries or self._names(record)):
+                yield Finding(
+                    "disabled_list", "warning", "key", key, None, "its lists are disabled: every address passes"
+                )
+            elif self.states[key] is State.UNRESTRICTED:
+                is_backup = key in backups
+                message = "no entries: every address passes" + ("; a backup key, perhaps" if is_backup else "")
+                yield Finding("unrestricted", "advice" if is_backup else "warning", "key", key, None, message)
+            elif record.within or self._names(record):
+                yield from self._judge_union(key, record)
+
+    def _find_backups(self) -> set[str]:
+        """Find the keys without a list that are the only open one of an owner with restricted keys (B30)."""
+        backups = set()
+        for keys in self._keys_of_owners().values():
+            is_open = [key for key in keys if self.states[key] is State.UNRESTRICTED]
+            if len(is_open) == 1 and len(keys) > 1:
+                backups.add(is_open[0])
+        return backups
+
+    def _judge_union(self, key: str, record: KeyRecord) -> Iterator[Finding]:
+        """Look at all the lists of a restricted key together."""
+        names = self._names(record)
+        levels = [self._unite(self._alive(record.entries), names)] if names or record.entries else []
+        levels += [self.reaches[name] for name in record.within]
+        for family in (4, 6):
+            if all(level.is_everyone(family) for level in levels):
+                message = f"its lists together allow every IPv{family} address"
+                yield Finding("open_key", "warning", "key", key, None, message)
+
+    def _unite(self, own: _Entries, names: tuple[str, ...]) -> Reach:
+        """Count what several lists let through as one; what passes by all of them passes by one of them."""
+        parts = [reach_of(own), *(self.reaches[name] for name in names)]
+        if len(parts) == 1:
+            return parts[0]
+        most = {family: sum(part.clients[family] for part in parts) for family in (4, 6)}
+        denied = {family: sum(part.denied[family] for part in parts) for family in (4, 6)}
+        together = Reach(most, denied)
+        is_clear = not any(
+            most[family] and (denied[family] >= max(part.clients[family] for part in parts) or together.is_most(family))
+            for family in (4, 6)
+        )
+        return together if is_clear else reach_of(chain(own, *(self.alive[name] for name in names)))
+
+    # 2. Lists, keys and owners.
+
+    def lint_lists(self) -> Iterator[Finding]:
+        """Tell what is odd about each named list."""
+        for name, frozen in sorted(self.view.lists.items()):
+            is_used = name in self.users or name == self.view.default
+            if not is_used:
+                yield Finding("unused_list", "advice", "list", name, None, "neither linked nor the default: no effect")
+            elif not frozen.entries:
+                yield Finding("empty_list", "warning", "list", name, None, "empty and in use: it denies everyone")
+            elif self.shut[name]:
+                why = f"{_why_nobody(self.alive[name])}; keys that go by it: {self.shut[name]:,}"
+                yield Finding("nobody_passes", "warning", "list", name, None, why)
+            yield from self._lint_entries("list", name, frozen.entries, self.users[name])
+
+    def lint_keys(self) -> Iterator[Finding]:
+        """Tell what is odd about each key."""
+        for key, rule in self.rules.items():
+            if rule is None:
+                yield Finding("damaged", "warning", "key", key, None, "its record is damaged: it is denied")
+                continue
+            record = self.records[key]
+            names = self._names(record)
+            own = self._alive(record.entries)
+            if (record.entries or len(names) > 1) and self._unite(own, names).is_nobody():
+                why = _why_nobody((*own, *chain.from_iterable(self.alive[name] for name in names)))
+                yield Finding("nobody_passes", "warning", "key", key, None, why)
+            yield from self._lint_entries("key", key, record.entries, [key])
+
+    def lint_owners(self) -> Iterator[Finding]:
+        """Tell which owners have no key to fall back on."""
+        for owner, keys in sorted(self._keys_of_owners().items()):
+            if all(self.states[key] is not State.UNRESTRICTED for key in keys):
+                message = (
+                    f"all keys ({len(keys)}) are restricted; an unrestricted backup key helps when an address changes"
+                )
+                yield Finding("no_backup_key", "advice", "owner", owner, None, message)
+
+    def _keys_of_owners(self) -> dict[str, list[str]]:
+        keys_of: dict[str, list[str]] = defaultdict(list)
+        for key, record in self.records.items():
+            if record.owner is not None:
+                keys_of[record.owner].append(key)
+        return keys_of
+
+    # 3. The entries of one list.
+
+    def _lint_entries(self, kind: Kind, name: str, entries: _Entries, keys: list[str]) -> Iterator[Finding]:
+        yield from self._ask_policy(kind, name, entries)
+        seen = self._seen_by(tuple(keys))
+        for entry in entries:
+            for code, message in self._judge_use(entry, seen):
+                yield Finding(code, "advice", kind, name, self.policy.canonical(entry.prefix), message)
+
+    def _ask_policy(self, kind: Kind, name: str, entries: _Entries) -> Iterator[Finding]:
+        """Tell what the policy would say today about the entries that count, or will."""
+        policy = replace(self.policy, min_entries=0)
+        if policy.private == "accept":
+            policy = replace(policy, private="warn")
+        dead = {index for index, entry in enumerate(entries) if not self._is_alive(entry)}
+        problems = [problem for problem in policy.validate(entries).problems if problem.code not in _OF_THE_MOMENT]
+        problems += [
+            problem for problem in policy.validate(self._alive(entries)).problems if problem.code in _OF_THE_MOMENT
+        ]
+        for problem in problems:
+            if problem.index in dead or problem.code in _TOLD_OTHERWISE:
+                continue
+            is_mere_advice = problem.code == "private" and self.policy.private == "accept"
+            entry = None if problem.index is None else self.policy.canonical(entries[problem.index].prefix)
+            message = problem.message + (f"; {problem.hint}" if problem.hint else "")
+            yield Finding(problem.code, "advice" if is_mere_advice else "warning", kind, name, entry, message)
+
+    def _judge_use(self, entry: Entry, seen: _Seen | None) -> Iterator[tuple[str, str]]:
+        """Tell whether an entry still does anything."""
+        standing = standing_of(entry, self.now)
+        if standing is Standing.DISABLED:
+            yield "disabled", "it is disabled and does not count"
+        elif standing is Standing.OVER:
+            expires = cast("datetime", cast("Condition", entry.condition).expires)
+            yield "expired", f"it is over since {expires.isoformat()}"
+        elif standing is Standing.COUNTS and seen is not None and not _is_any_in(seen, entry):
+            yield "never_used", "it covers no address that was seen"
+
+    def _seen_by(self, keys: tuple[str, ...]) -> _Seen | None:
+        """Give the addresses that any of the keys was seen with; None unless all of them were watched."""
+        if not keys or not all(key in self.seen for key in keys):
+            return None
+        if len(keys) == 1:
+            return self.seen[keys[0]]
+        if keys not in self.seen_together:
+            self.seen_together[keys] = {
+                family: sorted(set(chain.from_iterable(self.seen[key][family] for key in keys))) for family in (4, 6)
+            }
+        return self.seen_together[keys]
+
+    def _alive(self, entries: _Entries) -> _Entries:
+        return tuple(entry for entry in entries if self._is_alive(entry))
+
+    def _is_alive(self, entry: Entry) -> bool:
+        return standing_of(entry, self.now) in (Standing.COUNTS, Standing.WAITS)
+
+
+def _why_nobody(alive: _Entries) -> str:
+    """Say why a list lets nobody in, by its entries that count or will."""
+    if not alive:
+        return "nobody passes: every entry is over or disabled"
+    return f"nobody passes: {'what is allowed is denied again' if any(map(allows, alive)) else 'it only denies'}"
+
+
+# -- Addresses that were seen -------------------------------------------------
+
+_Seen: TypeAlias = dict[int, list[int]]
+"""For each family, addresses as sorted numbers."""
+
+
+def _sorted(addresses: Iterable[AddressLike]) -> _Seen:
+    found: dict[int, set[int]] = {4: set(), 6: set()}
+    for address in addresses:
+        packed = parse_address(address)
+        found[4 if len(packed) == 4 else 6].add(int.from_bytes(packed, "big"))
+    return {family: sorted(numbers) for family, numbers in found.items()}
+
+
+def _is_any_in(seen: _Seen, entry: Entry) -> bool:
+    """Whether an entry covers any of the addresses."""
+    first, last = range_of(entry.prefix)
+    numbers = seen[entry.prefix.family]
+    at = bisect_left(numbers, first)
+    return at < len(numbers) and numbers[at] <= last

@@ -1,0 +1,1 @@
+"""The command `cidrmatch`, for the terminal."""

@@ -1,0 +1,1 @@
+"""Who changes what, and when it is seen: transactions, files, followers."""

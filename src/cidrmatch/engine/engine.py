@@ -1,0 +1,682 @@
+"""Keys, named lists, links and a default: the commits that publish what changed.
+
+The engine keeps no data of its own beside its current `View` (see check.pyx).
+A change (changes.py) works on a `Draft`, a view in the making (draft.py).  The
+engine publishes it by moving one reference; whatever goes wrong before that
+leaves the old view standing:
+
+    put_key() --> lock --> Draft --> validate, change, guard --> View n + 1 --> engine.view
+                            ^                                                     ^
+                            '-- transaction(): several changes, one commit        '-- readers look here, once a check
+
+What changed lately is an overlay of objects, some thousand keys at most.  When it
+has grown, it is folded: a new `KeyStore` is made of the old one and the overlay,
+beside the readers, and the next view has it and an overlay of what came since.
+A fold that fails changes nothing: it is logged, `fold_error` tells of it, and
+after a pause the next commit tries again in the background.
+
+An engine with an `id_secret` holds hashes for the ids of its keys, see ids.py: each
+method that takes a key takes the plain id, and each that names keys gives hashes.
+
+Invariants: the version grows by one with each commit; a published view never
+changes; a record's entries were accepted by the policy, or imported as they were.
+Cost: a commit copies the overlay, whatever the number of keys; a fold copies the store, in the background.
+Threads: writers take turns by a lock; readers take none.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace as replaced  # where an argument has that name
+from typing import TYPE_CHECKING, cast
+
+from .._keys.block_file import (
+    Identity,
+    PathLike,
+    Revision,
+    checksum_of,
+    content_at,
+    flush_name,
+    identify,
+    open_block,
+    remove_drafts,
+    revision_of,
+    save_block,
+)
+from .._keys.check import Checker, FrozenList, Shadow, View, key_text
+from ..errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief, quote
+from ..policy.policy import Policy, Problem, Report, check_switches
+from ..policy.presets import PRESETS
+from .changes import Transaction, Writer, tell, warn_of_open, warning
+from .draft import Draft
+from .file_lock import FileLock
+from .following import Follower, Freshness, seconds_since_boot
+from .forking import remember
+from .ids import id_hash_of
+from .records import KeyRecord, Settings, canonical, check_record, folded, opened
+from .saving import Known, Standing, check_newer, next_revision
+
+if TYPE_CHECKING:
+    from .._keys.reasons import State
+    from .._keys.store import KeyStore
+
+__all__ = ["Engine", "Transaction"]
+
+_SMALLEST_FOLD = 2_048
+"""An overlay this small is not worth folding into the store."""
+_LARGEST_OVERLAY = 4
+"""An overlay larger than this many times the background limit is folded at once, inside the commit."""
+_FOLD_AGAIN = 1.0
+"""Seconds after a failed fold until the next try; doubled by each failure after it, up to a minute."""
+_NOTHING = object()
+
+_log = logging.getLogger(__name__)
+
+
+# -- The engine ---------------------------------------------------------------
+
+
+def _at_version(view: View, version: int) -> View:
+    """The same data under another number."""
+    return view.following(view.overlay, view.lists, view.default, version, view.settings)
+
+
+def _is_as_before(now: Standing | None, before: Standing | None) -> bool:
+    """Whether an engine knows of its file what it knew before, wherever that lies."""
+    return (None if now is None else now.known) == (None if before is None else before.known)
+
+
+class Engine(Checker, Writer):
+    """Keep keys and their lists, and answer: may this client address use this key?
+
+    Args:
+        policy: what the product accepts and how its lists are tied to keys.
+        clock: gives the time in POSIX seconds, for entries that come and go.
+        enforced: False switches the whole feature off: lists are neither edited nor enforced (U2).
+        unknown_key: "deny", or "pass" for a host that has checked the key itself.
+        permits: the host's role check for named lists, called with actor, operation and name (P1).
+        id_secret: 16 to 64 bytes; ids of keys are held, saved and listed as their hashes under it.
+    Raises:
+        ValueError: the policy's keys need a cutover and it has none (C10); or the secret is too short or too long.
+        TypeError: the policy is none, `enforced` is not True or False, or the secret is not bytes.
+    Cost: `allows` about three dictionary look-ups, `check` a small object more.
+    Threads: checks take no lock and see one version; changes take turns.
+
+    >>> engine = Engine(presets.bitbybit())
+    >>> report = engine.put_key("key_live_1", ["203.0.113.0/24", "2001:db8::/48"])
+    >>> engine.check("key_live_1", "203.0.113.7")
+    <Decision allowed: matched, 'key_live_1' from 203.0.113.7>
+    >>> engine.check("key_live_1", "198.51.100.7").response().status
+    403
+    """
+
+    def __init__(
+        self,
+        policy: Policy | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        enforced: bool = True,
+        unknown_key: str = "deny",
+        permits: Callable[[object, str, str], bool] | None = None,
+        id_secret: bytes | None = None,
+    ) -> None:
+        policy = _checked_policy(policy)
+        check_switches(enforced=enforced)
+        if policy.keys.new_keys_need_list and policy.keys.cutover is None:
+            raise ValueError(f"the policy {policy.name!r} needs a cutover: presets.nomsa(cutover=...)")
+        if unknown_key not in ("deny", "pass"):
+            raise ValueError(f"unknown_key is 'deny' or 'pass', not {unknown_key!r}")
+        settings = Settings(
+            policy=policy,
+            clock=clock,
+            is_enforced=enforced,
+            unknown_passes=unknown_key == "pass",
+            permits=permits,
+            id_hash=id_hash_of(id_secret),
+        )
+        self._lock = threading.RLock()
+        self._folder: threading.Thread | None = None
+        self._fold_error: Exception | None = None
+        self._fold_pause = 0.0
+        self._fold_not_before = 0.0
+        self._looks = threading.Lock()  # one look at the file at a time
+        self._standing: Standing | None = None
+        self._known: dict[str, Known] = {}  # what was read or written, by the file's own path
+        self._freshness = Freshness(self)
+        self._follower: Follower | None = None
+        self._held: FileLock | None = None  # while `edit` has the file
+        self.view = View(None, {}, {}, None, 0, settings)
+        remember(self)
+
+    def begin_anew(self) -> None:
+        """Make new locks and threads, in a forked child; it is called by itself."""
+        self._lock = threading.RLock()
+        self._looks = threading.Lock()
+        self._folder = None
+        self._freshness.begin_anew()
+        if self._follower is not None:
+            self._follower.begin_anew()
+
+    @contextmanager
+    def _open(self, if_version: int | None) -> Iterator[Draft]:
+        with self._lock:
+            start = self.view
+            if if_version is not None and if_version != start.version:
+                raise Conflict(f"the data is at version {start.version}, not {if_version}")
+            draft = Draft.of(start)
+            try:
+                yield draft
+                if self.view is not start:
+                    raise Conflict("another change was committed inside this transaction")
+                self.view = draft.build(start.version + 1)
+            finally:
+                draft.is_over = True
+            self._fold_if_large()
+
+    # The file.
+
+    def save(
+        self, path: PathLike, *, replace: bool = False, mode: int | None = None, timeout: float | None = 60.0
+    ) -> None:
+        """Write everything to a file, as one block that other processes can map.
+
+        The first file that an engine is saved to, or was opened from, is the one that it stands on: from then on
+        `refresh` and `follow` look at it.  A file at another path is a copy.
+
+        Args:
+            path: it leads to the whole old file until it leads to the whole new one; a link stays a link.
+            replace: also replace a file that this engine neither read nor wrote, whatever it says.
+            mode: permissions; by default those of the file that is replaced, and 0600 for a new one.
+            timeout: seconds to wait for other writers; None waits for ever.
+        Raises:
+            Conflict: somebody else wrote the file that is there.  LockTimeout: another writer did not end.
+            PermissionError: the file's owner cannot be kept.  OSError: nothing was changed under that name.
+            NotFlushed: the new data is in place, but may not outlive a power failure.
+        Cost: copies the store twice and writes it.
+        Threads: beside readers and writers; what is saved is one version.  Not inside a transaction of this engine.
+        Not saved: the clock, the role check, and the counts of trials.
+        """
+        target = os.path.realpath(path)
+        with self._locked(target, timeout):
+            remove_drafts(target)
+            began = seconds_since_boot()
+            with self._lock:  # together: a look may go over to another file at any other moment
+                view, standing, known = self.view, self._standing, self._known.get(target)
+            is_own = standing is None or os.path.realpath(standing.path) == target
+            base = None if standing is None else standing.known
+            store = canonical(view)
+            checksum = checksum_of(store)
+            there, content = content_at(target)
+            revision = next_revision(there, content, known, base, view.version, checksum, replace=replace)
+            known = Known(revision, view.version, checksum)
+            identity = save_block(target, store, revision, mode=mode)
+            with self._lock:
+                if not is_own:
+                    self._known[target] = known
+                elif _is_as_before(self._standing, standing):  # else a look has gone over to this very file
+                    stands = standing or Standing(os.path.abspath(path), identity, known)
+                    self._stand_as_saved(replaced(stands, identity=identity, known=known))
+            if is_own:
+                self._freshness.note(began)
+            flush_name(target)
+
+    def _locked(self, target: str, timeout: float | None) -> AbstractContextManager[object]:
+        """Lock out other writers of a file; `edit` has done so already."""
+        if self._held is not None and self._held.target == target:
+            self._held.check_held()
+            return nullcontext()
+        return FileLock(target, timeout)
+
+    def _stand_as_saved(self, standing: Standing) -> None:
+        """Stand on a file that was written; the version moves forward, so that it never lies behind the file's."""
+        known, view, generation = standing.known, self.view, standing.known.revision.generation
+        if generation > view.version:
+            if view.version == known.version:  # nothing was committed since
+                standing = replaced(standing, known=replaced(known, version=generation))
+            view = _at_version(view, generation)
+        self._stand(standing, view)
+
+    def _stand(self, standing: Standing, view: View) -> None:
+        """Stand on a file, with a view; whoever calls has the lock, or an engine of his own.
+
+        All that can fail is done by now.  A process that is forked between the last two lines has a view that lies
+        behind what it stands on, and its next look reads the file again.
+        """
+        self._known[os.path.realpath(standing.path)] = standing.known
+        self._standing = standing
+        self.view = view
+
+    @classmethod
+    def open(
+        cls,
+        path: PathLike,
+        *,
+        verify: bool = True,
+        copy: bool | None = None,
+        clock: Callable[[], float] = time.time,
+        permits: Callable[[object, str, str], bool] | None = None,
+        id_secret: bytes | None = None,
+    ) -> Engine:
+        """Make an engine of a file that `save` wrote.
+
+        Args:
+            path: a regular file, or a link to one.
+            verify: check every byte and every record first.  Without it opening takes constant time, and a
+                damaged file can give wrong answers: for files that nobody else can write.
+            copy: read the file into memory, where nothing that is done to the file matters.  False maps it, shared
+                by all processes that do so; who then cuts it short in place ends them.  By default a file of
+                up to 16 MiB is copied and a larger one is mapped.
+            clock, permits: as for `Engine`; they are not in a file.
+            id_secret: the one that the file's ids were hashed with; None for a file that holds them as they are.
+        Raises:
+            SnapshotError: with what is wrong with the file, or that the secret is wrong, missing or needless.
+            OSError: it cannot be opened.
+        Cost: some milliseconds and the named lists; with `verify`, a second for some million keys.
+
+        >>> import tempfile, pathlib
+        >>> engine = Engine(presets.bitbybit())
+        >>> report = engine.put_key("key_live_1", ["203.0.113.0/24"])
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = pathlib.Path(directory, "keys.snap")
+        ...     engine.save(path)
+        ...     Engine.open(path).allows("key_live_1", "203.0.113.7")
+        True
+        """
+        path = os.path.abspath(path)  # a follower looks at the same file when the process has gone elsewhere
+        began = seconds_since_boot()
+        id_hash = id_hash_of(id_secret)
+        store, identity = open_block(path, verify=verify, copy=copy)
+        engine = cls()
+        view = opened(store, store.generation, clock, permits, id_hash)
+        known = Known(Revision(store.epoch, store.generation), store.generation, store.body_checksum)
+        engine._stand(Standing(path, identity, known, verify, copy), view)
+        engine._freshness = Freshness(engine, began)
+        return engine
+
+    @classmethod
+    @contextmanager
+    def edit(
+        cls,
+        path: PathLike,
+        *,
+        timeout: float | None = 60.0,
+        verify: bool = True,
+        copy: bool | None = None,
+        clock: Callable[[], float] = time.time,
+        permits: Callable[[object, str, str], bool] | None = None,
+        id_secret: bytes | None = None,
+    ) -> Iterator[Engine]:
+        """Change what is in a file, as the only writer: lock it, open what is there, change that, save it, unlock.
+
+        Whoever edits in this way, in whatever process or thread, loses nothing of what others edited.
+
+        Args:
+            path: a file that `save` wrote.
+            timeout: seconds to wait for other writers; None waits for ever.
+            verify, copy, clock, permits, id_secret: as for `open`.
+        Returns:
+            A context manager that gives the engine; an exception inside saves nothing.
+        Raises:
+            LockTimeout: another writer did not end.  SnapshotError, OSError: as `open` and `save`.
+        Cost: opens and writes the whole file.
+        Threads: two that edit one file take turns; one that edits a file twice at a time waits for itself.
+
+        >>> import tempfile, pathlib
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     path = pathlib.Path(directory, "keys.snap")
+        ...     Engine(presets.bitbybit()).save(path)
+        ...     with Engine.edit(path) as engine:
+        ...         report = engine.put_key("key_live_1", ["203.0.113.0/24"])
+        ...     Engine.open(path).allows("key_live_1", "203.0.113.7")
+        True
+        """
+        path = os.path.abspath(path)  # what was locked is what is saved, wherever the process goes meanwhile
+        with FileLock(os.path.realpath(path), timeout) as lock:
+            engine = cls.open(path, verify=verify, copy=copy, clock=clock, permits=permits, id_secret=id_secret)
+            engine._held = lock
+            try:
+                yield engine
+                if engine._has_changes():
+                    engine.save(path)
+            finally:
+                engine._held = None
+
+    def _has_changes(self) -> bool:
+        """Whether there are commits that the file does not have: by their number, wherever they are kept."""
+        return self._standing is not None and self.view.version > self._standing.known.version
+
+    def _lags(self, standing: Standing) -> bool:
+        """Whether the view is older than what it stands on: this process was forked while that was moved."""
+        return self.view.version < standing.known.version
+
+    def refresh(self, *, discard_changes: bool = False) -> bool:
+        """Look whether the file has a later revision, and go over to it.
+
+        Args:
+            discard_changes: drop what was changed here and not saved, and go over to what the file has.
+        Returns:
+            Whether the data is another now.
+        Raises:
+            SnapshotError: the new file is damaged, of an earlier revision, or of the same with other content.
+            Conflict: this engine has changes of its own.  EngineError: it stands on no file.
+            In every case the engine stays as it is, and its `age` grows.
+        Cost: one look at the file's header; opening, if there is something new.
+        Threads: checks go on; each is answered by one revision.
+        """
+        with self._looks:
+            standing = self._standing
+            if standing is None:
+                raise EngineError("this engine was not opened from a file, and not saved to one")
+            discards = discard_changes and self._has_changes()
+            began = seconds_since_boot()
+            identity = identify(standing.path)
+            if identity != standing.identity or discards or self._lags(standing):
+                self._check_newer(standing, revision_of(standing.path, identity), discards=discards)
+                store, identity = open_block(standing.path, verify=standing.verify, copy=standing.copy)
+                return self._take_over(standing, store, identity, began, discards=discards)
+            self._freshness.note(began)
+            return False
+
+    def _check_newer(self, standing: Standing, revision: Revision, *, discards: bool) -> None:
+        check_newer(standing, revision)
+        if revision != standing.known.revision and self._has_changes() and not discards:
+            raise Conflict(
+                f"{standing.path} is of {revision} now, and this engine has changes of its own: refresh with "
+                "discard_changes=True drops them, save with replace=True drops what the file says"
+            )
+
+    def _take_over(
+        self, standing: Standing, store: KeyStore, identity: Identity, began: float, *, discards: bool
+    ) -> bool:
+        """Go over to a store that was opened, unless it is what the engine has already."""
+        with self._lock:
+            if self._standing is not standing:
+                return False  # it was saved meanwhile, which is later
+            revision = Revision(store.epoch, store.generation)
+            self._check_newer(standing, revision, discards=discards)
+            is_same = revision == standing.known.revision
+            if is_same and store.body_checksum != standing.known.checksum:
+                raise SnapshotError(f"{standing.path}: it has the same revision with other content: {revision}")
+            known, view = standing.known, self.view
+            is_other = not is_same or discards or self._lags(standing)
+            if is_other:
+                settings, version = (
+                    cast("Settings", view.settings),
+                    max(store.generation, known.version, view.version + 1),
+                )
+                view = opened(store, version, settings.clock, settings.permits, settings.id_hash)
+                known = Known(revision, version, store.body_checksum)
+            self._stand(replaced(standing, identity=identity, known=known), view)
+            self._freshness.note(began)
+            return is_other
+
+    @property
+    def age(self) -> float:
+        """Seconds since the data was known to be current; 0.0 for an engine that stands on no file.
+
+        Only a look at the file that succeeds makes it small again: see `refresh` and `follow`.
+        """
+        return 0.0 if self._standing is None else self._freshness.age
+
+    @property
+    def revision(self) -> Revision | None:
+        """The revision of the file that the engine stands on, as it last read or wrote it; None without a file."""
+        return None if self._standing is None else self._standing.known.revision
+
+    def follow(
+        self, seconds: float = 1.0, *, max_age: float | None = None, when_stale: str = "deny"
+    ) -> Callable[[], None]:
+        """Refresh now and then, in a thread of its own; what is wrong with a new file is logged, once a file.
+
+        An engine has one follower: a later one takes the place of an earlier one.
+
+        Args:
+            seconds: between two looks.
+            max_age: the age in seconds at which the data counts as stale; larger than `seconds`.
+            when_stale: "deny" denies every check for the reason `stale_data`, until a look succeeds; "serve" goes on
+                with the old data.  Both log a warning.
+        Returns:
+            What stops it, and waits until it has stopped.  Nothing else ends it.
+        Raises:
+            EngineError: this engine stands on no file.  ValueError: an argument makes no sense.
+        Threads: one looks, and with `max_age` another watches the clock.  A forked process starts its own by itself.
+        """
+        if self._standing is None:
+            raise EngineError("this engine was not opened from a file, and not saved to one")
+        follower = Follower(self, self._freshness, seconds, max_age, when_stale)
+        with self._lock:
+            if self._follower is not None:
+                self._follower.let_go()
+            self._follower = follower
+            follower.start()
+        return follower.stop
+
+    # The overlay and the store.
+
+    def fold(self) -> None:
+        """Fold what changed lately into the store now; nothing that a check answers changes by it.
+
+        Raises:
+            Whatever went wrong, such as MemoryError; the engine answers as before.
+        Cost: copies the store.  Threads: beside readers and writers; what is written meanwhile stays in the overlay.
+        """
+        view = self.view
+        if view.overlay:
+            store, names = folded(view)
+            with self._lock:
+                now = self.view
+                if now.store is view.store:  # else somebody else folded meanwhile, or all was replaced
+                    overlay = {
+                        key: rule for key, rule in now.overlay.items() if view.overlay.get(key, _NOTHING) is not rule
+                    }
+                    self.view = View(store, overlay, now.lists, now.default, now.version, now.settings, names)
+        self._fold_error, self._fold_pause = None, 0.0
+
+    @property
+    def fold_error(self) -> Exception | None:
+        """Why the last fold that the engine began by itself failed; None if it did not, or one worked since.
+
+        Checks and changes are right all the same, but each commit copies an overlay that grows.
+        """
+        return self._fold_error
+
+    def _fold_if_large(self) -> None:
+        """Keep commits cheap: fold in the background, or now if a bulk of changes came at once.
+
+        A change was published before this is called, so nothing here may fail it.  After a failure nothing is
+        folded inside a commit any more, until a fold has worked.
+        """
+        view = self.view
+        limit = max(_SMALLEST_FOLD, 2 * math.isqrt(0 if view.store is None else len(view.store)))
+        if len(view.overlay) <= limit:
+            return
+        if len(view.overlay) > _LARGEST_OVERLAY * limit and self._fold_error is None:
+            self._try_to_fold()
+        elif (self._folder is None or not self._folder.is_alive()) and time.monotonic() >= self._fold_not_before:
+            self._start_folder()
+
+    def _start_folder(self) -> None:
+        folder = threading.Thread(target=self._try_to_fold, name="cidrmatch-fold", daemon=True)
+        try:
+            folder.start()
+        except RuntimeError as error:  # no thread can be started now
+            self._note_failed_fold(error)
+        else:
+            self._folder = folder
+
+    def _try_to_fold(self) -> None:
+        try:
+            self.fold()
+        except Exception as error:  # whatever it is: the change that it follows was published
+            self._note_failed_fold(error)
+
+    def _note_failed_fold(self, error: Exception) -> None:
+        self._fold_pause = min(60.0, 2 * self._fold_pause or _FOLD_AGAIN)
+        self._fold_not_before = time.monotonic() + self._fold_pause
+        self._fold_error = error
+        _log.error("a fold failed; the next one waits %.0f s: %s: %s", self._fold_pause, type(error).__name__, error)
+
+    @contextmanager
+    def transaction(self, *, if_version: int | None = None) -> Iterator[Transaction]:
+        """Make several changes as one: all are published together, or none.
+
+        Args:
+            if_version: refuse unless the data is still at this version.
+        Raises:
+            Conflict: it is not.  An exception inside the block discards all changes.
+
+        >>> engine = Engine(presets.pigment())
+        >>> with engine.transaction() as change:
+        ...     _ = change.put_list("office", ["198.51.100.0/24"], description="Vienna")
+        ...     _ = change.put_key("key_1", lists=["office"])
+        >>> engine.version
+        1
+        """
+        with self._open(if_version) as draft:
+            yield Transaction(draft)
+
+    def __repr__(self) -> str:
+        return f"<Engine of {brief(self.policy.name)} at version {self.version}: {len(self.view.lists):,} named lists>"
+
+    @property
+    def policy(self) -> Policy:
+        """What the product accepts."""
+        return self.view.settings.policy
+
+    @property
+    def version(self) -> int:
+        """How many commits there were."""
+        return self.view.version
+
+    def set_enforced(self, enforced: bool) -> Report:
+        """Switch the whole feature on or off (U2): off, lists are neither edited nor enforced.
+
+        Returns:
+            A `Report` that warns, when it is off, that every key is open.
+        Raises:
+            TypeError: `enforced` is not True or False.
+        """
+        check_switches(enforced=enforced)
+        with self._open(None) as draft:
+            draft.settings = replaced(draft.settings, is_enforced=enforced)
+            return tell(draft, _warn_of_switch(enforced))
+
+    # What there is.
+
+    def keys(self) -> list[str]:
+        """Name all keys, sorted; by their hashes, if the engine has an `id_secret`."""
+        return sorted(self.view)
+
+    def key(self, key: str) -> KeyRecord:
+        """Give the record of a key; UnknownName if there is none."""
+        now = self._now()
+        return now.record(now.held_id(key))
+
+    def lists(self) -> dict[str, FrozenList]:
+        """Give the named lists by name."""
+        return dict(self.view.lists)
+
+    def keys_of(self, name: str) -> list[str]:
+        """Name the keys linked to a list, sorted (P7); by their hashes, if the engine has an `id_secret`.
+
+        Cost: looks at every key.
+        """
+        now = self._now()
+        now.frozen(name)
+        return now.keys_of(name)
+
+    def lists_of(self, key: str) -> tuple[str, ...]:
+        """Name the lists a key is linked to."""
+        return self.key(key).lists
+
+    def default(self) -> str | None:
+        """Name the default list, or None."""
+        return self.view.default
+
+    def state(self, key: str) -> State:
+        """Say what the lists of a key amount to; UnknownName for an unknown key."""
+        view = self.view
+        rule = view.rule(view.held_id(key))
+        if rule is None:
+            raise UnknownName(f"no key {key!r}")
+        return view.state(rule)
+
+    def shadow(self, key: str) -> Shadow | None:
+        """Give the trial of a key, with its counts, or None."""
+        view = self.view
+        rule = view.rule(view.held_id(key))
+        return None if rule is None else rule.shadow
+
+    def _now(self) -> Draft:
+        return Draft.of(self.view)
+
+    # All of it at once.
+
+    def restore(
+        self,
+        *,
+        keys: Mapping[str, KeyRecord],
+        lists: Iterable[FrozenList] = (),
+        default: str | None = None,
+        enforced: bool | None = None,
+    ) -> Report:
+        """Replace all data by what was kept elsewhere, as it is: in one commit, or not at all.
+
+        Nothing is judged by the policy, that is up to the caller; so an empty list can
+        come in this way, and it denies (C8, C22).
+
+        Args:
+            keys: the record of each key.
+            lists: the named lists.
+            default: the name of the default list, or None.
+            enforced: switch the whole feature on or off in the same commit; None leaves it as it is.
+        Returns:
+            A `Report` that warns of the keys that every address passes.
+        Raises:
+            UnknownName: a key, or the default, names a list that is not among them.
+            FeatureOff: the feature is off and stays off (U2).
+            TypeError, ValueError: a record that no store can hold, or a list without a name or with that of another.
+        """
+        with self._open(None) as draft:
+            if enforced is not None:
+                check_switches(enforced=enforced)
+            if not draft.settings.is_enforced and enforced is not True:
+                raise FeatureOff("allow lists are switched off; they cannot be edited")
+            keys = _held(draft, keys)
+            forgets = draft.settings.unknown_passes and any(key not in keys for key in draft.start)
+            draft.replace_all(keys, lists, default)
+            draft.settings = replaced(draft.settings, is_enforced=enforced is not False)
+            gone = [warning("keys are unknown now: every address passes")] if forgets else []
+            return tell(draft, [*warn_of_open(draft, keys), *gone, *_warn_of_switch(draft.settings.is_enforced)])
+
+
+def _held(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
+    """Name records by held ids; a plain id is judged before it is hashed."""
+    if draft.settings.id_hash is None:
+        return keys
+    for key, record in keys.items():
+        check_record(key_text(key), record)
+    return {draft.held_id(key): record for key, record in keys.items()}
+
+
+def _checked_policy(policy: object) -> Policy:
+    """Take a policy, or the open one for None; and say what was meant by a preset's name."""
+    if policy is None:
+        return Policy()
+    if isinstance(policy, Policy):
+        return policy
+    preset = next((name for name, make in PRESETS.items() if policy in (name, make)), None)
+    advice = "presets.unkey()" if preset is None else f"presets.{preset}()"
+    said = f"such as {advice}" if preset is None else f"did you mean {advice}?"
+    given = quote(policy) if isinstance(policy, str) else f"a {type(policy).__name__}"
+    raise TypeError(f"an engine goes by a Policy, not by {given}; {said}")
+
+
+def _warn_of_switch(enforced: bool) -> list[Problem]:
+    return [] if enforced else [warning("allow lists are not enforced: every address passes for every key")]

@@ -1,0 +1,212 @@
+"""Following a file: newer revisions are taken over, and data that may be too old is known to be.
+
+    looker     looks at the file every second ---> refresh, which notes that the data is current
+                 |  may hang: a file system over the network, a large file
+    watchdog   reads a clock, nothing else ------> too long ago: every check is denied, or a warning
+
+The age of the data counts from the last successful look: the file was as it was,
+or a newer revision was taken over.  A file that vanished, is damaged or was rolled
+back is no success.  So whatever goes wrong is visible as age, and with `max_age` it
+ends: either everybody is denied, or the log says that old data is served.
+
+Nothing but `stop` ends a follower.  In a forked child, which has no threads, it
+starts again.
+
+Threads: `Freshness` has a lock, held for a few instructions and never around I/O.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .._keys.check import Checker
+
+__all__ = ["Follower", "Freshness", "seconds_since_boot"]
+
+_log = logging.getLogger(__name__)
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def seconds_since_boot() -> float:
+    """Read a clock that nobody sets, and that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(_CLOCK)
+
+
+class Freshness:
+    """Know when the data of an engine was last current, and raise or lower its flag by that.
+
+    Args:
+        checker: the engine whose `is_stale` is set.
+        moment: when its data was current, by `seconds_since_boot`; by default now.
+    """
+
+    def __init__(self, checker: Checker, moment: float | None = None) -> None:
+        self._checker = checker
+        self._current_at = seconds_since_boot() if moment is None else moment
+        self._max_age = math.inf
+        self._lock = threading.Lock()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the data was known to be current."""
+        return max(0.0, seconds_since_boot() - self._current_at)
+
+    def note(self, moment: float) -> None:
+        """Say that the data was current at a moment of `seconds_since_boot`."""
+        with self._lock:
+            self._current_at = max(self._current_at, moment)
+            if self.age <= self._max_age:  # a look that took too long is no reason to trust what it saw
+                self._checker.is_stale = False
+
+    def limit(self, max_age: float) -> None:
+        """Say how old the data may be before a look makes it current again; infinite while nobody follows."""
+        with self._lock:
+            self._max_age = max_age
+
+    def judge(self, max_age: float, *, denies: bool) -> float:
+        """Raise the flag if the data is too old; give the seconds that are left."""
+        with self._lock:
+            left = max_age - self.age
+            if left <= 0 and denies:
+                self._checker.is_stale = True
+            return left
+
+    def begin_anew(self) -> None:
+        """Make a new lock, in a forked child."""
+        self._lock = threading.Lock()
+
+
+class Followed(Protocol):
+    """What a follower needs of an engine."""
+
+    def refresh(self) -> bool:
+        """Look at the file."""
+        ...
+
+    @property
+    def revision(self) -> object:
+        """What the engine has now, for the log."""
+        ...
+
+
+class Follower:
+    """Look at an engine's file now and then, and watch its age.
+
+    Args:
+        engine: it stands on a file.
+        freshness: of that engine.
+        seconds: between two looks.
+        max_age: in seconds; None watches nothing.
+        when_stale: "deny" or "serve".
+    """
+
+    def __init__(
+        self, engine: Followed, freshness: Freshness, seconds: float, max_age: float | None, when_stale: str
+    ) -> None:
+        if not 0 < seconds < math.inf:
+            raise ValueError(f"a follower looks every so many seconds, not {seconds!r}")
+        if max_age is not None and not seconds < max_age < math.inf:
+            raise ValueError(f"max_age is larger than the {seconds!r} seconds between two looks, not {max_age!r}")
+        if when_stale not in ("deny", "serve"):
+            raise ValueError(f"when_stale is 'deny' or 'serve', not {when_stale!r}")
+        self.engine = engine
+        self.freshness = freshness
+        self.seconds = seconds
+        self.max_age = max_age
+        self.denies = when_stale == "deny"
+        self._is_over = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._told = ""
+
+    def start(self) -> None:
+        """Start the threads."""
+        jobs: list[tuple[str, Callable[[threading.Event], None]]] = [("cidrmatch-follow", self._look)]
+        if self.max_age is not None:
+            self.freshness.limit(self.max_age if self.denies else math.inf)
+            jobs.append(("cidrmatch-watch", self._watch))
+        else:
+            self.freshness.limit(math.inf)
+        self._threads = [
+            threading.Thread(target=job, args=(self._is_over,), name=name, daemon=True) for name, job in jobs
+        ]
+        for thread in reversed(self._threads):  # the watchdog first
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop following, and wait until it has stopped; an engine that is stale stays so until a refresh succeeds."""
+        was_over = self._is_over.is_set()
+        self.let_go()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+        if not was_over:  # only now: a look that took too long is not trusted to the end
+            self.freshness.limit(math.inf)
+
+    def let_go(self) -> None:
+        """Stop soon, without waiting for a look that goes on; another follower says how old the data may be."""
+        self._is_over.set()
+
+    def begin_anew(self) -> None:
+        """Start again, in a forked child."""
+        if self._is_over.is_set():
+            return
+        self._is_over = threading.Event()
+        try:
+            self.start()
+        except BaseException:
+            if self.max_age is not None:
+                self.freshness.judge(-math.inf, denies=self.denies)
+            raise
+
+    # In threads of their own.
+
+    def _look(self, is_over: threading.Event) -> None:
+        wait = 0.0
+        while True:
+            try:
+                if is_over.wait(wait):
+                    return
+                wait = self.seconds
+                self.engine.refresh()
+                self._told = ""
+            except BaseException as error:
+                with suppress(BaseException):
+                    self._tell(error)
+
+    def _tell(self, error: BaseException) -> None:
+        """Log what is wrong with the file, once as long as it is the same."""
+        said = f"{type(error).__name__}: {error}"
+        if said != self._told:
+            self._told = said
+            _log.warning("the snapshot stays at %s: %s", self.engine.revision, error or type(error).__name__)
+
+    def _watch(self, is_over: threading.Event) -> None:
+        max_age = math.inf if self.max_age is None else self.max_age
+        wait, was_late = 0.0, False
+        while True:
+            with suppress(BaseException):
+                if is_over.wait(wait):
+                    return
+                left = self.freshness.judge(max_age, denies=self.denies)
+                wait = self.seconds if left <= 0 else min(left, self.seconds)
+                is_late, was_late = left <= 0 and not was_late, left <= 0
+                if is_late:  # in a thread of its own: whatever a log does, it must not stop the clock
+                    threading.Thread(target=self._tell_age, name="cidrmatch-tell", daemon=True).start()
+
+    def _tell_age(self) -> None:
+        what = "every check is denied" if self.denies else "it is served all the same"
+        with suppress(BaseException):
+            self._log_age(what)
+
+    def _log_age(self, what: str) -> None:
+        _log.warning(
+            "the data (%s) was last known to be current %.1f seconds ago, more than %s: %s",
+            self.engine.revision, self.freshness.age, self.max_age, what,
+        )  # fmt: skip

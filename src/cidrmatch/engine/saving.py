@@ -1,0 +1,121 @@
+"""Which file an engine stands on, and which revision it may write.
+
+    file     (E, 5)          (E, 6) by somebody else
+    engine   opened (E, 5)   changed ------------------> save: Conflict, the file is not the one it stands on
+
+An engine *stands on* a file from when it was opened from it, or was first saved
+to it.  It then knows the revision there, and at which version of its own it had
+just that data: whatever is at another version has changes of its own.  A file at
+another path is a copy; the engine remembers what it wrote there, and stands
+where it stood.
+
+Nothing here touches a file or an engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._keys.block_file import Identity, Revision, drawn_epoch
+from ..errors import Conflict, SnapshotError
+
+__all__ = ["Known", "Standing", "check_newer", "next_revision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Remember a file that the engine read or wrote.
+
+    Attributes:
+        revision: what its header said.
+        version: the engine's version that has the same data.
+        checksum: of the file's body.
+    """
+
+    revision: Revision
+    version: int
+    checksum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Remember the file that an engine stands on.
+
+    Attributes:
+        path: absolute, but with its links as they were given: a link may be moved to a newer file.
+        identity: which file was there at the last look.
+        known: what was in it.
+        verify, copy: how it is opened.
+    """
+
+    path: str
+    identity: Identity
+    known: Known
+    verify: bool = True
+    copy: bool | None = None
+
+
+def check_newer(standing: Standing, revision: Revision) -> None:
+    """Refuse a file that is of an earlier revision than what an engine has; SnapshotError."""
+    if revision < standing.known.revision:
+        raise SnapshotError(f"{standing.path}: it is of {revision}, older than {standing.known.revision}")
+
+
+def next_revision(
+    there: Revision | str | None,
+    content: int,
+    known: Known | None,
+    base: Known | None,
+    version: int,
+    checksum: int,
+    *,
+    replace: bool,
+) -> Revision:
+    """Say which revision a save writes.
+
+    Args:
+        there: the revision of the file at that path; None if there is none, and what is wrong with a damaged one.
+        content: the checksum of what is there; copies of one file may have reached one revision by different ways.
+        known: what the engine remembers of that path.
+        base: what the engine stands on, wherever that is.
+        version: of the engine's data.
+        checksum: of what would be written; another program may write the same data in another way.
+        replace: whether a file that the engine does not know may be replaced, or one that is gone made anew.
+    Returns:
+        The same revision for the same data.  A larger one for changed data; in a new epoch, where a history of
+        somebody else is replaced or none was there.
+    Raises:
+        Conflict: the file there is none that this engine knows; or it is gone, and may be later elsewhere.
+    """
+    if there is None and known is not None:
+        if not replace:
+            raise Conflict(f"the file is gone, which was of {known.revision}; save with replace=True to make it anew")
+        latest = max(known.revision, known.revision if base is None else base.revision)
+        return Revision(drawn_epoch(latest.epoch), max(version, latest.generation + 1))
+    found = (there, content)
+    mine = next((one for one in (known, base) if one is not None and found == (one.revision, one.checksum)), None)
+    if there is None:
+        mine = base
+    if mine is None and there is not None:
+        if not replace:
+            raise Conflict(_tell(there, known))
+        old = there if isinstance(there, Revision) else Revision(0, 0)
+        is_older = base is not None and old.epoch == base.revision.epoch and old < base.revision
+        if base is None or not is_older:
+            latest = max(old, base.revision if base is not None else old)
+            return Revision(drawn_epoch(latest.epoch), max(version, old.generation + 1, latest.generation + 1))
+        mine = base
+    if mine is None:
+        return Revision(drawn_epoch(0), version)
+    if (version, checksum) == (mine.version, mine.checksum):
+        return mine.revision
+    return Revision(mine.revision.epoch, max(version, mine.revision.generation + 1))
+
+
+def _tell(there: Revision | str, known: Known | None) -> str:
+    """Say what is there instead of what was expected, and what can be done."""
+    found = f"the file there is of {there}" if isinstance(there, Revision) else f"the file there is damaged ({there})"
+    stands = "stands on no file" if known is None else f"knows {known.revision}"
+    return (
+        f"{found}, but this engine {stands}; change it by Engine.edit(), or save with replace=True to drop what it says"
+    )

@@ -1,0 +1,1 @@
+"""Lists and engines as documents: TOML, JSON, CSV and text."""

@@ -1,0 +1,1 @@
+"""Requests in this process: where the address check stands among the others."""

@@ -1,0 +1,141 @@
+"""The four products as values of `Policy`; and a policy as plain values, to be kept in a file.
+
+preset     families  kinds          entries  broadest  duplicates  labels    private  shown as
+nomsa      4         address        1 - 20   -         reject      -         accept   203.0.113.5
+bitbybit   4 and 6   address, cidr  0 - 20   /9, /33   collapse    optional  warn     203.0.113.5/32
+unkey      4 and 6   address, cidr  any      -         collapse    -         accept   203.0.113.5/32
+pigment    4         address, cidr  1 -      -         collapse    -         accept   203.0.113.5/32
+
+preset     binding  a key without a list         order of checks                     a denial
+nomsa      key      new: inactive, legacy: free  authenticate, ip                    403 problem+json
+bitbybit   key      free                         authenticate, scope, ip             403 IP_NOT_ALLOWED
+unkey      key      free                         validity, ip, permissions, rate     FORBIDDEN
+pigment    lists    the default list, or free    authenticate, ip                    403 problem+json
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from ..errors import quote
+from .policy import KeyRules, Policy
+from .responses import RENDERERS
+
+__all__ = ["PRESETS", "bitbybit", "nomsa", "pigment", "read_policy", "unkey", "write_policy"]
+
+
+def nomsa(cutover: datetime | None = None) -> Policy:
+    """Nomsa: up to 20 IPv4 addresses, no ranges, no duplicates (N1 to N15; C4, C6 to C10).
+
+    Args:
+        cutover: timezone-aware; keys created then or later need a list.  An `Engine`
+            cannot do without it, judging a list can.
+    """
+    return Policy(
+        name="nomsa",
+        families=frozenset((4,)),
+        kinds=frozenset(("address",)),
+        min_entries=1,
+        max_entries=20,
+        duplicates="reject",
+        labels="refuse",
+        bare_addresses=True,
+        keys=KeyRules(new_keys_need_list=True, cutover=cutover, default_list=False),
+    )
+
+
+def bitbybit() -> Policy:
+    """bitbybit: up to 20 labelled addresses or ranges, none broader than /9 or /33 (B13 to B24)."""
+    return Policy(
+        name="bitbybit",
+        max_entries=20,
+        min_prefix_v4=9,
+        min_prefix_v6=33,
+        private="warn",
+        keys=KeyRules(default_list=False, pipeline=("authenticate", "scope", "ip"), response="bitbybit"),
+    )
+
+
+def unkey() -> Policy:
+    """Unkey: any number of addresses and ranges of both families (U3 to U5, U13)."""
+    return Policy(
+        name="unkey",
+        labels="refuse",
+        keys=KeyRules(default_list=False, pipeline=("validity", "ip", "permissions", "ratelimit"), response="unkey"),
+    )
+
+
+def pigment() -> Policy:
+    """Pigment: lists of IPv4 addresses and ranges; the list has the name, not the entry (P3 to P5)."""
+    return Policy(
+        name="pigment",
+        families=frozenset((4,)),
+        min_entries=1,
+        labels="refuse",
+        keys=KeyRules(binding="lists", describe_lists=True),
+    )
+
+
+PRESETS: Final[dict[str, Callable[[], Policy]]] = {
+    "nomsa": nomsa,
+    "bitbybit": bitbybit,
+    "unkey": unkey,
+    "pigment": pigment,
+}
+"""The presets by name, for command lines and configuration files."""
+
+
+# -- As plain values ----------------------------------------------------------
+
+
+def write_policy(policy: Policy) -> str | dict[str, Any]:
+    """Write a policy as plain values: the name of a preset, or all fields."""
+    if policy.keys.cutover is not None and policy == nomsa(cutover=policy.keys.cutover):
+        return {"preset": "nomsa", "cutover": policy.keys.cutover.isoformat()}
+    for name, preset in PRESETS.items():
+        if policy == preset():
+            return name
+    return _write_fields(policy)
+
+
+def _write_fields(thing: Policy | KeyRules) -> dict[str, Any]:
+    """Write all fields of a policy, but for those that are None."""
+    fields = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
+    return {name: _write_value(value) for name, value in fields.items() if value is not None}
+
+
+def _write_value(value: Any) -> Any:
+    if isinstance(value, KeyRules):
+        return _write_fields(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return list(map(str, value)) if isinstance(value, tuple) else value
+
+
+def read_policy(given: str | dict[str, Any]) -> Policy:
+    """Read a policy that `write_policy` wrote, or one by hand whose shape is right.
+
+    Raises:
+        ValueError: its fields contradict each other.
+    """
+    if isinstance(given, str):
+        return PRESETS[given]()
+    if "preset" in given:
+        return nomsa(cutover=datetime.fromisoformat(given["cutover"]))
+    fields, rules = dict(given), dict(given.get("keys", {}))
+    if "cutover" in rules:
+        rules["cutover"] = datetime.fromisoformat(rules["cutover"])
+    if "pipeline" in rules:
+        rules["pipeline"] = tuple(rules["pipeline"])
+    if rules.get("response", "problem") not in RENDERERS:
+        raise ValueError(f"keys.response is one of {', '.join(RENDERERS)}, not {quote(rules['response'])}")
+    if "translations" in fields:
+        fields["translations"] = tuple(fields["translations"])
+    for name in fields.keys() & {"families", "kinds"}:
+        fields[name] = frozenset(fields[name])
+    return Policy(**{**fields, "keys": KeyRules(**rules)})

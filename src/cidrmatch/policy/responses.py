@@ -1,0 +1,107 @@
+"""What a client is told when a request is denied, in each product's own form.
+
+A renderer makes a `Response` from a `Decision` alone.  Two products prescribe
+the body; the others, and everything they leave open, speak RFC 9457:
+
+    renderer   the address is refused          the key is unknown
+    bitbybit   403 IP_NOT_ALLOWED (B2, B3)     401 problem
+    unkey      403 FORBIDDEN, keyId (U7, U8)   401 problem
+    problem    403 problem                     401 problem
+
+A product's code and our own reason are different things: `reason` goes to the
+log and into a problem's `reason` member, never into a product's prescribed
+body (C13).  The address is shown only to those who ask for it (C26).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from .._keys.reasons import Reason
+from ..errors import brief
+
+if TYPE_CHECKING:
+    from .._keys.check import Decision
+
+__all__ = ["RENDERERS", "Response", "render"]
+
+Renderer = Callable[["Decision", bool], "Response"]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Hold an HTTP response, ready to send.
+
+    Attributes:
+        status: the status code.
+        headers: pairs of name and value.
+        body: the bytes of the body.
+    """
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}: {brief(self.body)}>"
+
+
+def render(decision: Decision, *, show_address: bool = False) -> Response:
+    """Render a denial in the form of the decision's policy.
+
+    Args:
+        decision: a decision that denied.
+        show_address: whether the body may name the address that was judged.
+    Raises:
+        ValueError: the decision allowed the request.
+    Source: B2, B3, U7, U8; C12, C13, C26; RFC 9457.
+    """
+    if decision.allowed:
+        raise ValueError("the request was allowed; there is nothing to refuse")
+    name = "problem" if decision.reason is Reason.UNKNOWN_KEY else decision.policy.keys.response
+    return RENDERERS[name](decision, show_address)
+
+
+def _json(status: int, content_type: str, body: dict[str, object]) -> Response:
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
+    headers = (("content-type", content_type), ("content-length", str(len(text))), ("cache-control", "no-store"))
+    return Response(status, headers, text)
+
+
+def _problem(decision: Decision, show_address: bool) -> Response:
+    """RFC 9457: a problem of no registered type is `about:blank`, titled by its status."""
+    status, title = (401, "Unauthorized") if decision.reason is Reason.UNKNOWN_KEY else (403, "Forbidden")
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": decision.reason.text,
+        "reason": str(decision.reason),
+    }
+    if show_address:
+        body["address"] = decision.address
+    return _json(status, "application/problem+json", body)
+
+
+def _bitbybit(decision: Decision, show_address: bool) -> Response:
+    error: dict[str, object] = {
+        "code": "IP_NOT_ALLOWED",
+        "message": "Request IP address is not in the API key's allowlist",
+    }
+    if show_address:
+        error["address"] = decision.address
+    return _json(403, "application/json", {"error": error})
+
+
+def _unkey(decision: Decision, show_address: bool) -> Response:
+    data: dict[str, object] = {"valid": False, "code": "FORBIDDEN", "keyId": decision.key}
+    if show_address:
+        data["address"] = decision.address
+    return _json(403, "application/json", {"data": data})
+
+
+RENDERERS: Final[dict[str, Renderer]] = {"problem": _problem, "bitbybit": _bitbybit, "unkey": _unkey}
+"""The renderers by the name that `KeyRules.response` holds."""
