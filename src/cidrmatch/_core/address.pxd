@@ -41,7 +41,7 @@ cdef enum Status:
     WRONG_TYPE
 
 
-cdef struct Key:
+cdef struct Bits:
     uint64_t upper      # bits 0 to 63, bit 0 is the most significant
     uint64_t lower      # bits 64 to 127
     uint8_t family      # 4 or 6
@@ -58,22 +58,22 @@ cdef inline uint8_t width(uint8_t family) noexcept nogil:
     return 32 if family == 4 else 128
 
 
-cdef inline bint is_mapped(const Key *key) noexcept nogil:
+cdef inline bint is_mapped(const Bits *bits) noexcept nogil:
     """Is this IPv6 address inside ::ffff:0:0/96, and so an IPv4 one in disguise?"""
-    return key.family == 6 and key.upper == 0 and key.lower >> 32 == 0xFFFF
+    return bits.family == 6 and bits.upper == 0 and bits.lower >> 32 == 0xFFFF
 
 
-cdef inline void set_ipv4(Key *key, uint32_t value) noexcept nogil:
-    key.upper = <uint64_t>value << 32
-    key.lower = 0
-    key.family = 4
-    key.length = 32
+cdef inline void set_ipv4(Bits *bits, uint32_t value) noexcept nogil:
+    bits.upper = <uint64_t>value << 32
+    bits.lower = 0
+    bits.family = 4
+    bits.length = 32
 
 
-cdef inline void fold_mapped(Key *key) noexcept nogil:
+cdef inline void fold_mapped(Bits *bits) noexcept nogil:
     """Take ::ffff:a.b.c.d for what it is, the IPv4 address a.b.c.d (C16)."""
-    if is_mapped(key):
-        set_ipv4(key, <uint32_t>key.lower)
+    if is_mapped(bits):
+        set_ipv4(bits, <uint32_t>bits.lower)
 
 
 cdef inline bint overlap(const void *first, Py_ssize_t first_size, const void *second,
@@ -92,23 +92,23 @@ cdef inline bint find_text(object value, Text *text) noexcept:
     return True
 
 
-cdef inline bint parse_common(const Text *text, Key *key) noexcept nogil:
+cdef inline bint parse_common(const Text *text, Bits *bits) noexcept nogil:
     """Parse the common texts of both families, a mapped one not among them; ROOM_BEFORE bytes stand before the text."""
     cdef uint32_t value
-    cdef int family = parse_text(vectors_here(), text.start, text.length, &value, &key.upper, &key.lower)
+    cdef int family = parse_text(vectors_here(), text.start, text.length, &value, &bits.upper, &bits.lower)
     if family == 4:
-        set_ipv4(key, value)
+        set_ipv4(bits, value)
         return True
-    key.family = 6
-    key.length = 128
-    return family == 6 and not is_mapped(key)
+    bits.family = 6
+    bits.length = 128
+    return family == 6 and not is_mapped(bits)
 
 
 cdef object base_text(object value)
-cdef Status parse_unfolded(const Text *text, Key *key, Py_ssize_t *position) noexcept nogil
-cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept nogil
-cdef int take_address(object value, Key *key, Py_ssize_t *position) except -1
-cdef int take_object(object value, Key *key, Py_ssize_t *position) except -1
-cdef int read_address(object value, Key *key, Py_ssize_t index=*) except -1
-cdef int write_address(const Key *key, char *out) noexcept nogil
-cdef bytes pack(const Key *key)
+cdef Status parse_unfolded(const Text *text, Bits *bits, Py_ssize_t *position) noexcept nogil
+cdef void load_packed(const uint8_t *packed, uint8_t family, Bits *bits) noexcept nogil
+cdef int take_address(object value, Bits *bits, Py_ssize_t *position) except -1
+cdef int take_object(object value, Bits *bits, Py_ssize_t *position) except -1
+cdef int read_address(object value, Bits *bits, Py_ssize_t index=*) except -1
+cdef int write_address(const Bits *bits, char *out) noexcept nogil
+cdef bytes pack(const Bits *bits)

@@ -1,7 +1,7 @@
 # cython: language_level=3
-"""Addresses: text, packed bytes and `ipaddress` objects in, a `Key` out, and back.
+"""Addresses: text, packed bytes and `ipaddress` objects in, `Bits` out, and back.
 
-A `Key` holds the bits of an address or a prefix, left-aligned, so that one
+`Bits` hold the bits of an address or a prefix, left-aligned, so that one
 piece of code serves both families.  Bit 0 is the first bit on the wire and
 the most significant bit of `upper`:
 
@@ -113,7 +113,7 @@ cdef Status parse_ipv4(const uint8_t *text, Py_ssize_t length, uint32_t *value, 
     return OK
 
 
-cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Key *key, Py_ssize_t *position) noexcept nogil:
+cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Bits *bits, Py_ssize_t *position) noexcept nogil:
     """Parse hexadecimal groups that fill the text; it has at least one character."""
     cdef uint32_t groups[8]
     cdef Py_ssize_t i = 0, start
@@ -176,11 +176,11 @@ cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Key *key, Py_ssiz
     if (count < 8) != (gap >= 0):
         position[0] = length
         return GROUP_COUNT
-    join_groups(groups, count, gap, key)
+    join_groups(groups, count, gap, bits)
     return OK
 
 
-cdef void join_groups(const uint32_t *groups, int count, int gap, Key *key) noexcept nogil:
+cdef void join_groups(const uint32_t *groups, int count, int gap, Bits *bits) noexcept nogil:
     """Put the groups into place: those before the gap left, those after it right."""
     cdef uint64_t words[2]
     cdef int i, place
@@ -188,10 +188,10 @@ cdef void join_groups(const uint32_t *groups, int count, int gap, Key *key) noex
     for i in range(count):
         place = i if gap < 0 or i < gap else i + 8 - count
         words[place >> 2] |= <uint64_t>groups[i] << (48 - 16 * (place & 3))
-    key.upper = words[0]
-    key.lower = words[1]
-    key.family = 6
-    key.length = 128
+    bits.upper = words[0]
+    bits.lower = words[1]
+    bits.family = 6
+    bits.length = 128
 
 
 cdef bint looks_like_ipv6(const uint8_t *text, Py_ssize_t length) noexcept nogil:
@@ -205,7 +205,7 @@ cdef bint looks_like_ipv6(const uint8_t *text, Py_ssize_t length) noexcept nogil
     return False
 
 
-cdef Status parse_unfolded(const Text *text, Key *key, Py_ssize_t *position) noexcept nogil:
+cdef Status parse_unfolded(const Text *text, Bits *bits, Py_ssize_t *position) noexcept nogil:
     """Parse an address of either family, character by character, and leave a mapped one as it is written."""
     cdef uint32_t value
     cdef Status status
@@ -213,22 +213,22 @@ cdef Status parse_unfolded(const Text *text, Key *key, Py_ssize_t *position) noe
         position[0] = 0
         return EMPTY
     if looks_like_ipv6(text.start, text.length):
-        return parse_ipv6(text.start, text.length, key, position)
+        return parse_ipv6(text.start, text.length, bits, position)
     status = parse_ipv4(text.start, text.length, &value, position)
     if status == OK:
-        set_ipv4(key, value)
+        set_ipv4(bits, value)
     return status
 
 
-cdef void load_packed(const uint8_t *packed, uint8_t family, Key *key) noexcept nogil:
+cdef void load_packed(const uint8_t *packed, uint8_t family, Bits *bits) noexcept nogil:
     """Read 4 or 16 bytes in network order; a mapped address stays as it is."""
     if family == 4:
-        set_ipv4(key, load_network32(packed))
+        set_ipv4(bits, load_network32(packed))
         return
-    key.upper = load_network64(packed)
-    key.lower = load_network64(packed + 8)
-    key.family = 6
-    key.length = 128
+    bits.upper = load_network64(packed)
+    bits.lower = load_network64(packed + 8)
+    bits.family = 6
+    bits.length = 128
 # hot: end
 
 
@@ -247,7 +247,7 @@ cdef Py_ssize_t first_not_ascii(str text):
     return 0
 
 
-cdef int take_address(object value, Key *key, Py_ssize_t *position) except -1:
+cdef int take_address(object value, Bits *bits, Py_ssize_t *position) except -1:
     """Take any accepted object as an address; a refusal is a status.
 
     Raises what is nobody's refusal: an interruption while Python code of
@@ -256,15 +256,15 @@ cdef int take_address(object value, Key *key, Py_ssize_t *position) except -1:
     cdef Text text
     cdef int status
     if find_text(value, &text):
-        if parse_common(&text, key):
+        if parse_common(&text, bits):
             return OK
-        status = parse_unfolded(&text, key, position)
+        status = parse_unfolded(&text, bits, position)
     elif is_network(value):
         return WRONG_TYPE
     else:
-        status = take_object(value, key, position)
+        status = take_object(value, bits, position)
     if status == OK:
-        fold_mapped(key)
+        fold_mapped(bits)
     return status
 
 
@@ -272,14 +272,14 @@ cdef bint is_network(object value) noexcept:
     return type(value) is IPv4Network or type(value) is IPv6Network
 
 
-cdef int take_object(object value, Key *key, Py_ssize_t *position) except -1:
+cdef int take_object(object value, Bits *bits, Py_ssize_t *position) except -1:
     """Take what is not plain ASCII text: the slow half of `take_address`, with a mapped address as it is."""
     cdef Text text
     position[0] = 0
     if PyUnicode_Check(value):
         plain = base_text(value)
         if find_text(plain, &text):
-            return parse_unfolded(&text, key, position)
+            return parse_unfolded(&text, bits, position)
         position[0] = first_not_ascii(plain)
         return NOT_ASCII
     if not PyBytes_Check(value):
@@ -289,19 +289,19 @@ cdef int take_object(object value, Key *key, Py_ssize_t *position) except -1:
         value, length, has_zone = parts
         if has_zone:
             return ZONE_ID
-        load_packed(<const uint8_t *>PyBytes_AS_STRING(value), 4 if PyBytes_GET_SIZE(value) == 4 else 6, key)
-        key.length = length
+        load_packed(<const uint8_t *>PyBytes_AS_STRING(value), 4 if PyBytes_GET_SIZE(value) == 4 else 6, bits)
+        bits.length = length
         return OK
     if PyBytes_GET_SIZE(value) != 4 and PyBytes_GET_SIZE(value) != 16:
         return PACKED_SIZE
-    load_packed(<const uint8_t *>PyBytes_AS_STRING(value), 4 if PyBytes_GET_SIZE(value) == 4 else 6, key)
+    load_packed(<const uint8_t *>PyBytes_AS_STRING(value), 4 if PyBytes_GET_SIZE(value) == 4 else 6, bits)
     return OK
 
 
-cdef int read_address(object value, Key *key, Py_ssize_t index=-1) except -1:
+cdef int read_address(object value, Bits *bits, Py_ssize_t index=-1) except -1:
     """Take an address or raise: InvalidAddress for a bad text, TypeError for another type."""
     cdef Py_ssize_t position = 0
-    cdef int status = take_address(value, key, &position)
+    cdef int status = take_address(value, bits, &position)
     if status == OK:
         return 0
     if status == WRONG_TYPE:
@@ -310,9 +310,9 @@ cdef int read_address(object value, Key *key, Py_ssize_t index=-1) except -1:
 
 
 def is_address(str text):
-    cdef Key key
+    cdef Bits bits
     cdef Py_ssize_t position
-    return take_address(text, &key, &position) == OK
+    return take_address(text, &bits, &position) == OK
 
 
 # -- Bits to text and bytes ---------------------------------------------------
@@ -370,22 +370,22 @@ cdef int write_ipv6(uint64_t upper, uint64_t lower, char *out) noexcept nogil:
     return size
 
 
-cdef int write_address(const Key *key, char *out) noexcept nogil:
+cdef int write_address(const Bits *bits, char *out) noexcept nogil:
     """Write the canonical text, at most LONGEST_TEXT characters, and return how many."""
-    if key.family == 4:
-        return write_ipv4(<uint32_t>(key.upper >> 32), out)
-    return write_ipv6(key.upper, key.lower, out)
+    if bits.family == 4:
+        return write_ipv4(<uint32_t>(bits.upper >> 32), out)
+    return write_ipv6(bits.upper, bits.lower, out)
 
 
-cdef bytes pack(const Key *key):
+cdef bytes pack(const Bits *bits):
     """Pack into 4 or 16 bytes, network order."""
-    cdef bytes packed = PyBytes_FromStringAndSize(NULL, width(key.family) >> 3)
+    cdef bytes packed = PyBytes_FromStringAndSize(NULL, width(bits.family) >> 3)
     cdef uint8_t *out = <uint8_t *>PyBytes_AS_STRING(packed)
-    if key.family == 4:
-        store_network32(out, <uint32_t>(key.upper >> 32))
+    if bits.family == 4:
+        store_network32(out, <uint32_t>(bits.upper >> 32))
     else:
-        store_network64(out, key.upper)
-        store_network64(out + 8, key.lower)
+        store_network64(out, bits.upper)
+        store_network64(out + 8, bits.lower)
     return packed
 
 
@@ -412,9 +412,9 @@ def parse_address(address, /):
     >>> parse_address("::ffff:203.0.113.5") == parse_address("203.0.113.5")
     True
     """
-    cdef Key key
-    read_address(address, &key)
-    return pack(&key)
+    cdef Bits bits
+    read_address(address, &bits)
+    return pack(&bits)
 
 
 def format_address(address, /):
@@ -433,7 +433,7 @@ def format_address(address, /):
     >>> format_address("2001:DB8:0:0:0:0:0:1")
     '2001:db8::1'
     """
-    cdef Key key
+    cdef Bits bits
     cdef char text[LONGEST_TEXT]
-    read_address(address, &key)
-    return text[:write_address(&key, text)].decode("ascii")
+    read_address(address, &bits)
+    return text[:write_address(&bits, text)].decode("ascii")

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Key, Text, find_text
+from cidrmatch._core.address cimport Bits, Text, find_text
 from cidrmatch._core.arrow cimport Chunk
 from cidrmatch._core.prefix cimport Entry, PrefixArray, Range, Wide
 
@@ -90,7 +90,7 @@ cdef extern from "_core/c/ask.h" nogil:
     int ask_text(const Table *table, const uint8_t *text, Py_ssize_t length)
 
 
-cdef inline bint contains(const Table *table, const Key *address) noexcept nogil:
+cdef inline bint contains(const Table *table, const Bits *address) noexcept nogil:
     """Is the address in one of the ranges of its own family?"""
     if address.family == 4:
         return contains4(&table.ipv4, <uint32_t>(address.upper >> 32))
@@ -199,10 +199,10 @@ cdef class AllowList:
     cdef void match_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
                            int32_t *into) noexcept nogil
     cdef Py_ssize_t match_chunk(self, Chunk chunk, int32_t *into) noexcept nogil
-    cdef uint32_t find_length(self, const Key *address) noexcept nogil
-    cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil
+    cdef uint32_t find_length(self, const Bits *address) noexcept nogil
+    cdef Py_ssize_t find_entry(self, const Bits *address) noexcept nogil
     cdef bint has_quick_no(self, uint8_t family) noexcept nogil
-    cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil
+    cdef void bits_at(self, Py_ssize_t i, Bits *bits) noexcept nogil
     cdef dict number_labels(self, dict labels)
     cdef PrefixArray prefixes(self)
     cdef object label_at(self, Py_ssize_t i)

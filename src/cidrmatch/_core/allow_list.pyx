@@ -46,12 +46,12 @@ from libc.stdint cimport (
 )
 from libc.string cimport memcmp, memcpy, memset
 
-from cidrmatch._core.address cimport Key, fold_mapped, load_packed, overlap, read_address, set_ipv4, vectors_here, width
+from cidrmatch._core.address cimport Bits, fold_mapped, load_packed, overlap, read_address, set_ipv4, vectors_here, width
 from cidrmatch._core.arrow cimport (
     PACKED, Chunk, Item, broken, count_items, find_item, offers_arrow, parse_item, take_chunks,
 )
 from cidrmatch._core.prefix cimport (
-    Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, compare_keys, is_before, lower_mask, merge, narrow_of,
+    Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, compare_bits, is_before, lower_mask, merge, narrow_of,
     new_entry, new_prefix, parse_common_prefix, prefixes_of, range_of, read_prefix, unpack_wide, upper_mask,
     widen,
 )
@@ -402,16 +402,16 @@ cdef uint32_t hash_words(const uint16_t *words, uint32_t count) noexcept nogil:
 
 cdef uint16_t span_at(const Spans *spans, uint32_t i, Range *span) noexcept nogil:
     """A span, and the answer for the addresses of which it is the innermost."""
-    cdef Key key
+    cdef Bits bits
     if spans.ranges is not NULL:
         span[0] = spans.ranges[i]
         return ALL_IN
     if spans.narrow is not NULL:
-        widen(spans.narrow[i], &key)
+        widen(spans.narrow[i], &bits)
     else:
-        unpack_wide(&spans.wide[i], &key)
-    span[0] = range_of(&key)
-    return <uint16_t>(FIRST_LENGTH + key.length)
+        unpack_wide(&spans.wide[i], &bits)
+    span[0] = range_of(&bits)
+    return <uint16_t>(FIRST_LENGTH + bits.length)
 
 
 cdef void begin(Walk *walk, const Spans *spans) noexcept nogil:
@@ -502,7 +502,7 @@ cdef bint has_lengths(const Spans *entries, uint8_t longest) noexcept nogil:
     return pieces <= entries.count // PIECES
 
 
-cdef bint contains_all(const Table *table, const Key *prefix) noexcept nogil:
+cdef bint contains_all(const Table *table, const Bits *prefix) noexcept nogil:
     """Is a whole prefix in?  Ranges are never adjacent, so one range must hold both its ends."""
     cdef Range wanted = range_of(prefix)
     cdef uint32_t at = 0
@@ -563,13 +563,13 @@ cdef inline bint covers6(const Entries6 *entries, Py_ssize_t i, uint64_t upper, 
 
 cdef void fill_entries4(Entries4 *entries, const uint64_t *narrow) noexcept nogil:
     cdef uint32_t i
-    cdef Key key
+    cdef Bits bits
     for i in range(entries.firsts.ladder.nodes * NODE4):
         entries.firsts.keys[i] = INT32_MAX
         if i < entries.firsts.count:
-            widen(narrow[i], &key)
-            entries.firsts.keys[i] = order4(<uint32_t>(key.upper >> 32))
-            entries.lengths[i] = key.length
+            widen(narrow[i], &bits)
+            entries.firsts.keys[i] = order4(<uint32_t>(bits.upper >> 32))
+            entries.lengths[i] = bits.length
     fill_posts4(&entries.firsts)
 
 
@@ -620,13 +620,13 @@ cdef object wide_name(const Wide *wide):
 cdef dict read_entries(object entries, PrefixArray prefixes):
     """Read every entry, or raise; give the labels."""
     cdef dict labels = {}
-    cdef Key key
+    cdef Bits bits
     cdef Py_ssize_t i = 0
     for entry in entries:
         if not prefixes.add_common(entry):      # most entries are plain text and have no label
-            label = prefixes.add_entry(entry, i, "an AllowList", &key)
+            label = prefixes.add_entry(entry, i, "an AllowList", &bits)
             if label is not None:
-                keep_label(labels, prefixes, key.family, label)
+                keep_label(labels, prefixes, bits.family, label)
         i += 1
     if labels:
         drop_late_labels(labels, prefixes)
@@ -637,27 +637,27 @@ cdef int read_chunks(list chunks, PrefixArray prefixes) except -1:
     """Read every item of an Arrow array as an entry, or raise."""
     cdef Chunk chunk
     cdef Item item
-    cdef Key key
+    cdef Bits bits
     cdef Py_ssize_t i
     for chunk in chunks:
         for i in range(chunk.filled):
             if chunk.layout == PACKED:
-                read_packed(chunk, i, &key)
-            elif not (find_item(chunk, i, &item) and item.has_room and parse_common_prefix(&item.text, &key)):
-                read_prefix(item_text(chunk, i), False, &key, chunk.before + i)
-            prefixes.push(&key)
+                read_packed(chunk, i, &bits)
+            elif not (find_item(chunk, i, &item) and item.has_room and parse_common_prefix(&item.text, &bits)):
+                read_prefix(item_text(chunk, i), False, &bits, chunk.before + i)
+            prefixes.push(&bits)
         if chunk.filled < chunk.count:
             raise InvalidPrefix("<null>", 0, "empty", "a null is no prefix", None, chunk.before + chunk.filled)
     return 0
 
 
-cdef void read_packed(Chunk chunk, Py_ssize_t i, Key *key) noexcept nogil:
+cdef void read_packed(Chunk chunk, Py_ssize_t i, Bits *bits) noexcept nogil:
     """Read an address of a packed array, a mapped one as IPv4."""
     if chunk.is_reversed:
-        set_ipv4(key, load_reversed32(chunk.items + 4 * i))
+        set_ipv4(bits, load_reversed32(chunk.items + 4 * i))
     else:
-        load_packed(chunk.items + i * (width(chunk.family) >> 3), chunk.family, key)
-    fold_mapped(key)
+        load_packed(chunk.items + i * (width(chunk.family) >> 3), chunk.family, bits)
+    fold_mapped(bits)
 
 
 cdef object item_text(Chunk chunk, Py_ssize_t i):
@@ -672,13 +672,13 @@ cdef list texts_of(list chunks):
     """The entries of an Arrow array as texts, for a policy, which judges what was written."""
     cdef list texts = []
     cdef Chunk chunk
-    cdef Key key
+    cdef Bits bits
     cdef Py_ssize_t i
     for chunk in chunks:
         for i in range(chunk.filled):
             if chunk.layout == PACKED:
-                read_packed(chunk, i, &key)
-                texts.append(new_prefix(&key).address)
+                read_packed(chunk, i, &bits)
+                texts.append(new_prefix(&bits).address)
             else:
                 texts.append(item_text(chunk, i))
         if chunk.filled < chunk.count:
@@ -929,14 +929,14 @@ cdef class AllowList:
         """The labels by the numbers of their entries."""
         cdef dict numbered = {}
         cdef Py_ssize_t i
-        cdef Key key
+        cdef Bits bits
         cdef Wide wide
         for i in range(len(self)):
-            self.key_at(i, &key)
-            if key.family == 4:
-                labelled = labels.get(narrow_name(narrow_of(&key)))
+            self.bits_at(i, &bits)
+            if bits.family == 4:
+                labelled = labels.get(narrow_name(narrow_of(&bits)))
             else:
-                wide = Wide(key.upper, key.lower, key.length)
+                wide = Wide(bits.upper, bits.lower, bits.length)
                 labelled = labels.get(wide_name(&wide))
             if labelled is not None:
                 numbered[i] = labelled[1]
@@ -948,14 +948,14 @@ cdef class AllowList:
     # 1. Is it in?
 
     def __contains__(self, address):
-        cdef Key key
+        cdef Bits bits
         # hot: begin
         cdef int answer = ask_common(&self.table, address)
         if answer != NOT_COMMON:
             return answer
         # hot: end
-        read_address(address, &key)
-        return contains(&self.table, &key)
+        read_address(address, &bits)
+        return contains(&self.table, &bits)
 
     def contains(self, address, /):
         """Tell whether an address is in the list: `address in allow`, as a method to pass on.
@@ -967,12 +967,12 @@ cdef class AllowList:
             TypeError: as `parse_address`.
         Cost: about 5 ns more than `in`.
         """
-        cdef Key key
+        cdef Bits bits
         cdef int answer = ask_common(&self.table, address)
         if answer != NOT_COMMON:
             return answer != 0
-        read_address(address, &key)
-        return contains(&self.table, &key)
+        read_address(address, &bits)
+        return contains(&self.table, &bits)
 
     def contains_many(self, addresses, /, *, family=None, byteorder=None, out=None):
         """Tell for many addresses at once whether each is in the list.
@@ -1067,15 +1067,15 @@ cdef class AllowList:
     cdef int contains_each(self, object addresses, Answers answers) except -1:
         cdef Py_ssize_t i = 0
         cdef uint8_t *into = <uint8_t *>answers.view.buf
-        cdef Key key
+        cdef Bits bits
         cdef int answer
         for address in addresses:
             if i == answers.count:
                 raise ValueError("the list of addresses grew while it was read")
             answer = ask_common(&self.table, address)
             if answer == NOT_COMMON:
-                read_address(address, &key, i)
-                answer = contains(&self.table, &key)
+                read_address(address, &bits, i)
+                answer = contains(&self.table, &bits)
             into[i] = <uint8_t>answer
             i += 1
         if i < answers.count:
@@ -1085,7 +1085,7 @@ cdef class AllowList:
     cdef Py_ssize_t contains_chunk(self, Chunk chunk, uint8_t *into) noexcept nogil:
         cdef Py_ssize_t i
         cdef Item item
-        cdef Key key
+        cdef Bits bits
         cdef int answer
         # hot: begin
         for i in range(chunk.filled):
@@ -1093,9 +1093,9 @@ cdef class AllowList:
                 return i
             answer = ask_text(&self.table, item.text.start, item.text.length) if item.has_room else NOT_COMMON
             if answer == NOT_COMMON:
-                if not parse_item(&item, &key):
+                if not parse_item(&item, &bits):
                     return i
-                answer = contains(&self.table, &key)
+                answer = contains(&self.table, &bits)
             into[i] = <uint8_t>answer
         # hot: end
         return chunk.filled
@@ -1112,20 +1112,20 @@ cdef class AllowList:
         >>> AllowList(["192.0.2.0/25", "192.0.2.128/25"]).covers("192.0.2.0/24")
         True
         """
-        cdef Key key
-        read_prefix(prefix, False, &key)
-        return contains_all(&self.table, &key)
+        cdef Bits bits
+        read_prefix(prefix, False, &bits)
+        return contains_all(&self.table, &bits)
 
     # 2. Which entry?
 
     # hot: begin
-    cdef uint32_t find_length(self, const Key *address) noexcept nogil:
+    cdef uint32_t find_length(self, const Bits *address) noexcept nogil:
         """FIRST_LENGTH and the length of the longest match, NONE_IN, or PARTLY_IN where only `find_entry` knows."""
         if address.family == 4:
             return ask_trie4(&self.narrow.trie, address.upper)
         return ask_trie6(&self.wide.trie, address.upper)
 
-    cdef Py_ssize_t find_entry(self, const Key *address) noexcept nogil:
+    cdef Py_ssize_t find_entry(self, const Bits *address) noexcept nogil:
         """The most specific entry that covers the address, or NO_ENTRY."""
         cdef Py_ssize_t at
         cdef uint32_t value = <uint32_t>(address.upper >> 32)
@@ -1152,18 +1152,18 @@ cdef class AllowList:
         """Is asking the ranges far quicker than asking the entries?"""
         return self.table.ipv4.map is not NULL if family == 4 else self.table.ipv6.trie.index is not NULL
 
-    cdef void key_at(self, Py_ssize_t i, Key *key) noexcept nogil:
+    cdef void bits_at(self, Py_ssize_t i, Bits *bits) noexcept nogil:
         cdef Py_ssize_t wide = i - self.narrow.firsts.count
         if wide < 0:
-            key.upper = <uint64_t>first4(&self.narrow, i) << 32
-            key.lower = 0
-            key.family = 4
-            key.length = self.narrow.lengths[i]
+            bits.upper = <uint64_t>first4(&self.narrow, i) << 32
+            bits.lower = 0
+            bits.family = 4
+            bits.length = self.narrow.lengths[i]
             return
-        key.upper = upper6(&self.wide, wide)
-        key.lower = self.wide.firsts.lower[wide]
-        key.family = 6
-        key.length = self.wide.lengths[wide]
+        bits.upper = upper6(&self.wide, wide)
+        bits.lower = self.wide.firsts.lower[wide]
+        bits.family = 6
+        bits.length = self.wide.lengths[wide]
     # hot: end
 
     cdef object label_at(self, Py_ssize_t i):
@@ -1180,9 +1180,9 @@ cdef class AllowList:
         return self.made[i]
 
     cdef Entry make_entry(self, Py_ssize_t i):
-        cdef Key key
-        self.key_at(i, &key)
-        return new_entry(&key, self.label_at(i))
+        cdef Bits bits
+        self.bits_at(i, &bits)
+        return new_entry(&bits, self.label_at(i))
 
     def match(self, address, /):
         """Find the most specific entry that covers an address.
@@ -1196,19 +1196,19 @@ cdef class AllowList:
         Cost: that of `contains` and an object, if the list is long; with labels, the search in a longer table and a
             step a nesting level.
         """
-        cdef Key key
+        cdef Bits bits
         cdef Py_ssize_t at
         cdef uint32_t found
-        read_address(address, &key)
-        found = self.find_length(&key)
+        read_address(address, &bits)
+        found = self.find_length(&bits)
         if found == NONE_IN:
             return None
         if found != PARTLY_IN and self.labels is None:      # a label has the number of its entry
-            key.length = <uint8_t>(found - FIRST_LENGTH)
-            key.upper &= upper_mask(key.length)
-            key.lower = 0       # no answer is longer than 48 bits
-            return new_entry(&key, None)
-        at = self.find_entry(&key)
+            bits.length = <uint8_t>(found - FIRST_LENGTH)
+            bits.upper &= upper_mask(bits.length)
+            bits.lower = 0       # no answer is longer than 48 bits
+            return new_entry(&bits, None)
+        at = self.find_entry(&bits)
         return None if at == NO_ENTRY else self.entry_at(at)
 
     def matches(self, address, /):
@@ -1221,11 +1221,11 @@ cdef class AllowList:
         Raises:
             InvalidAddress, TypeError: as `parse_address`.
         """
-        cdef Key key
+        cdef Bits bits
         cdef Py_ssize_t at
         cdef list found = []
-        read_address(address, &key)
-        at = self.find_entry(&key)
+        read_address(address, &bits)
+        at = self.find_entry(&bits)
         while at != NO_ENTRY:
             found.append(self.entry_at(at))
             at = self.parents[at]
@@ -1254,12 +1254,12 @@ cdef class AllowList:
     cdef int match_each(self, object addresses, Answers answers) except -1:
         cdef Py_ssize_t i = 0
         cdef int32_t *into = <int32_t *>answers.view.buf
-        cdef Key key
+        cdef Bits bits
         for address in addresses:
             if i == answers.count:
                 raise ValueError("the list of addresses grew while it was read")
-            read_address(address, &key, i)
-            into[i] = <int32_t>self.find_entry(&key)
+            read_address(address, &bits, i)
+            into[i] = <int32_t>self.find_entry(&bits)
             i += 1
         if i < answers.count:
             raise ValueError("the list of addresses shrank while it was read")
@@ -1268,26 +1268,26 @@ cdef class AllowList:
     cdef void match_packed(self, const uint8_t *start, Py_ssize_t count, uint8_t family, bint is_reversed,
                            int32_t *into) noexcept nogil:
         cdef Py_ssize_t i
-        cdef Key key
+        cdef Bits bits
         # hot: begin
         for i in range(count):
             if is_reversed:
-                set_ipv4(&key, load_reversed32(start + 4 * i))
+                set_ipv4(&bits, load_reversed32(start + 4 * i))
             else:
-                load_packed(start + i * (width(family) >> 3), family, &key)
-            fold_mapped(&key)
-            into[i] = <int32_t>self.find_entry(&key)
+                load_packed(start + i * (width(family) >> 3), family, &bits)
+            fold_mapped(&bits)
+            into[i] = <int32_t>self.find_entry(&bits)
         # hot: end
 
     cdef Py_ssize_t match_chunk(self, Chunk chunk, int32_t *into) noexcept nogil:
         cdef Py_ssize_t i
         cdef Item item
-        cdef Key key
+        cdef Bits bits
         # hot: begin
         for i in range(chunk.filled):
-            if not (find_item(chunk, i, &item) and parse_item(&item, &key)):
+            if not (find_item(chunk, i, &item) and parse_item(&item, &bits)):
                 return i
-            into[i] = <int32_t>self.find_entry(&key)
+            into[i] = <int32_t>self.find_entry(&bits)
         # hot: end
         return chunk.filled
 
@@ -1297,10 +1297,10 @@ cdef class AllowList:
         """The entries as they were read, sorted."""
         cdef PrefixArray prefixes = PrefixArray()
         cdef Py_ssize_t i
-        cdef Key key
+        cdef Bits bits
         for i in range(len(self)):
-            self.key_at(i, &key)
-            prefixes.push(&key)
+            self.bits_at(i, &bits)
+            prefixes.push(&bits)
         return prefixes
 
     def aggregate(self):
@@ -1337,16 +1337,16 @@ cdef class AllowList:
     def __eq__(self, other):
         cdef AllowList that
         cdef Py_ssize_t i
-        cdef Key ours, theirs
+        cdef Bits ours, theirs
         if type(other) is not AllowList:
             return NotImplemented
         that = other
         if self.narrow.firsts.count != that.narrow.firsts.count or len(self) != len(that):
             return False
         for i in range(len(self)):
-            self.key_at(i, &ours)
-            that.key_at(i, &theirs)
-            if compare_keys(&ours, &theirs) != 0 or self.label_at(i) != that.label_at(i):
+            self.bits_at(i, &ours)
+            that.bits_at(i, &theirs)
+            if compare_bits(&ours, &theirs) != 0 or self.label_at(i) != that.label_at(i):
                 return False
         return True
 

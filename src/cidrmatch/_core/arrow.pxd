@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
-from cidrmatch._core.address cimport OK, ROOM_BEFORE, Key, Text, fold_mapped, parse_common, parse_unfolded
+from cidrmatch._core.address cimport OK, ROOM_BEFORE, Bits, Text, fold_mapped, parse_common, parse_unfolded
 
 
 cdef struct ArrowArray:         # as the C data interface has it
@@ -113,14 +113,14 @@ cdef inline bint find_item(Chunk chunk, Py_ssize_t i, Item *item) noexcept nogil
     return find_view(chunk, i, item)
 
 
-cdef inline bint parse_item(const Item *item, Key *key) noexcept nogil:
+cdef inline bint parse_item(const Item *item, Bits *bits) noexcept nogil:
     """Take a text as an address; False for whatever `refuse` has to explain."""
     cdef Py_ssize_t position
-    if item.has_room and parse_common(&item.text, key):
+    if item.has_room and parse_common(&item.text, bits):
         return True
-    if parse_unfolded(&item.text, key, &position) != OK:
+    if parse_unfolded(&item.text, bits, &position) != OK:
         return False
-    fold_mapped(key)
+    fold_mapped(bits)
     return True
 
 

@@ -257,13 +257,13 @@ cdef class Chunk:
     cdef int refuse(self, Py_ssize_t i) except -1:
         """Raise what is wrong with item `i`."""
         cdef Item item
-        cdef Key key
+        cdef Bits bits
         cdef Py_ssize_t index = self.before + i
         if i == self.filled:
             raise InvalidAddress("<null>", 0, "empty", "a null is no address", None, index)
         if not find_item(self, i, &item):
             raise broken(f"text {index} does not lie in its buffer")
-        read_address(item.text.start[:item.text.length].decode("utf-8", "replace"), &key, index)
+        read_address(item.text.start[:item.text.length].decode("utf-8", "replace"), &bits, index)
         raise ValueError(f"text {index} of the Arrow array changed while it was read")
 
     cdef bint reads(self, const void *start, Py_ssize_t size) noexcept nogil:

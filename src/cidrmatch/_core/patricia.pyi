@@ -117,7 +117,7 @@ class PatriciaTrie(MutableMapping[Prefix, _V]):
 
         Returns:
             `list[Prefix]` in canonical order.
-        Cost: one walk, about 100 ns a key.
+        Cost: one walk, about 100 ns a prefix.
         """
     def exclude(self, prefix: PrefixLike, /) -> list[Prefix]:
         """Find the fewest prefixes that mean the addresses of the keys, less those of one prefix.

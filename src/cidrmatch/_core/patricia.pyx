@@ -37,7 +37,7 @@ Packet Routing Table for Berkeley Unix (USENIX 1991).
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.stdint cimport SIZE_MAX, UINT32_MAX, uint8_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Key
+from cidrmatch._core.address cimport Bits
 from cidrmatch._core.prefix cimport (
     PrefixArray, Range, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of,
     read_prefix, split, upper_mask,
@@ -73,24 +73,24 @@ cdef inline int bit_at(uint64_t upper, uint64_t lower, uint8_t place) noexcept n
     return <int>((upper >> (63 - place) if place < 64 else lower >> (127 - place)) & 1)
 
 
-cdef inline uint8_t common_length(const Node *node, const Key *key) noexcept nogil:
+cdef inline uint8_t common_length(const Node *node, const Bits *bits) noexcept nogil:
     """How many leading bits the two prefixes share, at most the shorter length."""
-    cdef uint8_t most = min(node.length, key.length)
-    cdef uint64_t difference = node.upper ^ key.upper
+    cdef uint8_t most = min(node.length, bits.length)
+    cdef uint64_t difference = node.upper ^ bits.upper
     cdef int shared = 0
     if difference == 0:
-        difference = node.lower ^ key.lower
+        difference = node.lower ^ bits.lower
         shared = 64
     if difference == 0:
         return most
     return <uint8_t>min(<int>most, shared + leading_zeros(difference))
 
 
-cdef inline bint covers_key(const Node *node, const Key *key) noexcept nogil:
+cdef inline bint covers_bits(const Node *node, const Bits *bits) noexcept nogil:
     return (
-        node.length <= key.length
-        and (node.upper ^ key.upper) & upper_mask(node.length) == 0
-        and (node.lower ^ key.lower) & lower_mask(node.length) == 0
+        node.length <= bits.length
+        and (node.upper ^ bits.upper) & upper_mask(node.length) == 0
+        and (node.lower ^ bits.lower) & lower_mask(node.length) == 0
     )
 
 
@@ -123,54 +123,54 @@ cdef class Trie:
 
     # 1. Searching: plain loops over the arena.
 
-    cdef uint32_t find(self, const Key *key) noexcept nogil:
+    cdef uint32_t find(self, const Bits *bits) noexcept nogil:
         """The node of exactly this prefix that holds an entry, or NONE."""
-        cdef uint32_t at = self.root[key.family == 6]
+        cdef uint32_t at = self.root[bits.family == 6]
         cdef const Node *node
         while at != NONE:
             node = &self.nodes[at]
-            if not covers_key(node, key):
+            if not covers_bits(node, bits):
                 return NONE
-            if node.length == key.length:
+            if node.length == bits.length:
                 return at if node.is_entry else NONE
-            at = node.child[bit_at(key.upper, key.lower, node.length)]
+            at = node.child[bit_at(bits.upper, bits.lower, node.length)]
         return NONE
 
-    cdef uint32_t find_longest(self, const Key *key) noexcept nogil:
-        """The node of the longest stored prefix that covers the key, or NONE."""
-        cdef uint32_t at = self.root[key.family == 6], best = NONE
+    cdef uint32_t find_longest(self, const Bits *bits) noexcept nogil:
+        """The node of the longest stored prefix that covers the bits, or NONE."""
+        cdef uint32_t at = self.root[bits.family == 6], best = NONE
         cdef const Node *node
         while at != NONE:
             node = &self.nodes[at]
-            if not covers_key(node, key):
+            if not covers_bits(node, bits):
                 break
             if node.is_entry:
                 best = at
-            if node.length == key.length:
+            if node.length == bits.length:
                 break
-            at = node.child[bit_at(key.upper, key.lower, node.length)]
+            at = node.child[bit_at(bits.upper, bits.lower, node.length)]
         return best
 
-    cdef uint32_t find_top(self, const Key *key) noexcept nogil:
-        """The highest node that the key covers: below it is all that the key covers; or NONE."""
-        cdef uint32_t at = self.root[key.family == 6]
+    cdef uint32_t find_top(self, const Bits *bits) noexcept nogil:
+        """The highest node that the bits cover: below it is all that the bits cover; or NONE."""
+        cdef uint32_t at = self.root[bits.family == 6]
         cdef const Node *node
         while at != NONE:
             node = &self.nodes[at]
-            if node.length >= key.length:
-                return at if common_length(node, key) == key.length else NONE
-            if not covers_key(node, key):
+            if node.length >= bits.length:
+                return at if common_length(node, bits) == bits.length else NONE
+            if not covers_bits(node, bits):
                 return NONE
-            at = node.child[bit_at(key.upper, key.lower, node.length)]
+            at = node.child[bit_at(bits.upper, bits.lower, node.length)]
         return NONE
 
-    cdef Key key_of(self, uint32_t at, uint8_t family) noexcept nogil:
-        cdef Key key
-        key.upper = self.nodes[at].upper
-        key.lower = self.nodes[at].lower
-        key.family = family
-        key.length = self.nodes[at].length
-        return key
+    cdef Bits bits_of(self, uint32_t at, uint8_t family) noexcept nogil:
+        cdef Bits bits
+        bits.upper = self.nodes[at].upper
+        bits.lower = self.nodes[at].lower
+        bits.family = family
+        bits.length = self.nodes[at].length
+        return bits
 
     # 2. Changing: room first, then links; nothing can fail in between.
 
@@ -192,7 +192,7 @@ cdef class Trie:
             self.values.append(None)
         return 0
 
-    cdef uint32_t take_node(self, const Key *key, uint8_t length, bint is_entry) noexcept nogil:
+    cdef uint32_t take_node(self, const Bits *bits, uint8_t length, bint is_entry) noexcept nogil:
         """Take a node from the free chain or the arena's end; `make_room` was called before."""
         cdef uint32_t at = self.free
         cdef Node *node
@@ -202,8 +202,8 @@ cdef class Trie:
             at = self.size
             self.size += 1
         node = &self.nodes[at]
-        node.upper = key.upper & upper_mask(length)
-        node.lower = key.lower & lower_mask(length)
+        node.upper = bits.upper & upper_mask(length)
+        node.lower = bits.lower & lower_mask(length)
         node.child[0] = node.child[1] = NONE
         node.length = length
         node.is_entry = is_entry
@@ -214,11 +214,11 @@ cdef class Trie:
         self.nodes[at].is_entry = False
         self.free = at
 
-    cdef int store(self, const Key *key, object value) except -1:
+    cdef int store(self, const Bits *bits, object value) except -1:
         """Set the value of a prefix, with a new node for it and perhaps one for a fork."""
         cdef uint32_t at
         self.make_room()
-        at = self.place(key)
+        at = self.place(bits)
         if not self.nodes[at].is_entry:
             self.nodes[at].is_entry = True
             self.count += 1
@@ -226,9 +226,9 @@ cdef class Trie:
         self.values[at] = value     # the old value dies when all is in order: its __del__ may call us
         return 0
 
-    cdef uint32_t place(self, const Key *key) noexcept nogil:
+    cdef uint32_t place(self, const Bits *bits) noexcept nogil:
         """Find or make the node of exactly this prefix."""
-        cdef uint32_t *link = &self.root[key.family == 6]
+        cdef uint32_t *link = &self.root[bits.family == 6]
         cdef Node *node
         cdef uint32_t at, fork
         cdef uint8_t shared
@@ -236,39 +236,39 @@ cdef class Trie:
             at = link[0]
             # 1. nothing here: a leaf
             if at == NONE:
-                link[0] = self.take_node(key, key.length, False)
+                link[0] = self.take_node(bits, bits.length, False)
                 return link[0]
             node = &self.nodes[at]
-            shared = common_length(node, key)
+            shared = common_length(node, bits)
             # 2. this very node, or one below it
             if shared == node.length:
-                if node.length == key.length:
+                if node.length == bits.length:
                     return at
-                link = &node.child[bit_at(key.upper, key.lower, node.length)]
+                link = &node.child[bit_at(bits.upper, bits.lower, node.length)]
                 continue
-            # 3. the two part above this node: a fork there, or the key itself
-            fork = self.take_node(key, shared, False)
+            # 3. the two part above this node: a fork there, or the bits themselves
+            fork = self.take_node(bits, shared, False)
             self.nodes[fork].child[bit_at(node.upper, node.lower, shared)] = at
             link[0] = fork
-            if shared == key.length:
+            if shared == bits.length:
                 return fork
-            link = &self.nodes[fork].child[bit_at(key.upper, key.lower, shared)]
+            link = &self.nodes[fork].child[bit_at(bits.upper, bits.lower, shared)]
 
-    cdef object remove(self, const Key *key):
+    cdef object remove(self, const Bits *bits):
         """Take out a prefix and return its value; KeyError if it is not there."""
         cdef uint32_t *links[DEEPEST + 1]
         cdef int depth = 0
         cdef Node *node
-        links[0] = &self.root[key.family == 6]
+        links[0] = &self.root[bits.family == 6]
         # 1. walk down and remember the links
         while links[depth][0] != NONE:
             node = &self.nodes[links[depth][0]]
-            if not covers_key(node, key) or node.length == key.length:
+            if not covers_bits(node, bits) or node.length == bits.length:
                 break
             depth += 1
-            links[depth] = &node.child[bit_at(key.upper, key.lower, node.length)]
-        if links[depth][0] == NONE or self.find(key) != links[depth][0]:
-            raise KeyError(new_prefix(key))
+            links[depth] = &node.child[bit_at(bits.upper, bits.lower, node.length)]
+        if links[depth][0] == NONE or self.find(bits) != links[depth][0]:
+            raise KeyError(new_prefix(bits))
         # 2. no entry any more
         value = self.values[links[depth][0]]
         self.values[links[depth][0]] = None
@@ -296,17 +296,17 @@ cdef class Trie:
         return self.count
 
     def __contains__(self, prefix):
-        cdef Key key
-        read_prefix(prefix, False, &key)
-        return self.find(&key) != NONE
+        cdef Bits bits
+        read_prefix(prefix, False, &bits)
+        return self.find(&bits) != NONE
 
     def __getitem__(self, prefix):
-        cdef Key key
+        cdef Bits bits
         cdef uint32_t at
-        read_prefix(prefix, False, &key)
-        at = self.find(&key)
+        read_prefix(prefix, False, &bits)
+        at = self.find(&bits)
         if at == NONE:
-            raise KeyError(new_prefix(&key))
+            raise KeyError(new_prefix(&bits))
         return self.values[at]
 
     def __setitem__(self, prefix, value):
@@ -314,14 +314,14 @@ cdef class Trie:
 
     cdef int put(self, object prefix, object value, Py_ssize_t index) except -1:
         """Set the value of a prefix in any accepted form, the one with this number in a list."""
-        cdef Key key
-        read_prefix(prefix, False, &key, index)
-        return self.store(&key, value)
+        cdef Bits bits
+        read_prefix(prefix, False, &bits, index)
+        return self.store(&bits, value)
 
     def __delitem__(self, prefix):
-        cdef Key key
-        read_prefix(prefix, False, &key)
-        self.remove(&key)
+        cdef Bits bits
+        read_prefix(prefix, False, &bits)
+        self.remove(&bits)
 
     def __iter__(self):
         return Walk(self)
@@ -343,15 +343,15 @@ cdef class Trie:
         >>> PatriciaTrie({"10.0.0.0/8": "a", "10.1.0.0/16": "b"}).longest_match("10.1.2.3")
         (Prefix('10.1.0.0/16'), 'b')
         """
-        cdef Key key
+        cdef Bits bits
         cdef uint32_t at
-        read_prefix(prefix, False, &key)
-        at = self.find_longest(&key)
-        return None if at == NONE else self.item(at, key.family)
+        read_prefix(prefix, False, &bits)
+        at = self.find_longest(&bits)
+        return None if at == NONE else self.item(at, bits.family)
 
     cdef tuple item(self, uint32_t at, uint8_t family):
-        cdef Key key = self.key_of(at, family)
-        return new_prefix(&key), self.values[at]
+        cdef Bits bits = self.bits_of(at, family)
+        return new_prefix(&bits), self.values[at]
 
     def covering(self, prefix, /):
         """List the stored prefixes that cover an address or a prefix, itself included.
@@ -363,17 +363,17 @@ cdef class Trie:
         Raises:
             InvalidPrefix, TypeError: as `parse_prefix`.
         """
-        cdef Key key
+        cdef Bits bits
         cdef uint32_t at
         cdef list found = []
-        read_prefix(prefix, False, &key)
-        at = self.root[key.family == 6]
-        while at != NONE and covers_key(&self.nodes[at], &key):
+        read_prefix(prefix, False, &bits)
+        at = self.root[bits.family == 6]
+        while at != NONE and covers_bits(&self.nodes[at], &bits):
             if self.nodes[at].is_entry:
-                found.append(self.item(at, key.family))
-            if self.nodes[at].length == key.length:
+                found.append(self.item(at, bits.family))
+            if self.nodes[at].length == bits.length:
                 break
-            at = self.nodes[at].child[bit_at(key.upper, key.lower, self.nodes[at].length)]
+            at = self.nodes[at].child[bit_at(bits.upper, bits.lower, self.nodes[at].length)]
         found.reverse()
         return found
 
@@ -387,12 +387,12 @@ cdef class Trie:
         Raises:
             InvalidPrefix, TypeError: as `parse_prefix`.
         """
-        cdef Key key
+        cdef Bits bits
         cdef Walk walk = Walk(self)
         cdef uint32_t at
-        read_prefix(prefix, False, &key)
-        at = self.find_top(&key)
-        walk.start(at if key.family == 4 else NONE, at if key.family == 6 else NONE)
+        read_prefix(prefix, False, &bits)
+        at = self.find_top(&bits)
+        walk.start(at if bits.family == 4 else NONE, at if bits.family == 6 else NONE)
         found = []
         for reached in walk:
             found.append((reached, self.values[walk.at]))
@@ -403,7 +403,7 @@ cdef class Trie:
 
         Returns:
             `list[Prefix]` in canonical order.
-        Cost: one walk, about 100 ns a key.
+        Cost: one walk, about 100 ns a prefix.
         """
         return prefixes_of(self.merged())
 
@@ -420,13 +420,13 @@ cdef class Trie:
         >>> PatriciaTrie({"192.0.2.0/24": None}).exclude("192.0.2.128/25")
         [Prefix('192.0.2.0/25')]
         """
-        cdef Key key
+        cdef Bits bits
         cdef Range hole
         cdef RangeArray merged = self.merged()
         cdef list left = []
         cdef Py_ssize_t i
-        read_prefix(prefix, False, &key)
-        hole = range_of(&key)
+        read_prefix(prefix, False, &bits)
+        hole = range_of(&bits)
         for i in range(merged.size):
             split_around(&merged.ranges[i], &hole, left)
         return left
@@ -434,10 +434,10 @@ cdef class Trie:
     cdef RangeArray merged(self):
         cdef PrefixArray array = PrefixArray()
         cdef Walk walk = Walk(self)
-        cdef Key key
+        cdef Bits bits
         while walk.step() != NONE:
-            key = self.key_of(walk.at, walk.family)
-            array.push(&key)
+            bits = self.bits_of(walk.at, walk.family)
+            array.push(&bits)
         return merge(array)     # a walk is in canonical order: nothing to sort
 
     def clear(self):
@@ -477,8 +477,8 @@ cdef class Trie:
     cdef tuple check_below(self, uint32_t at, uint8_t widest):
         """Check the subtrie and count its nodes and entries."""
         cdef Node *node = &self.nodes[at]
-        cdef Key key = self.key_of(at, 6)
-        cdef Key child_key
+        cdef Bits bits = self.bits_of(at, 6)
+        cdef Bits child_bits
         cdef Py_ssize_t nodes = 1, entries = node.is_entry
         cdef int side
         if node.length > widest or node.upper & ~upper_mask(node.length) or node.lower & ~lower_mask(node.length):
@@ -488,10 +488,10 @@ cdef class Trie:
         for side in range(2):
             if node.child[side] == NONE:
                 continue
-            child_key = self.key_of(node.child[side], 6)
-            if child_key.length <= key.length or not covers_key(node, &child_key):
+            child_bits = self.bits_of(node.child[side], 6)
+            if child_bits.length <= bits.length or not covers_bits(node, &child_bits):
                 raise AssertionError("a node's prefix is not a proper prefix of its child's")
-            if bit_at(child_key.upper, child_key.lower, node.length) != side:
+            if bit_at(child_bits.upper, child_bits.lower, node.length) != side:
                 raise AssertionError("a child hangs on the wrong side")
             below = self.check_below(node.child[side], widest)
             nodes += <Py_ssize_t>below[0]
@@ -579,13 +579,13 @@ cdef class Walk:
         return self
 
     def __next__(self):
-        cdef Key key
+        cdef Bits bits
         if self.version != self.trie.version:
             raise RuntimeError("the trie changed during iteration")
         if self.step() == NONE:
             raise StopIteration
-        key = self.trie.key_of(self.at, self.family)
-        return new_prefix(&key)
+        bits = self.trie.bits_of(self.at, self.family)
+        return new_prefix(&bits)
 
 
 # -- The public type ----------------------------------------------------------

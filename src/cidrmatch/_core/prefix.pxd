@@ -3,7 +3,7 @@
 
 from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
 
-from cidrmatch._core.address cimport Key, Text
+from cidrmatch._core.address cimport Bits, Text
 
 cdef extern from "_core/c/bits.h" nogil:
     bint is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower)
@@ -29,12 +29,12 @@ cdef inline uint64_t lower_mask(uint8_t length) noexcept nogil:
     return 0 if length <= 64 else UINT64_MAX << (128 - length)
 
 
-cdef inline bint has_host_bits(const Key *key) noexcept nogil:
+cdef inline bint has_host_bits(const Bits *bits) noexcept nogil:
     """Is a bit set behind the length?"""
-    return key.upper & ~upper_mask(key.length) != 0 or key.lower & ~lower_mask(key.length) != 0
+    return bits.upper & ~upper_mask(bits.length) != 0 or bits.lower & ~lower_mask(bits.length) != 0
 
 
-cdef inline bint covers(const Key *prefix, const Key *other) noexcept nogil:
+cdef inline bint covers(const Bits *prefix, const Bits *other) noexcept nogil:
     """Is every address of `other` one of `prefix`?  Families never meet."""
     return (
         prefix.family == other.family
@@ -44,7 +44,7 @@ cdef inline bint covers(const Key *prefix, const Key *other) noexcept nogil:
     )
 
 
-cdef inline int compare_keys(const Key *a, const Key *b) noexcept nogil:
+cdef inline int compare_bits(const Bits *a, const Bits *b) noexcept nogil:
     """Canonical order: family, first address, broader before narrower.  Negative, 0 or positive."""
     if a.family != b.family:
         return -1 if a.family < b.family else 1
@@ -56,11 +56,11 @@ cdef inline int compare_keys(const Key *a, const Key *b) noexcept nogil:
 
 
 cdef class Prefix:
-    cdef Key key
+    cdef Bits bits
 
 
 cdef class Entry:
-    cdef Key key
+    cdef Bits bits
     cdef Prefix made            # the prefix as an object; None until somebody asks for it
     cdef readonly str label
     cdef readonly object condition
@@ -72,14 +72,14 @@ cdef struct Wide:
     uint64_t length
 
 
-cdef inline Range range_of(const Key *key) noexcept nogil:
+cdef inline Range range_of(const Bits *bits) noexcept nogil:
     """From the first address to the last; an IPv4 range fills its unused bits, so both families add alike."""
     cdef Range result
-    result.first_upper = key.upper
-    result.first_lower = key.lower
-    result.last_upper = key.upper | ~upper_mask(key.length)
-    result.last_lower = key.lower | ~lower_mask(key.length)
-    result.family = key.family
+    result.first_upper = bits.upper
+    result.first_lower = bits.lower
+    result.last_upper = bits.upper | ~upper_mask(bits.length)
+    result.last_lower = bits.lower | ~lower_mask(bits.length)
+    result.family = bits.family
     return result
 
 
@@ -87,24 +87,24 @@ cdef enum:
     LENGTH_BITS = 6         # of a narrow prefix: its first address, then its length
 
 
-cdef inline void widen(uint64_t narrow, Key *key) noexcept nogil:
+cdef inline void widen(uint64_t narrow, Bits *bits) noexcept nogil:
     """An IPv4 prefix out of its one word."""
-    key.upper = narrow >> LENGTH_BITS << 32
-    key.lower = 0
-    key.family = 4
-    key.length = <uint8_t>(narrow & ((1 << LENGTH_BITS) - 1))
+    bits.upper = narrow >> LENGTH_BITS << 32
+    bits.lower = 0
+    bits.family = 4
+    bits.length = <uint8_t>(narrow & ((1 << LENGTH_BITS) - 1))
 
 
-cdef inline void unpack_wide(const Wide *wide, Key *key) noexcept nogil:
-    key.upper = wide.upper
-    key.lower = wide.lower
-    key.family = 6
-    key.length = <uint8_t>wide.length
+cdef inline void unpack_wide(const Wide *wide, Bits *bits) noexcept nogil:
+    bits.upper = wide.upper
+    bits.lower = wide.lower
+    bits.family = 6
+    bits.length = <uint8_t>wide.length
 
 
-cdef inline uint64_t narrow_of(const Key *key) noexcept nogil:
+cdef inline uint64_t narrow_of(const Bits *bits) noexcept nogil:
     """The one word of an IPv4 prefix."""
-    return key.upper >> 32 << LENGTH_BITS | key.length
+    return bits.upper >> 32 << LENGTH_BITS | bits.length
 
 
 cdef class PrefixArray:
@@ -117,9 +117,9 @@ cdef class PrefixArray:
 
     cdef int resize_narrow(self, Py_ssize_t room) except -1
     cdef int resize_wide(self, Py_ssize_t room) except -1
-    cdef int push(self, const Key *key) except -1
+    cdef int push(self, const Bits *bits) except -1
     cdef bint add_common(self, object text) except -1
-    cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Key *key)
+    cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Bits *bits)
     cdef int add_lines(self, const uint8_t[::1] lines) except -1
     cdef int sort(self) except -1
 
@@ -129,13 +129,13 @@ cdef class RangeArray:
     cdef Py_ssize_t size
     cdef Py_ssize_t room
 
-    cdef int add(self, const Key *key) except -1
+    cdef int add(self, const Bits *bits) except -1
 
 
-cdef Prefix new_prefix(const Key *key)
-cdef bint parse_common_prefix(const Text *text, Key *key) noexcept nogil
-cdef Entry new_entry(const Key *key, object label)
-cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t index=*) except -1
+cdef Prefix new_prefix(const Bits *bits)
+cdef bint parse_common_prefix(const Text *text, Bits *bits) noexcept nogil
+cdef Entry new_entry(const Bits *bits, object label)
+cdef int read_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t index=*) except -1
 cpdef int check_is_list(object entries, str noun=*) except -1
 cdef list prefixes_of(RangeArray merged)
 cdef RangeArray merge(PrefixArray array)

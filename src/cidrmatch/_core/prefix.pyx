@@ -37,7 +37,7 @@ from libc.string cimport memchr, memcpy, memset
 
 from cidrmatch._core.address cimport (
     HOST_BITS, LENGTH_LEADING_ZERO, LENGTH_MISSING, LENGTH_NOT_A_NUMBER, LENGTH_TOO_LARGE, NETMASK, OK, WRONG_TYPE,
-    ROOM_BEFORE, Key, Status, Text, base_text, find_text, is_mapped, pack, parse_common, parse_unfolded, set_ipv4,
+    ROOM_BEFORE, Bits, Status, Text, base_text, find_text, is_mapped, pack, parse_common, parse_unfolded, set_ipv4,
     take_object, width, write_address,
 )
 
@@ -66,7 +66,7 @@ cdef object ALWAYS = Condition()        # says nothing, so an entry keeps None
 cdef object ENTRY_FIELDS = frozenset(("prefix", "label", *FIELDS))
 
 
-# -- Text and objects to a key ------------------------------------------------
+# -- Text and objects to bits -------------------------------------------------
 
 # hot: begin
 cdef Status parse_length(const uint8_t *text, Py_ssize_t length, uint8_t widest, uint8_t *value,
@@ -91,17 +91,17 @@ cdef Status parse_length(const uint8_t *text, Py_ssize_t length, uint8_t widest,
     return OK
 
 
-cdef Status parse_prefix_text(const uint8_t *text, Py_ssize_t length, Key *key, Py_ssize_t *position) noexcept nogil:
+cdef Status parse_prefix_text(const uint8_t *text, Py_ssize_t length, Bits *bits, Py_ssize_t *position) noexcept nogil:
     """Parse an address, or an address, a slash and a length; host bits stay as they are."""
     cdef const uint8_t *slash = <const uint8_t *>memchr(text, c'/', <size_t>length) if length > 0 else NULL
     cdef Py_ssize_t address_length = length if slash is NULL else slash - text
     cdef uint8_t prefix_length = 0
     cdef Text address = Text(text, address_length)
-    cdef Status status = parse_unfolded(&address, key, position)
+    cdef Status status = parse_unfolded(&address, bits, position)
     if status == OK and slash is not NULL:
-        status = parse_length(slash + 1, length - address_length - 1, key.length, &prefix_length, position)
+        status = parse_length(slash + 1, length - address_length - 1, bits.length, &prefix_length, position)
         if status == OK:
-            key.length = prefix_length
+            bits.length = prefix_length
         else:
             position[0] += address_length + 1
     return status
@@ -116,65 +116,65 @@ cdef Py_ssize_t find_slash(const Text *text) noexcept nogil:
     return text.length
 
 
-cdef bint parse_common_prefix(const Text *text, Key *key) noexcept nogil:
+cdef bint parse_common_prefix(const Text *text, Bits *bits) noexcept nogil:
     """Parse the common texts of a prefix without host bits, or give up; ROOM_BEFORE bytes stand before the text."""
     cdef Text address = Text(text.start, find_slash(text))
     cdef Py_ssize_t position
-    if not parse_common(&address, key):
+    if not parse_common(&address, bits):
         return False
     if address.length < text.length:
-        if parse_length(text.start + address.length + 1, text.length - address.length - 1, key.length, &key.length,
+        if parse_length(text.start + address.length + 1, text.length - address.length - 1, bits.length, &bits.length,
                         &position) != OK:
             return False
-    return not has_host_bits(key)
+    return not has_host_bits(bits)
 
 
-cdef void fold_mapped_prefix(Key *key) noexcept nogil:
+cdef void fold_mapped_prefix(Bits *bits) noexcept nogil:
     """::ffff:203.0.113.0/120 is 203.0.113.0/24; a prefix broader than /96 stays IPv6 (C16)."""
-    cdef uint8_t length = key.length
-    if length >= 96 and is_mapped(key):
-        set_ipv4(key, <uint32_t>key.lower)
-        key.length = length - 96
+    cdef uint8_t length = bits.length
+    if length >= 96 and is_mapped(bits):
+        set_ipv4(bits, <uint32_t>bits.lower)
+        bits.length = length - 96
 
 
-cdef void mask(Key *key) noexcept nogil:
-    key.upper &= upper_mask(key.length)
-    key.lower &= lower_mask(key.length)
+cdef void mask(Bits *bits) noexcept nogil:
+    bits.upper &= upper_mask(bits.length)
+    bits.lower &= lower_mask(bits.length)
 # hot: end
 
 
-cdef int take_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t *position) except -1:
+cdef int take_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t *position) except -1:
     """Take any accepted object as a prefix; a refusal is a status, as in `take_address`."""
     cdef Text text
     cdef int status
     position[0] = 0
     if type(value) is Prefix:
-        key[0] = (<Prefix>value).key
+        bits[0] = (<Prefix>value).bits
         return OK
     # 1. the bits
     if find_text(value, &text):
-        if parse_common_prefix(&text, key):
+        if parse_common_prefix(&text, bits):
             return OK
-        status = parse_prefix_text(text.start, text.length, key, position)
+        status = parse_prefix_text(text.start, text.length, bits, position)
     elif PyUnicode_Check(value) and find_text(base_text(value), &text):
-        return take_prefix(base_text(value), mask_host_bits, key, position)
+        return take_prefix(base_text(value), mask_host_bits, bits, position)
     else:
-        status = take_object(value, key, position)
+        status = take_object(value, bits, position)
     if status != OK:
         return status
     # 2. mapped prefixes are IPv4, and only then host bits are judged
-    fold_mapped_prefix(key)
+    fold_mapped_prefix(bits)
     if mask_host_bits:
-        mask(key)
-    elif has_host_bits(key):
+        mask(bits)
+    elif has_host_bits(bits):
         return HOST_BITS
     return OK
 
 
-cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t index=-1) except -1:
+cdef int read_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t index=-1) except -1:
     """Take a prefix or raise: InvalidPrefix for a bad text, TypeError for another type."""
     cdef Py_ssize_t position = 0
-    cdef int status = take_prefix(value, mask_host_bits, key, &position)
+    cdef int status = take_prefix(value, mask_host_bits, bits, &position)
     if status == OK:
         return 0
     if status == WRONG_TYPE:
@@ -186,9 +186,9 @@ cdef int read_prefix(object value, bint mask_host_bits, Key *key, Py_ssize_t ind
 
 
 def is_prefix(str text):
-    cdef Key key
+    cdef Bits bits
     cdef Py_ssize_t position
-    return take_prefix(text, False, &key, &position) == OK
+    return take_prefix(text, False, &bits, &position) == OK
 
 
 cdef bint is_masking(object host_bits) except -1:
@@ -274,33 +274,33 @@ cdef class Prefix:
 
     def __cinit__(self, prefix, /):
         if prefix is not BLANK:
-            read_prefix(prefix, False, &self.key)
+            read_prefix(prefix, False, &self.bits)
 
     @property
     def packed(self):
         """The first address as `bytes`, 4 or 16 long, network order."""
-        return pack(&self.key)
+        return pack(&self.bits)
 
     @property
     def length(self):
         """How many leading bits count: 0 to 32, or 0 to 128."""
-        return self.key.length
+        return self.bits.length
 
     @property
     def family(self):
         """4 or 6."""
-        return self.key.family
+        return self.bits.family
 
     @property
     def is_address(self):
         """Whether the prefix is a single address: a /32, or a /128 of IPv6."""
-        return self.key.length == width(self.key.family)
+        return self.bits.length == width(self.bits.family)
 
     @property
     def address(self):
         """The canonical text of the first address, without the length."""
         cdef char text[LONGEST_ADDRESS]
-        return text[:write_address(&self.key, text)].decode("ascii")
+        return text[:write_address(&self.bits, text)].decode("ascii")
 
     def covers(self, other, /):
         """Tell whether every address of `other` is one of this prefix.
@@ -311,25 +311,25 @@ cdef class Prefix:
             InvalidPrefix, TypeError: as `parse_prefix`.
         Cost: one comparison, after parsing.
         """
-        cdef Key key
-        read_prefix(other, False, &key)
-        return covers(&self.key, &key)
+        cdef Bits bits
+        read_prefix(other, False, &bits)
+        return covers(&self.bits, &bits)
 
     def __str__(self):
-        return f"{self.address}/{self.key.length}"
+        return f"{self.address}/{self.bits.length}"
 
     def __repr__(self):
         return f"Prefix('{self}')"
 
     def __hash__(self):
-        cdef uint64_t[3] words = [self.key.upper, self.key.lower, <uint64_t>self.key.family << 8 | self.key.length]
+        cdef uint64_t[3] words = [self.bits.upper, self.bits.lower, <uint64_t>self.bits.family << 8 | self.bits.length]
         return <Py_hash_t>siphash(SEED, <const uint8_t *>words, sizeof(words))
 
     def __richcmp__(self, other, int operation):
         cdef int order
         if type(other) is not Prefix:
             return NotImplemented
-        order = compare_keys(&self.key, &(<Prefix>other).key)
+        order = compare_bits(&self.bits, &(<Prefix>other).bits)
         if operation == Py_EQ:
             return order == 0
         if operation == Py_NE:
@@ -352,9 +352,9 @@ cdef class Prefix:
 cdef object BLANK = object()    # asks Prefix() and Entry() for a body to fill in; nobody outside has it
 
 
-cdef Prefix new_prefix(const Key *key):
+cdef Prefix new_prefix(const Bits *bits):
     cdef Prefix prefix = Prefix(BLANK)
-    prefix.key = key[0]
+    prefix.bits = bits[0]
     return prefix
 
 
@@ -385,7 +385,7 @@ cdef class Entry:
         if condition is not None and type(condition) is not Condition:
             raise TypeError(f"a condition is a Condition or None, not {type(condition).__name__}")
         self.made = prefix if type(prefix) is Prefix else Prefix(prefix)
-        self.key = self.made.key
+        self.bits = self.made.bits
         self.label = checked_label(label)
         self.condition = None if condition is None or condition == ALWAYS else condition
 
@@ -393,7 +393,7 @@ cdef class Entry:
     def prefix(self):
         """The `Prefix`: which addresses."""
         if self.made is None:
-            self.made = new_prefix(&self.key)
+            self.made = new_prefix(&self.bits)
         return self.made
 
     def __str__(self):
@@ -411,7 +411,7 @@ cdef class Entry:
         if type(other) is not Entry:
             return NotImplemented
         return (
-            compare_keys(&self.key, &(<Entry>other).key) == 0
+            compare_bits(&self.bits, &(<Entry>other).bits) == 0
             and self.label == (<Entry>other).label
             and self.condition == (<Entry>other).condition
         )
@@ -429,10 +429,10 @@ cdef str label_shown(object label):
     return "None" if label is None else brief(label)
 
 
-cdef Entry new_entry(const Key *key, object label):
+cdef Entry new_entry(const Bits *bits, object label):
     """One that always allows; the label was checked when it was read."""
     cdef Entry entry = Entry(BLANK)
-    entry.key = key[0]
+    entry.bits = bits[0]
     entry.label = label
     return entry
 
@@ -473,38 +473,38 @@ cdef class PrefixArray:
         self.wide_room = room
         return 0
 
-    cdef int push(self, const Key *key) except -1:
-        if key.family == 4:
+    cdef int push(self, const Bits *bits) except -1:
+        if bits.family == 4:
             if self.narrow_size == self.narrow_room:
                 self.resize_narrow(max(8, self.narrow_room * 2))
-            self.narrow[self.narrow_size] = narrow_of(key)
+            self.narrow[self.narrow_size] = narrow_of(bits)
             self.narrow_size += 1
             return 0
         if self.wide_size == self.wide_room:
             self.resize_wide(max(8, self.wide_room * 2))
-        self.wide[self.wide_size].upper = key.upper
-        self.wide[self.wide_size].lower = key.lower
-        self.wide[self.wide_size].length = key.length
+        self.wide[self.wide_size].upper = bits.upper
+        self.wide[self.wide_size].lower = bits.lower
+        self.wide[self.wide_size].length = bits.length
         self.wide_size += 1
         return 0
 
     cdef bint add_common(self, object text) except -1:
         """Add a prefix in a common text, or tell that it is none."""
         cdef Text found
-        cdef Key key
-        if not (find_text(text, &found) and parse_common_prefix(&found, &key)):
+        cdef Bits bits
+        if not (find_text(text, &found) and parse_common_prefix(&found, &bits)):
             return False
-        self.push(&key)
+        self.push(&bits)
         return True
 
-    cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Key *key):
+    cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Bits *bits):
         """Add the prefix of an entry in any form, or raise; give its label.  The noun names the list that is made."""
         prefix, label, condition = take_apart(entry, f"entry {index}: ")
         if condition is not None:
             raise ValueError(f"entry {index}: only an Engine judges conditions, "
                              f"{noun} would let a denied or expired entry pass")
-        read_prefix(prefix, False, key, index)
-        self.push(key)
+        read_prefix(prefix, False, bits, index)
+        self.push(bits)
         return label
 
     cdef int add_lines(self, const uint8_t[::1] lines) except -1:
@@ -512,16 +512,16 @@ cdef class PrefixArray:
         cdef Py_ssize_t begin = 0, size = lines.shape[0], number = 0
         cdef const uint8_t *end
         cdef Text line
-        cdef Key key
+        cdef Bits bits
         while begin < size:
             line.start = &lines[begin]
             end = <const uint8_t *>memchr(line.start, c'\n', <size_t>(size - begin))
             line.length = size - begin if end is NULL else end - line.start
             if line.length > 0:
                 # The first lines have no room before them: they take the careful way.
-                if begin < ROOM_BEFORE or not parse_common_prefix(&line, &key):
-                    read_prefix(line.start[:line.length].decode("latin-1"), False, &key, number)
-                self.push(&key)
+                if begin < ROOM_BEFORE or not parse_common_prefix(&line, &bits):
+                    read_prefix(line.start[:line.length].decode("latin-1"), False, &bits, number)
+                self.push(&bits)
             begin += line.length + 1
             number += 1
         return 0
@@ -702,9 +702,9 @@ cdef class RangeArray:
     def __dealloc__(self):
         PyMem_RawFree(self.ranges)
 
-    cdef inline int add(self, const Key *key) except -1:
+    cdef inline int add(self, const Bits *bits) except -1:
         """Add a prefix that begins no earlier than the last range."""
-        cdef Range added = range_of(key)
+        cdef Range added = range_of(bits)
         cdef Range *last = &self.ranges[self.size - 1] if self.size > 0 else NULL
         if last is not NULL and touches(last, &added):
             if is_before(last.last_upper, last.last_lower, added.last_upper, added.last_lower):
@@ -734,13 +734,13 @@ cdef RangeArray merge(PrefixArray array):
     """Merge sorted prefixes into the fewest ranges, in one pass."""
     cdef RangeArray merged = RangeArray()
     cdef Py_ssize_t i
-    cdef Key key
+    cdef Bits bits
     for i in range(array.narrow_size):
-        widen(array.narrow[i], &key)
-        merged.add(&key)
+        widen(array.narrow[i], &bits)
+        merged.add(&bits)
     for i in range(array.wide_size):
-        unpack_wide(&array.wide[i], &key)
-        merged.add(&key)
+        unpack_wide(&array.wide[i], &bits)
+        merged.add(&bits)
     return merged
 
 
@@ -753,36 +753,36 @@ cdef int split(const Range *whole, list prefixes) except -1:
     """
     cdef Range left = whole[0]
     cdef Range block
-    cdef Key key
+    cdef Bits bits
     while True:
-        key = broadest_at_start(&left)
+        bits = broadest_at_start(&left)
         # No client has a mapped address, it is IPv4.  As text such a rest would even mean IPv4 addresses (C16).
-        if not is_mapped(&key):
-            prefixes.append(new_prefix(&key))
-        block = range_of(&key)
+        if not is_mapped(&bits):
+            prefixes.append(new_prefix(&bits))
+        block = range_of(&bits)
         if block.last_upper == left.last_upper and block.last_lower == left.last_lower:
             return 0
         left.first_lower = block.last_lower + 1
         left.first_upper = block.last_upper + (left.first_lower == 0)
 
 
-cdef Key broadest_at_start(const Range *left) noexcept nogil:
+cdef Bits broadest_at_start(const Range *left) noexcept nogil:
     """The broadest prefix that begins where the range begins and ends inside it."""
-    cdef Key key
+    cdef Bits bits
     cdef Range block
     cdef uint8_t length = width(left.family)
-    key.upper = left.first_upper
-    key.lower = left.first_lower
-    key.family = left.family
-    key.length = length
+    bits.upper = left.first_upper
+    bits.lower = left.first_lower
+    bits.family = left.family
+    bits.length = length
     while length > 0:
         length -= 1
-        key.length = length
-        block = range_of(&key)
-        if has_host_bits(&key) or is_before(left.last_upper, left.last_lower, block.last_upper, block.last_lower):
-            key.length = length + 1
+        bits.length = length
+        block = range_of(&bits)
+        if has_host_bits(&bits) or is_before(left.last_upper, left.last_lower, block.last_upper, block.last_lower):
+            bits.length = length + 1
             break
-    return key
+    return bits
 
 
 # -- The public functions -----------------------------------------------------
@@ -814,9 +814,9 @@ def parse_prefix(prefix, /, *, host_bits="reject"):
     Traceback (most recent call last):
     cidrmatch.errors.InvalidPrefix: ... host bits are set (at position 11); did you mean 203.0.113.0/24?
     """
-    cdef Key key
-    read_prefix(prefix, is_masking(host_bits), &key)
-    return new_prefix(&key)
+    cdef Bits bits
+    read_prefix(prefix, is_masking(host_bits), &bits)
+    return new_prefix(&bits)
 
 
 def parse_entry(entry, /, *, host_bits="reject"):
@@ -838,10 +838,10 @@ def parse_entry(entry, /, *, host_bits="reject"):
     >>> parse_entry(("198.51.100.0/24", "Office")).label
     'Office'
     """
-    cdef Key key
+    cdef Bits bits
     prefix, label, condition = take_apart(entry)
-    read_prefix(prefix, is_masking(host_bits), &key)
-    return Entry(new_prefix(&key), label, condition)
+    read_prefix(prefix, is_masking(host_bits), &bits)
+    return Entry(new_prefix(&bits), label, condition)
 
 
 def aggregate(prefixes, /):
@@ -861,11 +861,11 @@ def aggregate(prefixes, /):
     [Prefix('192.0.2.0/24')]
     """
     cdef PrefixArray array = PrefixArray()
-    cdef Key key
+    cdef Bits bits
     check_is_list(prefixes, "prefixes")
     for i, prefix in enumerate(prefixes):
-        read_prefix(prefix, False, &key, i)
-        array.push(&key)
+        read_prefix(prefix, False, &bits, i)
+        array.push(&bits)
     array.sort()
     return prefixes_of(merge(array))
 

@@ -17,7 +17,7 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from cidrmatch._core.address cimport (
-    OK, ROOM_BEFORE, Key, Text, fold_mapped, load_packed, parse_common, parse_unfolded,
+    OK, ROOM_BEFORE, Bits, Text, fold_mapped, load_packed, parse_common, parse_unfolded,
 )
 from cidrmatch._keys.store cimport (
     ASK_PARSER, CLIENT_IP_UNKNOWN, MATCHED, NOT_LISTED, KeyStore, Parts, Question, Record, Store, Verdict, ask_one,
@@ -49,7 +49,7 @@ cdef struct Copied:
     char[64] text
 
 
-cdef bint parse_foreign(const char *text, Py_ssize_t length, Copied *copied, Key *key) noexcept nogil:
+cdef bint parse_foreign(const char *text, Py_ssize_t length, Copied *copied, Bits *bits) noexcept nogil:
     """Parse a text that lies anywhere; a mapped address is its IPv4 address."""
     cdef Text found
     cdef Py_ssize_t position
@@ -58,28 +58,28 @@ cdef bint parse_foreign(const char *text, Py_ssize_t length, Copied *copied, Key
     memcpy(copied.text, text, <size_t>length)
     found.start = <const uint8_t *>copied.text
     found.length = length
-    if not parse_common(&found, key):
-        if parse_unfolded(&found, key, &position) != OK:
+    if not parse_common(&found, bits):
+        if parse_unfolded(&found, bits, &position) != OK:
             return False
-        fold_mapped(key)
+        fold_mapped(bits)
     return True
 
 
 cdef int contains_text(const Table *table, const char *text, Py_ssize_t length) noexcept nogil:
     cdef Copied copied
-    cdef Key key
-    if not parse_foreign(text, length, &copied, &key):
+    cdef Bits bits
+    if not parse_foreign(text, length, &copied, &bits):
         return CIDRMATCH_INVALID
-    return contains(table, &key)
+    return contains(table, &bits)
 
 
 cdef int contains_packed(const Table *table, const uint8_t *packed, Py_ssize_t length) noexcept nogil:
-    cdef Key key
+    cdef Bits bits
     if length != 4 and length != 16:
         return CIDRMATCH_INVALID
-    load_packed(packed, 4 if length == 4 else 6, &key)
-    fold_mapped(&key)
-    return contains(table, &key)
+    load_packed(packed, 4 if length == 4 else 6, &bits)
+    fold_mapped(&bits)
+    return contains(table, &bits)
 
 
 cdef int check_key(const Store *store, const char *key, Py_ssize_t key_length, const char *text,
@@ -89,7 +89,7 @@ cdef int check_key(const Store *store, const char *key, Py_ssize_t key_length, c
     cdef const Record *record
     cdef Parts parts
     cdef Verdict verdict
-    cdef Key client
+    cdef Bits client
     # Without a text: the store finds the record, and asks for a parser.  The text is not where its own may read.
     question.key = <const uint8_t *>key
     question.key_size = <size_t>max(0, key_length)

@@ -45,7 +45,7 @@ from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.math cimport INFINITY, NAN, isfinite
 
-from cidrmatch._core.address cimport Key, OK, set_ipv4, take_address, write_address
+from cidrmatch._core.address cimport Bits, OK, set_ipv4, take_address, write_address
 from cidrmatch._keys.store cimport (
     ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, INACTIVE, IS_ENABLED,
     LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, UNRESTRICTED,
@@ -73,7 +73,7 @@ cdef enum:
 
 
 cdef struct Client:
-    Key address
+    Bits address
     bint is_known
     double now          # POSIX seconds, or NAN while nobody has asked
 
@@ -173,11 +173,11 @@ cdef class FrozenList:
 
     cdef Py_ssize_t number_of(self, Entry entry) except -1:
         """The number of the very prefix of an entry: it begins where the entry does, or is an ancestor of what does."""
-        cdef Py_ssize_t at = self.allow.find_entry(&entry.key)
-        cdef Key key
+        cdef Py_ssize_t at = self.allow.find_entry(&entry.bits)
+        cdef Bits bits
         while at >= 0:
-            self.allow.key_at(at, &key)
-            if key.length == entry.key.length:
+            self.allow.bits_at(at, &bits)
+            if bits.length == entry.bits.length:
                 return at
             at = self.allow.parents[at]
         raise AssertionError("a prefix of the list is not in its table")
@@ -190,13 +190,13 @@ cdef class FrozenList:
                 raise ValueError("the clock gave no finite number of seconds")
         return 0
 
-    cdef int strongest(self, const Key *address, double now, bint *denies) except -2:
+    cdef int strongest(self, const Bits *address, double now, bint *denies) except -2:
         """The length of the most specific entry that counts now, or -1; it denies if one of that length does."""
         cdef Py_ssize_t at
         cdef uint32_t i
         cdef int allowed, denied
         cdef bint is_found
-        cdef Key key
+        cdef Bits bits
         denies[0] = False
         if not self.is_timed:
             allowed = length_of_match(self.allow, address)
@@ -211,12 +211,12 @@ cdef class FrozenList:
                     is_found = True
                     denies[0] |= self.said[i].denies
             if is_found:
-                self.allow.key_at(at, &key)
-                return key.length
+                self.allow.bits_at(at, &bits)
+                return bits.length
             at = self.allow.parents[at]
         return -1
 
-    cdef bint lets_in(self, const Key *address, double now) except -1:
+    cdef bint lets_in(self, const Bits *address, double now) except -1:
         """Does an entry allow the address, and no other deny it?"""
         cdef bint denies
         if not self.is_timed and self.deny is None:
@@ -365,7 +365,7 @@ cdef Verdict judge_level(View view, tuple level, Client *client) except *:
     return NOT_LISTED
 
 
-cdef Verdict weigh_level(tuple level, const Key *address, double now) except *:
+cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *:
     """Compare what allows with what denies, by length."""
     cdef FrozenList frozen
     cdef int longest = -1, length
@@ -384,15 +384,15 @@ cdef Verdict weigh_level(tuple level, const Key *address, double now) except *:
 
 cdef bint denied_within(View view, tuple level, Client *client) except -1:
     """Does the level deny the IPv4 address that a translator wrote into this IPv6 address?"""
-    cdef Key inner
+    cdef Bits inner
     for prefix in view.translations:
-        if find_inner(&(<Prefix>prefix).key, &client.address, &inner):
+        if find_inner(&(<Prefix>prefix).bits, &client.address, &inner):
             if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:
                 return True
     return False
 
 
-cdef bint find_inner(const Key *translation, const Key *address, Key *inner) noexcept nogil:
+cdef bint find_inner(const Bits *translation, const Bits *address, Bits *inner) noexcept nogil:
     """Read the IPv4 address behind the prefix of a translation; False if the address does not lie in it.
 
     RFC 6052 section 2.2: the octet of bits 64 to 71 is not part of it, whatever it holds.  RFC 3056: 2002::/16.
@@ -420,23 +420,23 @@ def inner_address(translation, address, /):
         address: what `parse_address` takes.
     """
     cdef Client client
-    cdef Key key, inner
+    cdef Bits bits, inner
     cdef Py_ssize_t position
-    read_prefix(translation, False, &key)
-    if take_address(address, &client.address, &position) != OK or not find_inner(&key, &client.address, &inner):
+    read_prefix(translation, False, &bits)
+    if take_address(address, &client.address, &position) != OK or not find_inner(&bits, &client.address, &inner):
         return None
     client.address = inner
     client.is_known = True
     return text_of(&client)
 
 
-cdef int length_of_match(AllowList allow, const Key *address) noexcept nogil:
+cdef int length_of_match(AllowList allow, const Bits *address) noexcept nogil:
     """The length of the longest match, or -1."""
     cdef Py_ssize_t at = allow.find_entry(address)
-    cdef Key entry
+    cdef Bits entry
     if at < 0:
         return -1
-    allow.key_at(at, &entry)
+    allow.bits_at(at, &entry)
     return entry.length
 
 
@@ -800,7 +800,7 @@ cdef Verdict judge_record(View view, const Record *record, const Parts *parts, o
     return MATCHED
 
 
-cdef Entry find_deciding(FrozenList frozen, const Key *address, double now, bint denies):
+cdef Entry find_deciding(FrozenList frozen, const Bits *address, double now, bint denies):
     """The first entry of the strongest length that counts now with this effect, or None."""
     cdef Entry entry
     cdef bint is_denied
@@ -808,7 +808,7 @@ cdef Entry find_deciding(FrozenList frozen, const Key *address, double now, bint
     if length < 0 or is_denied != denies:
         return None
     for entry in frozen.entries:
-        if entry.key.length == length and covers(&entry.key, address) and counts(entry.condition, not denies, now):
+        if entry.bits.length == length and covers(&entry.bits, address) and counts(entry.condition, not denies, now):
             return entry
     return None
 
@@ -1123,14 +1123,14 @@ cdef class Decision:
 
         Its code is "not_given" where the address was None, and "wrong_type" for an object that is never an address.
         """
-        cdef Key key
+        cdef Bits bits
         cdef Py_ssize_t position = 0
         cdef int status
         if self.view is None:
             return self.kept("problem")
         if self.client.is_known:
             return None
-        status = take_address(self.asked, &key, &position)
+        status = take_address(self.asked, &bits, &position)
         return None if status == OK else address_problem(self.asked, status, position, is_address)
 
     cdef int find_client(self, Client *client) except -1:
@@ -1144,7 +1144,7 @@ cdef class Decision:
     cdef object deciding(self):
         """The entry that decided, with the name of its list; or None."""
         cdef Client client
-        cdef Key inner
+        cdef Bits inner
         cdef tuple level
         if self.verdict != MATCHED and self.verdict != DENIED_BY_ENTRY:
             return None, None
@@ -1154,19 +1154,19 @@ cdef class Decision:
             return self.strongest_of(level, &client.address, client.now)
         # Not the address itself is denied, but the one that it carries.
         for prefix in self.view.translations:
-            if find_inner(&(<Prefix>prefix).key, &client.address, &inner):
+            if find_inner(&(<Prefix>prefix).bits, &client.address, &inner):
                 if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:
                     return self.strongest_of(level, &inner, client.now)
         return None, None
 
-    cdef object strongest_of(self, tuple level, const Key *address, double now):
+    cdef object strongest_of(self, tuple level, const Bits *address, double now):
         """The entry of a level that decides about an address, with the name of its list."""
         cdef FrozenList frozen
         cdef Entry entry, best = None
         name = None
         for frozen in level:
             entry = find_deciding(frozen, address, now, self.verdict == DENIED_BY_ENTRY)
-            if entry is not None and (best is None or entry.key.length > best.key.length):
+            if entry is not None and (best is None or entry.bits.length > best.bits.length):
                 best, name = entry, frozen.name
         return best, name
 

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Key
+from cidrmatch._core.address cimport Bits
 from cidrmatch._core.prefix cimport PrefixArray, RangeArray
 
 
@@ -108,7 +108,7 @@ cdef extern from "_keys/c/store.h" nogil:
 
 
 cdef inline bint record_covers(const Store *store, const Record *record, const Parts *parts,
-                               const Key *address) noexcept nogil:
+                               const Bits *address) noexcept nogil:
     """Does one of the record's own entries cover an address that was parsed elsewhere?"""
     cdef Asked asked
     asked.family = address.family

@@ -30,7 +30,7 @@ from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
 from cidrmatch._core.address cimport (
-    OK, Key, Text, base_text, find_text, overlap, set_ipv4, take_address, vectors_here, width,
+    OK, Bits, Text, base_text, find_text, overlap, set_ipv4, take_address, vectors_here, width,
 )
 from cidrmatch._core.prefix cimport (
     Prefix, PrefixArray, RangeArray, check_is_list, has_host_bits, is_before, merge, new_prefix, widen,
@@ -197,7 +197,7 @@ cdef class Builder:
 
     cdef bint read_entries(self, object entries) except -1:
         """Read every entry, or raise.  Will the record alone tell what was given: few, no labels, IPv4 before IPv6?"""
-        cdef Key key
+        cdef Bits bits
         cdef Py_ssize_t i = 0
         cdef PrefixArray prefixes = self.prefixes
         cdef Py_ssize_t narrow_before_wide
@@ -207,7 +207,7 @@ cdef class Builder:
         narrow_before_wide = 0
         for entry in entries:
             if not prefixes.add_common(entry):
-                is_labelled |= prefixes.add_entry(entry, i, "a store", &key) is not None
+                is_labelled |= prefixes.add_entry(entry, i, "a store", &bits) is not None
             if prefixes.wide_size == 0:
                 narrow_before_wide = prefixes.narrow_size
             i += 1
@@ -445,11 +445,11 @@ cdef object as_numbers(numbers):
 
 cdef void write_entries(const Parts *parts, PrefixArray prefixes) noexcept:
     cdef Py_ssize_t i
-    cdef Key key
+    cdef Bits bits
     for i in range(prefixes.narrow_size):
-        widen(prefixes.narrow[i], &key)
-        (<uint32_t *>parts.first4)[i] = <uint32_t>(key.upper >> 32)
-        (<uint8_t *>parts.length4)[i] = key.length
+        widen(prefixes.narrow[i], &bits)
+        (<uint32_t *>parts.first4)[i] = <uint32_t>(bits.upper >> 32)
+        (<uint8_t *>parts.length4)[i] = bits.length
     for i in range(prefixes.wide_size):
         (<uint64_t *>parts.first6)[i] = prefixes.wide[i].upper
         (<uint64_t *>parts.first6)[prefixes.wide_size + i] = prefixes.wide[i].lower
@@ -976,7 +976,7 @@ cdef tuple held_for(tuple keys, object addresses):
 cdef int ask_parsed(KeyStore store, const Record *record, const Parts *parts, object address) except -1:
     """Ask a plain record for an address that the careful parser has to look at."""
     # Declared in the .pxd, so that it stays a call: inlined into `ask`, it costs every check 16 instructions.
-    cdef Key client
+    cdef Bits client
     cdef Py_ssize_t position
     if take_address(address, &client, &position) != OK:
         return CLIENT_IP_UNKNOWN
@@ -1001,29 +1001,29 @@ cdef list read_entries(const Record *record, const Parts *parts):
     """Entries that stand in the record itself."""
     cdef list entries = []
     cdef uint32_t i
-    cdef Key key
+    cdef Bits bits
     for i in range(record.narrow):
-        set_ipv4(&key, parts.first4[i])
-        key.length = parts.length4[i]
-        entries.append(entry_of(&key))
+        set_ipv4(&bits, parts.first4[i])
+        bits.length = parts.length4[i]
+        entries.append(entry_of(&bits))
     for i in range(record.wide):
-        key.upper = parts.first6[i]
-        key.lower = parts.first6[record.wide + i]
-        key.family = 6
-        key.length = parts.length6[i]
-        entries.append(entry_of(&key))
+        bits.upper = parts.first6[i]
+        bits.lower = parts.first6[record.wide + i]
+        bits.family = 6
+        bits.length = parts.length6[i]
+        entries.append(entry_of(&bits))
     return entries
 
 
-cdef object entry_of(const Key *key):
-    if not is_prefix_key(key):
+cdef object entry_of(const Bits *bits):
+    if not is_prefix_bits(bits):
         raise SnapshotError("an entry is no prefix")
-    return Entry(new_prefix(key))
+    return Entry(new_prefix(bits))
 
 
-cdef bint is_prefix_key(const Key *key) noexcept nogil:
+cdef bint is_prefix_bits(const Bits *bits) noexcept nogil:
     """Is the length one of the family, and no bit set behind it?"""
-    return key.length <= width(key.family) and not has_host_bits(key)
+    return bits.length <= width(bits.family) and not has_host_bits(bits)
 
 
 cdef object parse_written(entry):
@@ -1086,7 +1086,7 @@ cdef const char *find_fault(const Store *store, const StoreHeader *header) noexc
 
 cdef const char *find_fault_of(const Record *record, const Parts *parts, uint32_t lists) noexcept nogil:
     cdef uint32_t i
-    cdef Key key
+    cdef Bits bits
     cdef bint is_sorted = record.flags & IS_SORTED4 != 0
     if record.flags & ~<uint32_t>(IS_ENABLED | NEEDS_LIST | HAS_ENTRIES | NEEDS_OBJECTS | IS_SORTED4 | IS_SORTED6):
         return "a record has flags that no record has"
@@ -1102,21 +1102,21 @@ cdef const char *find_fault_of(const Record *record, const Parts *parts, uint32_
             if parts.last4[i] < parts.first4[i] or (i > 0 and parts.first4[i] <= parts.last4[i - 1]):
                 return "ranges are not sorted"
         else:
-            set_ipv4(&key, parts.first4[i])
-            key.length = parts.length4[i]
-            if not is_prefix_key(&key):
+            set_ipv4(&bits, parts.first4[i])
+            bits.length = parts.length4[i]
+            if not is_prefix_bits(&bits):
                 return "an entry is no prefix"
     for i in range(record.wide):
-        key.upper = parts.first6[i]
-        key.lower = parts.first6[record.wide + i]
-        key.family = 6
+        bits.upper = parts.first6[i]
+        bits.lower = parts.first6[record.wide + i]
+        bits.family = 6
         if is_sorted:
-            if is_before(parts.last6[i], parts.last6[record.wide + i], key.upper, key.lower):
+            if is_before(parts.last6[i], parts.last6[record.wide + i], bits.upper, bits.lower):
                 return "ranges are not sorted"
-            if i > 0 and not is_before(parts.last6[i - 1], parts.last6[record.wide + i - 1], key.upper, key.lower):
+            if i > 0 and not is_before(parts.last6[i - 1], parts.last6[record.wide + i - 1], bits.upper, bits.lower):
                 return "ranges are not sorted"
         else:
-            key.length = parts.length6[i]
-            if not is_prefix_key(&key):
+            bits.length = parts.length6[i]
+            if not is_prefix_bits(&bits):
                 return "an entry is no prefix"
     return NULL
