@@ -1,1 +1,1 @@
-"""Benchmarks: what cidrmatch costs, beside the floors and the rivals.  Start with docs/performance.md."""
+"""Benchmarks: what cidrmatch costs, beside the floors and the rivals.  Start with docs/measuring.md."""

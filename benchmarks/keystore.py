@@ -1,7 +1,7 @@
 """A million keys with a list each: speed, memory, opening, sharing, changing and swapping.
 
     python -m benchmarks.keystore [--keys N] [--json PATH]
-    python -m benchmarks.keystore --report       the results in results/keys into docs/key-store.md
+    python -m benchmarks.keystore --report       the results in results/keys into docs/performance-keys.md
 
     check    by turns with `dict.get` on the same keys, answers compared first    ratios within a round
     memory   bytes a key in the block; what the process grew by while building
@@ -44,7 +44,7 @@ ROUNDS = 60
 SHARERS = 8
 CHANGES = 2_000
 RESULTS = Path(__file__).parent / "results" / "keys"
-DOCUMENT = Path(__file__).parents[1] / "docs" / "key-store.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "performance-keys.md"
 SHOWN_FACTS = ("date", "commit", "cpu", "os", "python", "compiler", "load")
 Figures = dict[str, float]
 
@@ -299,7 +299,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--keys", type=int, default=1_000_000)
     parser.add_argument("--swaps", type=int, default=10_000)
     parser.add_argument("--json", metavar="PATH", type=Path, default=RESULTS / "scratch.tmp.json")
-    parser.add_argument("--report", action="store_true", help="fill docs/key-store.md from the results")
+    parser.add_argument("--report", action="store_true", help="fill docs/performance-keys.md from the results")
     options = parser.parse_args(arguments)
     if options.report:
         return fill_document()

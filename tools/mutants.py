@@ -75,7 +75,7 @@ class Mutant:
         tests: which to ask first; without any, those of the table.
         near: the tests of the table.
         rooms: the extensions that its first tests ask, so that others are compiled only for later ones.
-        rule: words of docs/semantics.md that this row breaks.
+        rule: words of docs/keys.md that this row breaks.
         alone: the first tests compile the header by themselves, so nothing is built before they run.
         needs: a word among the processor's flags without which nobody runs this code.
         equal: why no test can notice, for a row that does not count.

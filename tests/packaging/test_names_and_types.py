@@ -52,7 +52,7 @@ def test_docstring_examples_run(name: str) -> None:
     assert runner.failures == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/semantics.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/texts.md", "docs/keys.md"])
 def test_python_examples_of_the_pages_run(page: str) -> None:
     """Each page is one session: what a block defines, the next ones use."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)

@@ -1,6 +1,6 @@
 """Whatever can be said of a key: it is judged alike as an object, as a record of the store, and from a file.
 
-The states are those of docs/semantics.md, asked for every combination of what a key can have:
+The states are those of docs/keys.md, asked for every combination of what a key can have:
 
     entries, a linked list, a list it lies within, a default, enabled or not, created before or after the cutover
 
