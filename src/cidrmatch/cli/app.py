@@ -16,7 +16,7 @@
     cidrmatch verify    SNAP                           is every byte of it as it was written?
     cidrmatch check     --snapshot SNAP KEY ADDRESS... as with --config; so does explain
 
-LIST is a file that `list_files` reads, or "-".  Only `validate` asks a policy;
+LIST is a file that `files` reads, or "-".  Only `validate` asks a policy;
 the others apply the rules of text, and refuse a list with one bad entry whole.
 FILE is a whole engine as `config` reads it, judged by the policy that it names.
 
