@@ -550,6 +550,13 @@ def test_aggregate_joins_neighbours_and_drops_what_is_covered() -> None:
     assert [str(prefix) for prefix in aggregate(given)] == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
 
 
+@pytest.mark.parametrize(
+    "ends", [["128.0.0.0/1", "192.0.0.0/2", "255.255.255.255"], ["8000::/1", "c000::/2", "ffff::"]]
+)
+def test_aggregate_drops_what_is_covered_where_the_family_ends(ends: list[str]) -> None:
+    assert [str(prefix) for prefix in aggregate(ends)] == ends[:1]
+
+
 def test_aggregate_keeps_neighbours_that_are_no_twins() -> None:
     given = ["10.0.1.0/24", "10.0.2.0/24"]
     assert [str(prefix) for prefix in aggregate(given)] == given

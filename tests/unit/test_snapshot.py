@@ -387,6 +387,19 @@ def test_entries_that_are_null_are_not_no_entries() -> None:
     assert engine.check("key", HOME).reason is Reason.DAMAGED
 
 
+def test_a_link_to_a_list_that_the_view_does_not_have_is_damage_and_not_an_empty_list() -> None:
+    """C23: an own entry that covers the address does not make up for it."""
+    builder = Builder()
+    builder.add("linked", ["198.51.100.1"], links=(1,))
+    builder.add("within", [HOME], within=(1,))
+    engine = Engine()
+    engine.put_list("office", [HOME])
+    lists = engine.view.lists
+    engine.view = View(builder.build(lists=2), {}, lists, None, 0, engine.view.settings, ("office",))
+    for key, address in (("linked", HOME), ("linked", "198.51.100.1"), ("within", HOME)):
+        assert engine.check(key, address).reason is Reason.DAMAGED
+
+
 # Other processes
 
 
