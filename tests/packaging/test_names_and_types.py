@@ -26,6 +26,7 @@ MODULES = [
     "cidrmatch.files.config",
     "cidrmatch.engine.engine",
     "cidrmatch.errors",
+    "cidrmatch.advice.compare",
     "cidrmatch.advice.explain",
     "cidrmatch.advice.lint",
     "cidrmatch.gateways.pipeline",

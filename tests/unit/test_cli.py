@@ -13,11 +13,9 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from cidrmatch import AllowList, __main__, __version__
+from cidrmatch import __main__, __version__
 from cidrmatch.cli import app as cli
 from cidrmatch.files import config
 from cidrmatch.policy.presets import PRESETS
@@ -350,22 +348,6 @@ def test_diff_reads_standard_input_for_one_list_only() -> None:
     result = run("diff", "-", "-", stdin="10.0.0.0/8")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "standard input can be read only once" in result.stderr
-
-
-small_lists = st.lists(st.tuples(st.integers(0, 15), st.integers(28, 32)), max_size=6)
-
-
-@given(small_lists, small_lists)
-def test_what_diff_gains_and_loses_is_the_difference_of_the_addresses(
-    old: list[tuple[int, int]], new: list[tuple[int, int]]
-) -> None:
-    lists = [
-        [f"192.0.2.{first >> 32 - length << 32 - length}/{length}" for first, length in each] for each in (old, new)
-    ]
-    before, after = ({address for prefix in each for address in ip_network(prefix)} for each in lists)
-    gained = cli._subtract(AllowList(lists[1]), AllowList(lists[0]))
-    assert {address for prefix in gained for address in ip_network(str(prefix))} == after - before
-    assert gained == AllowList(map(str, gained)).aggregate()
 
 
 # -- A configuration ----------------------------------------------------------

@@ -38,7 +38,6 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO, TypeVar
 
@@ -50,8 +49,8 @@ from typer.core import TyperGroup
 
 from .._core.address import format_address
 from .._core.allow_list import AllowList
-from .._core.patricia import PatriciaTrie
 from .._core.prefix import Entry, Prefix, parse_entry, parse_prefix
+from ..advice.compare import compare
 from ..advice.explain import explain as explain_check
 from ..advice.lint import OPEN
 from ..advice.lint import lint as lint_engine
@@ -288,29 +287,27 @@ def diff(
     if old == new == STDIN:
         raise typer.BadParameter("standard input can be read only once")
     before, after = (_load(source, file_format, as_json) for source in (old, new))
-    equal = before.allow == after.allow
-    gained, lost = _subtract(after.allow, before.allow), _subtract(before.allow, after.allow)
-    added, removed, relabelled = _changes(before.allow, after.allow)
+    found = compare(before.allow, after.allow)
     if as_json:
         _print_json(
             old=before.name,
             new=after.name,
-            equal=equal,
-            gained=[str(prefix) for prefix in gained],
-            lost=[str(prefix) for prefix in lost],
-            added=[after.facts(entry) for entry in added],
-            removed=[before.facts(entry) for entry in removed],
-            relabelled=[{"from": before.facts(was), "to": after.facts(now)} for was, now in relabelled],
+            equal=found.is_equal,
+            gained=[str(prefix) for prefix in found.gained],
+            lost=[str(prefix) for prefix in found.lost],
+            added=[after.facts(entry) for entry in found.added],
+            removed=[before.facts(entry) for entry in found.removed],
+            relabelled=[{"from": before.facts(was), "to": after.facts(now)} for was, now in found.relabelled],
         )
     else:
         out = _console(sys.stdout)
-        addresses = [("+", str(prefix)) for prefix in gained] + [("-", str(prefix)) for prefix in lost]
+        addresses = [("+", str(prefix)) for prefix in found.gained] + [("-", str(prefix)) for prefix in found.lost]
         _say_changes(out, "addresses", addresses)
-        entries = [("+", after.describe(entry)) for entry in added]
-        entries += [("-", before.describe(entry)) for entry in removed]
-        entries += [("~", f"{after.describe(now)}, was {_quoted_label(was)}") for was, now in relabelled]
+        entries = [("+", after.describe(entry)) for entry in found.added]
+        entries += [("-", before.describe(entry)) for entry in found.removed]
+        entries += [("~", f"{after.describe(now)}, was {_quoted_label(was)}") for was, now in found.relabelled]
         _say_changes(out, "entries", entries)
-    _finish(0 if equal else 1)
+    _finish(0 if found.is_equal else 1)
 
 
 @app.command()
@@ -575,38 +572,6 @@ def _neighbours(allow: AllowList, address: str) -> tuple[Entry | None, Entry | N
 def _last_address(entry: Entry) -> int:
     packed = entry.prefix.packed
     return int.from_bytes(packed, "big") | ((1 << (8 * len(packed) - entry.prefix.length)) - 1)
-
-
-def _subtract(allow: AllowList, holes: AllowList) -> list[Prefix]:
-    """Find the fewest prefixes with the addresses of one list that are not in another."""
-    trie = PatriciaTrie((prefix, None) for prefix in holes.aggregate())
-    return [left for prefix in allow.aggregate() for left in _left_of(prefix, trie)]
-
-
-def _left_of(prefix: Prefix, holes: PatriciaTrie[None]) -> Iterator[Prefix]:
-    """Halve a prefix until each piece lies wholly inside or outside the holes; yield those outside.
-
-    The pieces are the fewest: a half is cut only where a hole begins in it.
-    """
-    if holes.longest_match(prefix) is not None:
-        return
-    if not holes.covered(prefix):
-        yield prefix
-        return
-    for network in ip_network(str(prefix)).subnets():
-        half = parse_prefix(network)
-        if half.family == prefix.family:  # ::ffff:0:0/96 would come back as all of IPv4; no IPv6 client is ever in it
-            yield from _left_of(half, holes)
-
-
-def _changes(before: AllowList, after: AllowList) -> tuple[list[Entry], list[Entry], list[tuple[Entry, Entry]]]:
-    """Compare entries: added, removed, and those whose label changed."""
-    old = {entry.prefix: entry for entry in before}
-    new = {entry.prefix: entry for entry in after}
-    added = [entry for prefix, entry in new.items() if prefix not in old]
-    removed = [entry for prefix, entry in old.items() if prefix not in new]
-    relabelled = [(old[prefix], entry) for prefix, entry in new.items() if prefix in old and old[prefix] != entry]
-    return added, removed, relabelled
 
 
 # -- Reading ------------------------------------------------------------------
