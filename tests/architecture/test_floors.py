@@ -65,7 +65,6 @@ KNOWN_LONG = {
     "_core/prefix.pyx",
     "_keys/check.pyx",
     "_keys/store.pyx",
-    "cli/app.py",
     "engine/changes.py",
 }
 """Files that take private names of others, and files that are too long."""

@@ -844,11 +844,17 @@ def test_python_m_runs_the_command_line(monkeypatch: pytest.MonkeyPatch, capsys:
     assert capsys.readouterr().out == f"cidrmatch {__version__}\n"
 
 
+def forget_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have each module of the command line imported anew."""
+    for name in [name for name in sys.modules if name.startswith("cidrmatch.cli.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+
 @pytest.mark.parametrize("missing", ["typer", "rich.console"])
 def test_a_missing_extra_is_named_with_the_way_to_get_it(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "cidrmatch.cli.app")
+    forget_the_command_line(monkeypatch)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(SystemExit) as ended:
         __main__.main()
@@ -865,7 +871,7 @@ def test_the_library_works_without_the_extra_and_the_command_says_what_is_missin
 
 
 def test_any_other_missing_module_is_not_blamed_on_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "cidrmatch.cli.app")
+    forget_the_command_line(monkeypatch)
     monkeypatch.setitem(sys.modules, "cidrmatch.files.lists", None)
     with pytest.raises(ModuleNotFoundError, match=r"cidrmatch\.files\.lists"):
         __main__.main()

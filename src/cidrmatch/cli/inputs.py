@@ -1,0 +1,250 @@
+"""From the words of a call to what is asked: lists, engines, policies; or why they cannot be had.
+
+    word on the command line        becomes                  or the call ends
+    LIST, --format                  `ListFile`, `Listed`     exit 2 unreadable, exit 1 with every bad entry
+    ADDRESS                         canonical text           exit 2
+    --preset                        `Policy`                 exit 2
+    --config FILE                   `Engine`                 exit 2 unreadable, exit 1 with every problem
+    --snapshot SNAP                 `Engine`                 exit 2 unreadable, exit 1 damaged or no snapshot
+    --id-secret-file FILE           bytes                    exit 2
+
+A command takes what these functions give and never an error of theirs: each
+says what is wrong and ends the call.  Nothing is read before the words of the
+call are known to fit together.
+
+The arguments and options that several commands have stand here too, each once.
+An option of one command stands in its signature.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+
+import typer
+
+from .._core.address import format_address
+from .._core.allow_list import AllowList
+from .._core.prefix import Entry, Prefix, parse_entry
+from ..engine.engine import Engine
+from ..engine.ids import IdHash
+from ..errors import InvalidAddress, InvalidPrefix, SnapshotError, quote
+from ..files.config import ConfigError, ConfigProblem, load
+from ..files.lists import Format, ListFile, ListFileError, read_list
+from ..policy.policy import Policy, Problem, Severity
+from ..policy.presets import PRESETS
+from .output import console, count, fail, finish, print_json, say, with_progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = [
+    "FormatOption",
+    "JsonOption",
+    "ListArgument",
+    "Listed",
+    "SecretOption",
+    "find_policy",
+    "load_config",
+    "load_list",
+    "open_snapshot",
+    "parse_address",
+    "problem_facts",
+    "quoted_label",
+    "read_file",
+    "read_secret",
+    "say_problems",
+]
+
+ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="A .txt, .csv, .json or .toml file; - is stdin.")]
+FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
+SecretOption = Annotated[
+    str | None,
+    typer.Option("--id-secret-file", metavar="FILE", help="The bytes under which the snapshot's ids are hashed."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+# -- Lists --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Hold a list that the rules of text accept, and where each prefix of it stands.
+
+    Attributes:
+        name: the file, as it was named.
+        allow: the list.
+        places: for each prefix, the file and the line or position of its first entry.
+    """
+
+    name: str
+    allow: AllowList
+    places: dict[Prefix, str]
+
+    def facts(self, entry: Entry | None) -> dict[str, str | None] | None:
+        """Give an entry's facts for JSON."""
+        if entry is None:
+            return None
+        return {"prefix": str(entry.prefix), "label": entry.label, "at": self.places[entry.prefix]}
+
+    def describe(self, entry: Entry) -> str:
+        """Give the same for people."""
+        label = f" {quoted_label(entry)}" if entry.label is not None else ""
+        return f"{entry.prefix}{label} ({self.places[entry.prefix]})"
+
+
+def quoted_label(entry: Entry) -> str:
+    """Write an entry's label for people."""
+    return "no label" if entry.label is None else f'"{entry.label}"'
+
+
+def read_file(source: str, file_format: Format | None) -> ListFile:
+    """Read a list as it is written; one that cannot be read is a wrong call (exit 2)."""
+    try:
+        return read_list(source, file_format)
+    except ListFileError as error:
+        fail(str(error))
+
+
+def load_list(source: str, file_format: Format | None, as_json: bool) -> Listed:
+    """Read a list under the rules of text alone, or refuse it with all that is wrong (exit 1)."""
+    file = read_file(source, file_format)
+    entries: list[Entry] = []
+    places: dict[Prefix, str] = {}
+    problems: list[Problem] = []
+    for index, written in enumerate(with_progress(file.entries)):
+        try:
+            entry = parse_entry(written)
+        except InvalidPrefix as error:
+            problems.append(_problem_of(error, index, written[0]))
+        else:
+            entries.append(entry)
+            places.setdefault(entry.prefix, file.place(index))
+    if problems:
+        _refuse_list(file, problems, as_json)
+    return Listed(file.name, AllowList(entries), places)
+
+
+def _problem_of(error: InvalidPrefix, index: int, text: str) -> Problem:
+    hint = error.suggestion and f"did you mean {error.suggestion}?"
+    return Problem(index, text, error.code, Severity.ERROR, f"{error.reason} (at position {error.position})", hint)
+
+
+def _refuse_list(file: ListFile, problems: list[Problem], as_json: bool) -> NoReturn:
+    """Say why a list cannot be used."""
+    if as_json:
+        print_json(list=file.name, ok=False, errors=[problem_facts(file, problem) for problem in problems])
+    else:
+        say_problems(sys.stderr, file, problems)
+        told = f": {count(len(problems), 'error')} in {file.name}; nothing of the list is used"
+        say(console(sys.stderr), "refused", told)
+    finish(1)
+
+
+def say_problems(stream: TextIO, file: ListFile, problems: Iterable[Problem]) -> None:
+    """Print the problems of a list, each with its place."""
+    out = console(stream)
+    for problem in problems:
+        text = "" if problem.index is None else f"{quote(problem.text)}: "
+        hint = f"; {problem.hint}" if problem.hint else ""
+        say(out, problem.severity, f": {text}{problem.message}{hint}", place=f"{_place_of(problem, file)}: ")
+
+
+def problem_facts(file: ListFile, problem: Problem) -> dict[str, Any]:
+    """Give the same for JSON."""
+    return problem.to_dict() | {"at": _place_of(problem, file)}
+
+
+def _place_of(problem: Problem, file: ListFile) -> str:
+    return file.name if problem.index is None else file.place(problem.index)
+
+
+# -- Words --------------------------------------------------------------------
+
+
+def parse_address(address: str) -> str:
+    """Take an address argument in its canonical text; a wrong one is a wrong call (exit 2)."""
+    try:
+        return format_address(address)
+    except InvalidAddress as error:
+        fail(str(error))
+
+
+def find_policy(preset: str | None) -> Policy:
+    """Find a preset by its name; without one, a policy without limits."""
+    if preset is None:
+        return Policy()
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"{quote(preset)} is no preset; there are {', '.join(PRESETS)}")
+    return PRESETS[preset]()
+
+
+# -- Engines ------------------------------------------------------------------
+
+
+def _warn_of(problem: ConfigProblem) -> None:
+    """Say what a configuration may hold, and still opens a key."""
+    say(console(sys.stderr), "warning", f": {problem.reason}", place=f"{problem.place}: ")
+
+
+def load_config(
+    config: str,
+    as_json: bool,
+    *,
+    warn: Callable[[ConfigProblem], None] = _warn_of,
+    secret: bytes | None = None,
+) -> Engine:
+    """Load a configuration, or refuse it with all that is wrong (exit 1; 2 if it cannot be read at all)."""
+    try:
+        return load(config, id_secret=secret, watch=with_progress, warn=warn)
+    except ModuleNotFoundError as error:
+        fail(str(error))
+    except ConfigError as error:
+        if error.is_unreadable:
+            fail(str(error))
+        _refuse_config(config, error, as_json)
+
+
+def _refuse_config(config: str, error: ConfigError, as_json: bool) -> NoReturn:
+    """Say why a configuration cannot be used."""
+    if as_json:
+        errors = [{"at": problem.place, "message": problem.reason} for problem in error.problems]
+        print_json(config=config, ok=False, errors=errors)
+    else:
+        out = console(sys.stderr)
+        for problem in error.problems:
+            say(out, "error", f": {problem.reason}", place=f"{problem.place}: ")
+        say(out, "refused", f": {count(len(error.problems), 'error')} in {config}; nothing of it is used")
+    finish(1)
+
+
+def open_snapshot(snapshot: str, as_json: bool, secret_file: str | None = None, *, verify: bool = True) -> Engine:
+    """Open a snapshot, or refuse it (exit 1; 2 if it cannot be read at all)."""
+    secret = read_secret(secret_file)
+    try:
+        return Engine.open(snapshot, verify=verify, id_secret=secret)
+    except OSError as error:
+        fail(f"{quote(snapshot)}: {error.strerror or error}")
+    except SnapshotError as error:
+        if as_json:
+            print_json(snapshot=snapshot, ok=False, error=str(error))
+        else:
+            say(console(sys.stderr), "refused", f": {error}")
+        finish(1)
+
+
+def read_secret(secret_file: str | None) -> bytes | None:
+    """Read the secret of hashed ids: all bytes of a file, as they are."""
+    if secret_file is None:
+        return None
+    try:
+        secret = Path(secret_file).read_bytes()
+        IdHash(secret)
+    except OSError as error:
+        fail(f"{quote(secret_file)}: {error.strerror or error}")
+    except ValueError as error:
+        fail(f"{quote(secret_file)}: {error}")
+    return secret

@@ -1,0 +1,107 @@
+"""Commands about a list by itself: `validate`, `aggregate`, `diff`.
+
+    validate   a policy judges the list     every problem with its place, accepted or refused
+    aggregate  the list as fewest prefixes  one a line, which is a list again
+    diff       two lists                    who would get in, who would be shut out, which entries differ
+
+No key is known here.  Only `validate` asks a policy; the others apply the rules
+of text, and refuse a list with one bad entry whole.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ..advice.compare import compare
+from ..files.lists import STDIN, Format
+from ..policy.presets import PRESETS
+from .inputs import (
+    FormatOption,
+    JsonOption,
+    ListArgument,
+    find_policy,
+    load_list,
+    problem_facts,
+    quoted_label,
+    read_file,
+    say_problems,
+)
+from .output import console, count, finish, print_json, say, with_progress
+
+__all__ = ["aggregate", "diff", "validate"]
+
+
+def validate(
+    source: ListArgument,
+    preset: Annotated[str | None, typer.Option(help=f"Whose rules: {', '.join(PRESETS)}. Without: no limits.")] = None,
+    file_format: FormatOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say whether a product takes the list, or why not."""
+    policy = find_policy(preset)
+    file = read_file(source, file_format)
+    report = policy.validate(with_progress(file.entries))
+    if as_json:
+        facts = report.to_dict()
+        facts["errors"] = [problem_facts(file, problem) for problem in report.errors]
+        facts["warnings"] = [problem_facts(file, problem) for problem in report.warnings]
+        print_json(list=file.name, **facts)
+    else:
+        say_problems(sys.stdout, file, report.problems)
+        counts = [count(len(report.errors), "error"), count(len(report.warnings), "warning")]
+        if report.ok:
+            counts[0] = count(len(report.accepted), "entry", "entries")
+        verdict = "accepted" if report.ok else "refused"
+        say(console(sys.stdout), verdict, f" under the policy {policy.name}: {', '.join(counts)}")
+    finish(0 if report.ok else 1)
+
+
+def aggregate(source: ListArgument, file_format: FormatOption = None, as_json: JsonOption = False) -> None:
+    """Print the fewest prefixes with the same addresses."""
+    listed = load_list(source, file_format, as_json)
+    prefixes = [str(prefix) for prefix in listed.allow.aggregate()]
+    if as_json:
+        print_json(list=listed.name, prefixes=prefixes)
+    else:
+        sys.stdout.write("".join(f"{prefix}\n" for prefix in prefixes))
+    finish(0)
+
+
+def diff(
+    old: Annotated[str, typer.Argument(metavar="OLD", help="The list as it was.")],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The list as it would be.")],
+    file_format: Annotated[Format | None, typer.Option("--format", help="Read both lists as this.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a change of the list lets in or shuts out."""
+    if old == new == STDIN:
+        raise typer.BadParameter("standard input can be read only once")
+    before, after = (load_list(source, file_format, as_json) for source in (old, new))
+    found = compare(before.allow, after.allow)
+    if as_json:
+        print_json(
+            old=before.name,
+            new=after.name,
+            equal=found.is_equal,
+            gained=[str(prefix) for prefix in found.gained],
+            lost=[str(prefix) for prefix in found.lost],
+            added=[after.facts(entry) for entry in found.added],
+            removed=[before.facts(entry) for entry in found.removed],
+            relabelled=[{"from": before.facts(was), "to": after.facts(now)} for was, now in found.relabelled],
+        )
+    else:
+        addresses = [("+", str(prefix)) for prefix in found.gained] + [("-", str(prefix)) for prefix in found.lost]
+        _say_changes("addresses", addresses)
+        entries = [("+", after.describe(entry)) for entry in found.added]
+        entries += [("-", before.describe(entry)) for entry in found.removed]
+        entries += [("~", f"{after.describe(now)}, was {quoted_label(was)}") for was, now in found.relabelled]
+        _say_changes("entries", entries)
+    finish(0 if found.is_equal else 1)
+
+
+def _say_changes(noun: str, changes: list[tuple[str, str]]) -> None:
+    out = console(sys.stdout)
+    say(out, noun, "" if changes else ": the same")
+    for sign, change in changes:
+        say(out, sign, f" {change}", place="  ")

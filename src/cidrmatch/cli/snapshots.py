@@ -1,0 +1,91 @@
+"""Commands about a snapshot: `compile`, `inspect`, `verify`.
+
+    compile  a configuration becomes a snapshot, one generation later than the one that it replaces
+    inspect  what a snapshot says of itself: its header, its policy, its lists; the body is not verified
+    verify   every byte is as it was written, and means something
+
+`check` and `explain` ask a snapshot about one key, and stand with the other questions.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from ..engine.engine import Engine
+from ..errors import quote
+from .inputs import JsonOption, SecretOption, load_config, open_snapshot, read_secret
+from .output import console, count, fail, finish, print_json, say
+
+__all__ = ["compile_snapshot", "inspect", "verify"]
+
+SnapshotArgument = Annotated[str, typer.Argument(metavar="SNAP", help="A file that `compile` or an engine wrote.")]
+
+
+def compile_snapshot(
+    config: Annotated[str, typer.Argument(metavar="FILE", help="A configuration (.toml or .json).")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="SNAP", help="Where the snapshot goes.")],
+    id_secret_file: SecretOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a configuration as a snapshot, later than the one that is there, which it replaces."""
+    engine = load_config(config, as_json, secret=read_secret(id_secret_file))
+    try:
+        engine.save(output, replace=True)
+        size = os.stat(output).st_size
+    except OSError as error:
+        fail(f"{quote(output)}: {error.strerror or error}")
+    keys, generation = sum(1 for _ in engine.view), _generation(engine)
+    if as_json:
+        print_json(config=config, snapshot=output, generation=generation, keys=keys, bytes=size)
+    else:
+        counts = f"{count(keys, 'key')}, {count(size, 'byte')}, generation {generation}"
+        say(console(sys.stdout), "accepted", f": {counts}")
+    finish(0)
+
+
+def inspect(snapshot: SnapshotArgument, id_secret_file: SecretOption = None, as_json: JsonOption = False) -> None:
+    """Say what is in a snapshot, by its header and its lists."""
+    engine = open_snapshot(snapshot, as_json, id_secret_file, verify=False)
+    sizes = {name: len(frozen.entries) for name, frozen in engine.lists().items()}
+    facts = {
+        "epoch": 0 if engine.revision is None else engine.revision.epoch,
+        "generation": _generation(engine),
+        "bytes": os.stat(snapshot).st_size,
+        "keys": _count_keys(engine),
+        "policy": engine.policy.name,
+        "enforced": engine.view.settings.is_enforced,
+        "default": engine.default(),
+    }
+    if as_json:
+        print_json(snapshot=snapshot, **facts, lists=sizes)
+    else:
+        out = console(sys.stdout)
+        for name, value in facts.items():
+            say(out, f"{name:<12}{'none' if value is None else value}")
+        for name, size in sizes.items():
+            say(out, f"list {quote(name)}: {count(size, 'entry', 'entries')}")
+    finish(0)
+
+
+def verify(snapshot: SnapshotArgument, id_secret_file: SecretOption = None, as_json: JsonOption = False) -> None:
+    """Say whether every byte of a snapshot is as it was written, and means something."""
+    engine = open_snapshot(snapshot, as_json, id_secret_file)
+    keys = _count_keys(engine)
+    if as_json:
+        print_json(snapshot=snapshot, ok=True, generation=_generation(engine), keys=keys)
+    else:
+        say(console(sys.stdout), "clean", f": {count(keys, 'key')}, generation {_generation(engine)}")
+    finish(0)
+
+
+def _generation(engine: Engine) -> int:
+    """The generation of the file that an engine stands on."""
+    return 0 if engine.revision is None else engine.revision.generation
+
+
+def _count_keys(engine: Engine) -> int:
+    """Count the keys of a snapshot, all of which are in its store."""
+    store = engine.view.store
+    return 0 if store is None else len(store)
