@@ -59,7 +59,7 @@ KNOWN = frozenset(
     }
 )
 """Edges that run upward, or round, and are not mended yet."""
-KNOWN_PRIVATE = {"files/config"}
+KNOWN_PRIVATE: set[str] = set()
 KNOWN_LONG = {
     "_core/allow_list.pyx",
     "_core/prefix.pyx",

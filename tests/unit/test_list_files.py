@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cidrmatch import CidrmatchError
-from cidrmatch.files.lists import STDIN, Format, ListFile, ListFileError, read_list
+from cidrmatch.files.documents import STDIN
+from cidrmatch.files.lists import Format, ListFile, ListFileError, read_list
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,8 @@ from typing import Annotated
 import typer
 
 from ..advice.compare import compare
-from ..files.lists import STDIN, Format
+from ..files.documents import STDIN
+from ..files.lists import Format
 from ..policy.presets import PRESETS
 from .inputs import (
     FormatOption,

@@ -57,7 +57,7 @@ from ..engine.engine import Engine
 from ..engine.records import KeyRecord, needs_list
 from ..errors import CidrmatchError, EngineError, quote
 from ..policy.presets import read_policy, write_policy
-from .lists import ListFileError, _check_unique, _decode, _noun, _read_bytes, load_toml
+from .documents import DocumentError, Place, noun_of, parse_json, parse_toml, path_of, place_in, read_text
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -69,8 +69,7 @@ if TYPE_CHECKING:
 __all__ = ["ConfigError", "ConfigProblem", "dump", "dumps", "load", "loads", "schema"]
 
 FileFormat: TypeAlias = Literal["toml", "json"]
-_Place: TypeAlias = tuple[str | int, ...]
-_Item: TypeAlias = tuple[_Place, dict[str, Any]]
+_Item: TypeAlias = tuple[Place, dict[str, Any]]
 Watch: TypeAlias = Callable[[Sequence[_Item]], Iterable[_Item]]
 
 _FORMATS: Final[dict[str, FileFormat]] = {".toml": "toml", ".json": "json"}
@@ -101,7 +100,7 @@ class ConfigProblem:
     @property
     def place(self) -> str:
         """The file, and where in it."""
-        return f"{self.file}:{self.path}" if self.path else self.file
+        return place_in(self.file, self.path)
 
     def __str__(self) -> str:
         return f"{self.place}: {self.reason}"
@@ -172,8 +171,8 @@ def load(
     if file_format is None:
         raise _unreadable(name, "the suffix tells no format: .toml or .json was expected")
     try:
-        text = _decode(name, _read_bytes(source, name))
-    except ListFileError as error:
+        text = read_text(source)
+    except DocumentError as error:
         raise _unreadable(error.place, error.reason) from error
     return loads(
         text, file_format, name=name, clock=clock, permits=permits, id_secret=id_secret, watch=watch, warn=warn
@@ -205,7 +204,7 @@ def _too_deep(name: str) -> ConfigError:
 
 def _parse_toml(name: str, text: str) -> object:
     try:
-        document = load_toml(text)
+        document = parse_toml(text)
     except ValueError as error:
         raise _unreadable(name, f"is not TOML: {error}") from error
     # No other line of a TOML document that ends here can read like this: strings and arrays would still be open.
@@ -216,7 +215,7 @@ def _parse_toml(name: str, text: str) -> object:
 
 def _parse_json(name: str, text: str) -> object:
     try:
-        return json.loads(text, object_pairs_hook=_check_unique)
+        return parse_json(text)
     except ValueError as error:
         raise _unreadable(name, f"is not JSON: {error}") from error
 
@@ -248,7 +247,7 @@ def _build(
     engine.restore(keys=keys, lists=lists.values(), default=reader.document.get("default"), enforced=enforced)
     for key, place in reader.empty.items():
         if engine.state(key) is State.UNRESTRICTED:
-            warn(ConfigProblem(name, _path_of(place), "no entries: every address passes"))
+            warn(ConfigProblem(name, path_of(place), "no entries: every address passes"))
     return engine
 
 
@@ -261,11 +260,6 @@ def _plain(value: object, name: object = "") -> Any:
     return value.isoformat() if isinstance(value, datetime) and name in _MOMENTS else value
 
 
-def _path_of(place: _Place) -> str:
-    """Write a place as people would: `keys[3].entries[0]`."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
-
-
 class _Reader:
     """Reads a document of any shape, and notes all that is wrong with it.
 
@@ -274,14 +268,14 @@ class _Reader:
 
     def __init__(self, document: Any) -> None:
         self.document = document
-        self.problems: list[tuple[_Place, str]] = []
-        self.unsound: set[_Place] = set()
-        self.empty: dict[str, _Place] = {}
+        self.problems: list[tuple[Place, str]] = []
+        self.unsound: set[Place] = set()
+        self.empty: dict[str, Place] = {}
 
-    def refuse(self, place: _Place, reason: str) -> None:
+    def refuse(self, place: Place, reason: str) -> None:
         self.problems.append((place, reason))
 
-    def in_order(self) -> list[tuple[_Place, str]]:
+    def in_order(self) -> list[tuple[Place, str]]:
         """The problems in the order of their places, each once."""
         ordered = sorted(self.problems, key=lambda problem: [(str(type(step)), step) for step in problem[0]])
         return list(dict.fromkeys(ordered))
@@ -290,13 +284,13 @@ class _Reader:
 
     def error(self, name: str) -> ConfigError:
         """Build the error that tells all problems; the name stands for the file."""
-        return ConfigError(ConfigProblem(name, _path_of(place), reason) for place, reason in self.in_order())
+        return ConfigError(ConfigProblem(name, path_of(place), reason) for place, reason in self.in_order())
 
     def check_shape(self) -> bool:
         """Note what is wrong with the shape, and say whether that is all of it."""
         errors = _validator().iter_errors(self.document)
         for error in islice(errors, _MOST_TOLD):
-            place: _Place = tuple(error.absolute_path)
+            place: Place = tuple(error.absolute_path)
             self.refuse(place, _reason_of(error))
             self.unsound.update(place[:length] for length in range(len(place) + 1))
         if not isinstance(self.document, dict):
@@ -306,7 +300,7 @@ class _Reader:
         self.refuse((), f"more than {_MOST_TOLD:,} mistakes; these are the first")
         return False
 
-    def items(self, name: str) -> Iterator[tuple[_Place, dict[str, Any]]]:
+    def items(self, name: str) -> Iterator[tuple[Place, dict[str, Any]]]:
         """Yield the tables of an array, with their places."""
         for index, item in enumerate(_list_of(self.document.get(name))):
             if isinstance(item, dict):
@@ -353,7 +347,7 @@ class _Reader:
         return found
 
     def read_key(
-        self, policy: Policy, lists: Mapping[str, FrozenList], place: _Place, item: dict[str, Any]
+        self, policy: Policy, lists: Mapping[str, FrozenList], place: Place, item: dict[str, Any]
     ) -> KeyRecord | None:
         entries = self.read_entries(policy, (*place, "entries"), item.get("entries"))
         shadow = self.read_entries(policy, (*place, "shadow"), item.get("shadow"))
@@ -375,14 +369,14 @@ class _Reader:
         self.check_key(policy, place, record)
         return record
 
-    def check_new(self, place: _Place, name: str, found: Mapping[str, object]) -> None:
+    def check_new(self, place: Place, name: str, found: Mapping[str, object]) -> None:
         """Check a name as an engine does, and that nothing has it yet."""
         if name and not name.strip():
             self.refuse(place, "must not be blank")
         if name in found:
             self.refuse(place, f"{quote(name)} is there already")
 
-    def check_key(self, policy: Policy, place: _Place, record: KeyRecord) -> None:
+    def check_key(self, policy: Policy, place: Place, record: KeyRecord) -> None:
         """Check what an engine checks when a key is saved, but for empty lists."""
         if record.entries and policy.keys.binding == "lists":
             self.refuse((*place, "entries"), "keys have no entries of their own here; link a named list")
@@ -394,12 +388,12 @@ class _Reader:
             self.refuse(("default",), f"{policy.name} has no default list")
         self.check_name(("default",), self.document.get("default"), lists)
 
-    def check_name(self, place: _Place, name: object, lists: Mapping[str, FrozenList]) -> None:
+    def check_name(self, place: Place, name: object, lists: Mapping[str, FrozenList]) -> None:
         """Check that a list is there, unless the lists themselves could not be read."""
         if isinstance(name, str) and name not in lists and ("lists",) not in self.unsound:
             self.refuse(place, f"there is no list {quote(name)}")
 
-    def read_moment(self, place: _Place, text: object) -> datetime | None:
+    def read_moment(self, place: Place, text: object) -> datetime | None:
         if not isinstance(text, str) or place in self.unsound:
             return None
         try:
@@ -408,7 +402,7 @@ class _Reader:
             self.refuse(place, f"{quote(text)}: {error}")
             return None
 
-    def read_entries(self, policy: Policy, place: _Place, given: object) -> tuple[Entry, ...]:
+    def read_entries(self, policy: Policy, place: Place, given: object) -> tuple[Entry, ...]:
         """Judge entries by the policy; none at all are let in, and deny."""
         entries = _list_of(given)
         if not entries:
@@ -467,7 +461,7 @@ def _reason_of_value(kind: str, wanted: Any, given: object, rule: Mapping[str, A
         return f"must be {remark}, not {shown}"
     if kind == "type":
         types = [wanted] if isinstance(wanted, str) else wanted
-        return f"must be {' or '.join(_TYPES[name] for name in types)}, not {_noun(given)}"
+        return f"must be {' or '.join(_TYPES[name] for name in types)}, not {noun_of(given)}"
     choices = ", ".join(json.dumps(choice) for choice in (wanted if kind == "enum" else [wanted]))
     return f"must be {'one of ' * (kind == 'enum')}{choices}, not {shown}" + (f"; {remark}" if remark else "")
 
@@ -477,7 +471,7 @@ def _shown(value: object) -> str:
     if isinstance(value, str):
         return quote(value)
     is_small = isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 64)
-    return json.dumps(value) if is_small else _noun(value)
+    return json.dumps(value) if is_small else noun_of(value)
 
 
 def _validator() -> Any:

@@ -1,0 +1,202 @@
+"""Documents: a file as text, a text as plain values, and the place of what is wrong in it.
+
+    file or "-"  --read_text-->  str  --parse_json, parse_toml-->  dict, list, str ...  --> a reader of its own
+
+    what is wrong                      its place, which stands before the reason
+    the file cannot be read            office.toml
+    bytes that are no UTF-8            office.toml:17                    place_in("office.toml", 17)
+    something in the values            keys.toml:keys[3].entries[0]      place_in("keys.toml", path_of(...))
+
+What the values mean is for the reader of each kind of document: `lists`, `config`.
+It tells its user what is wrong in words of its own, so the parsers here raise
+ValueError and RecursionError as those of Python do.
+
+Nothing is lost on the way.  A JSON object that names a key twice is refused;
+Python's parser would keep the last and say nothing.
+
+Nothing is taken that would choke a parser.  A TOML key of very many parts
+(a.a.a ...) is refused before it is parsed, because `tomllib` needs the square of
+their number, in time and in memory.
+Cost: the whole file is in memory.
+Threads: safe, keeps no state.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from .._core.lines import without_mark
+from ..errors import CidrmatchError, quote
+
+__all__ = [
+    "STDIN",
+    "DocumentError",
+    "Place",
+    "name_of",
+    "noun_of",
+    "parse_json",
+    "parse_toml",
+    "path_of",
+    "place_in",
+    "read_text",
+]
+
+STDIN: Final = "-"
+"""The source that means standard input."""
+
+Place: TypeAlias = tuple[str | int, ...]
+"""The steps to a value in a document: `("keys", 3, "entries", 0)`."""
+
+
+class DocumentError(CidrmatchError, ValueError):
+    """Say that a file could not be read as text, where, and why.
+
+    Attributes:
+        place: the file, and the line or the position in it where that is known.
+        reason: what is wrong, in words.
+    """
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(place, reason)
+        self.place = place
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.reason}"
+
+
+# -- Places -------------------------------------------------------------------
+
+
+def name_of(source: str | Path) -> str:
+    """Name a source for people: the file as it was named, or `<stdin>`."""
+    return "<stdin>" if source == STDIN else str(source)
+
+
+def place_in(name: str, where: str | int | None) -> str:
+    """Name a line or a path in a document: `office.csv:17`; the document alone where neither is known."""
+    return f"{name}:{where}" if where else name
+
+
+def path_of(place: Place) -> str:
+    """Write the steps to a value as people would: `keys[3].entries[0]`."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+
+
+_NOUNS: Final = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def noun_of(value: object) -> str:
+    """Name the kind of a JSON or TOML value as its author would."""
+    return _NOUNS.get(type(value), f"a value of type {type(value).__name__}")
+
+
+# -- From a file to text ------------------------------------------------------
+
+
+def read_text(source: str | Path) -> str:
+    """Read a file, or standard input, as UTF-8 without a byte order mark.
+
+    Args:
+        source: a path, or `STDIN`.
+    Raises:
+        DocumentError: it cannot be read, or is not UTF-8.
+    """
+    name = name_of(source)
+    content = _read_bytes(source, name)
+    try:
+        return without_mark(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise DocumentError(place_in(name, line), f"is not UTF-8: byte 0x{content[error.start]:02x}") from error
+
+
+def _read_bytes(source: str | Path, name: str) -> bytes:
+    if source == STDIN and sys.stdin is None:  # a process may be started without one
+        raise DocumentError(name, "cannot be read: there is no standard input")
+    try:
+        return sys.stdin.buffer.read() if source == STDIN else Path(source).read_bytes()
+    except (OSError, ValueError) as error:  # a NUL in the name is a ValueError
+        raise DocumentError(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+# -- From text to values ------------------------------------------------------
+
+
+def parse_json(text: str) -> object:
+    """Parse JSON, and refuse an object that names a key twice.
+
+    Raises:
+        ValueError: it is no JSON (a `json.JSONDecodeError`, which tells the line), a key stands twice, or a number
+            is beyond all bounds.
+        RecursionError: it is nested too deep.
+    """
+    return json.loads(text, object_pairs_hook=_check_unique)
+
+
+def _check_unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Build an object; the parser by itself would keep the last of two equal keys and say nothing."""
+    built: dict[str, object] = {}
+    for key, value in pairs:
+        if key in built:
+            raise ValueError(f"the key {quote(key)} stands twice")
+        built[key] = value
+    return built
+
+
+_MOST_PARTS: Final = 64
+"""A key has one to three parts in all that we read."""
+_TOKEN: Final = re.compile(r"\"{3}|'{3}|[\"'#.=,\[\]{}\n]")
+_ENDS: Final = {
+    '"': re.compile(r'(?:\\.|[^"\\\n])*+"'),
+    "'": re.compile(r"[^'\n]*+'"),
+    '"""': re.compile(r'(?:\\.|(?!""")[^\\])*+"{3,5}', re.DOTALL),
+    "'''": re.compile(r"(?:(?!''').)*+'{3,5}", re.DOTALL),
+}
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML, and refuse what its parser would choke on.
+
+    Raises:
+        ValueError: it is no TOML, or a key has too many parts.
+        RecursionError: it is nested too deep.
+    """
+    _check_parts(text)
+    return tomllib.loads(text)
+
+
+def _check_parts(text: str) -> None:
+    """Count the dots between two marks, outside of strings and comments; what follows an error is not looked at."""
+    at = dots = 0
+    while token := _TOKEN.search(text, at):
+        mark, at = token[0], token.end()
+        if mark == ".":
+            dots += 1
+            if dots >= _MOST_PARTS:
+                line = text.count("\n", 0, at) + 1
+                raise ValueError(f"a key has more than {_MOST_PARTS} parts (at line {line})")
+        elif mark in _ENDS:
+            end = _ENDS[mark].match(text, at)
+            if end is None:
+                return
+            at = end.end()
+        elif mark == "#":
+            at = text.find("\n", at)
+            if at < 0:
+                return
+        else:
+            dots = 0
