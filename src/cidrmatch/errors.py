@@ -22,10 +22,14 @@ trouble starts, a code for programs, a reason for people and, where one was
 found, a text that would have been taken.  A value of a type that is never an
 address (``None``, ``5``, ``True``) is a ``TypeError``, as everywhere in Python.
 
-This module imports nothing: the compiled core stands on it (ADR 0001).
+This module imports nothing of ours: the compiled core stands on it (ADR 0001).
+What a message needs of a policy's report is a `Protocol` here; the report itself
+is `cidrmatch.Report`, some floors above.
 """
 
 from __future__ import annotations
+
+from typing import Any, Protocol
 
 __all__ = [
     "AlreadyExists",
@@ -33,10 +37,12 @@ __all__ = [
     "Conflict",
     "EngineError",
     "FeatureOff",
+    "HasProblems",
     "InUse",
     "InvalidAddress",
     "InvalidPrefix",
     "InvalidText",
+    "IsProblem",
     "LockOut",
     "LockTimeout",
     "NotFlushed",
@@ -47,10 +53,6 @@ __all__ = [
     "brief",
     "quote",
 ]
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from .policy.policy import Report
 
 _SHOWN_CHARACTERS = 80
 """How much of a refused text a message repeats."""
@@ -155,15 +157,82 @@ class InvalidPrefix(InvalidText):
     noun = "a prefix"
 
 
+class IsProblem(Protocol):
+    """Tell one thing that is wrong with a list: what a `Problem` of a policy has."""
+
+    @property
+    def index(self) -> int | None:
+        """Position of the entry in the list, or ``None`` for the list as a whole."""
+
+    @property
+    def text(self) -> str:
+        """The entry as it was given."""
+
+    @property
+    def code(self) -> str:
+        """A stable name, for programs."""
+
+    @property
+    def severity(self) -> str:
+        """``"error"`` or ``"warning"``."""
+
+    @property
+    def message(self) -> str:
+        """What is wrong, in words."""
+
+    @property
+    def hint(self) -> str | None:
+        """What to do about it, or ``None``."""
+
+    @property
+    def suggestion(self) -> str | None:
+        """The entry that the hint names, or ``None``."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the fields as plain values."""
+
+
+class HasProblems(Protocol):
+    """Hold what is wrong with a list: what a `Report` of a policy has."""
+
+    @property
+    def policy(self) -> Any:
+        """The policy that judged."""
+
+    @property
+    def accepted(self) -> tuple[Any, ...]:
+        """The entries to store, each an `Entry`; empty if there is any error."""
+
+    @property
+    def problems(self) -> tuple[IsProblem, ...]:
+        """Every error and warning, in the order of the entries."""
+
+    @property
+    def errors(self) -> tuple[IsProblem, ...]:
+        """The problems that refuse the list."""
+
+    @property
+    def warnings(self) -> tuple[IsProblem, ...]:
+        """The problems that do not."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the list is accepted."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the report as plain values."""
+
+
 class PolicyError(CidrmatchError, ValueError):
     """A policy refused a list; ``report`` holds every reason, entry by entry.
 
-    Nothing of the list was applied.  ``key`` names the key where lists of many were given; else it is ``None``.
+    Nothing of the list was applied.  ``report`` is the policy's `Report`.  ``key`` names the key where lists of many
+    were given; else it is ``None``.
     """
 
     key: str | None = None
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: HasProblems) -> None:
         super().__init__(report)
         self.report = report
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import AllowList, Condition, Engine, Entry, Policy, PolicyError, parse_entry
-from cidrmatch._core.condition import condition_of, fields_of_condition
+from cidrmatch._core.condition import Standing, condition_of, fields_of_condition, standing_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EVENING = NOON + timedelta(hours=6)
@@ -23,6 +23,20 @@ def test_moments_are_posix_seconds_whatever_the_zone() -> None:
     condition = Condition(not_before=NOON.astimezone(timezone(timedelta(hours=5, minutes=30))), expires=EVENING)
     assert (condition.start, condition.end) == (NOON.timestamp(), EVENING.timestamp())
     assert condition == Condition(not_before=NOON, expires=EVENING)
+
+
+def test_what_an_entry_does_changes_at_its_first_moment_and_at_the_first_after_its_last() -> None:
+    first, end = NOON.timestamp(), EVENING.timestamp()
+    timed = Condition(effect="deny", not_before=NOON, expires=EVENING)
+    moments = (first - 1, first, math.nextafter(end, first), end)
+    assert [str(timed.standing_at(moment)) for moment in moments] == ["waits", "counts", "counts", "over"]
+    assert all(
+        Condition(enabled=False, not_before=NOON, expires=EVENING).standing_at(moment) is Standing.DISABLED
+        for moment in moments
+    )
+    assert Condition(not_before=NOON).standing_at(1e12) is Condition(expires=NOON).standing_at(0) is Standing.COUNTS
+    assert standing_of(Entry("::/0"), first) is standing_of(Entry("::/0", None, timed), first) is Standing.COUNTS
+    assert standing_of(Entry("::/0", None, timed), end) is Standing.OVER
 
 
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=14)), timezone(timedelta(hours=-12))])

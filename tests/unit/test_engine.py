@@ -777,15 +777,39 @@ def test_keys_removed_from_the_base_stay_removed_and_come_back_only_when_put() -
     assert engine.view.store is not None
     assert "k7" in engine.view.store
     assert "k7" not in set(engine.keys())
+    assert len(engine) == len(engine.keys()) == 399
     assert engine.check("k7", HOME).reason == "unknown_key"
     assert_refused(engine, UnknownName, lambda writer: writer.update_key("k7", enabled=False))
     assert engine.keys_of("office") == [] if "office" in engine.lists() else True
     engine.put_keys((f"more{number}", [HOME]) for number in range(400))
     engine.fold()
     assert "k7" not in engine.view.store
-    assert len(engine.keys()) == 799
+    assert len(engine.keys()) == len(engine) == 799
     engine.put_key("k7", [OFFICE])
     assert engine.allows("k7", OFFICE)
+
+
+def test_keys_are_counted_whether_they_are_in_the_store_or_the_overlay_or_both() -> None:
+    engine = Engine()
+    assert len(engine) == 0
+    assert engine, "an engine is true, however few keys it has"
+    engine.put_keys((f"k{number}", [HOME]) for number in range(5))
+    assert len(engine) == 5
+    engine.fold()
+    assert len(engine) == 5
+    engine.update_key("k1", enabled=False)
+    engine.put_key("new")
+    engine.remove_key("k2")
+    engine.put_key("gone")
+    engine.remove_key("gone")
+    assert len(engine) == len(engine.keys()) == 5
+
+
+def test_U2_an_engine_says_whether_lists_are_enforced() -> None:
+    engine = Engine(enforced=False)
+    assert not engine.is_enforced
+    engine.set_enforced(True)
+    assert engine.is_enforced
 
 
 def test_default_and_links_reach_keys_in_base_and_overlay() -> None:

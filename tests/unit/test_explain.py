@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cidrmatch import Condition, Engine, Entry, Policy, Reason, presets
-from cidrmatch.advice.explain import Explanation, Standing, explain, standing_of
+from cidrmatch._core.condition import Standing, standing_of
+from cidrmatch.advice.explain import Explanation, explain
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -7,13 +7,14 @@ reads: this list, these errors, these warnings.
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address
 from typing import Any
 
 import pytest
 
 from cidrmatch import AllowList, Entry, KeyRules, Policy, PolicyError, Prefix, Report, presets
+from cidrmatch.errors import HasProblems, IsProblem
 from cidrmatch.policy.policy import Severity
 
 Found = list[tuple[int | None, str]]
@@ -778,3 +779,32 @@ def test_a_switch_of_a_policy_is_true_or_false(name: str, value: Any) -> None:
 def test_C18_a_character_that_ends_a_line_or_turns_text_around_is_no_part_of_a_label(character: str) -> None:
     report = Policy().validate([("192.0.2.1", f"of{character}fice")])
     assert [problem.code for problem in report.errors] == ["label_invalid"]
+
+
+def test_a_problem_gives_its_line_without_the_entry() -> None:
+    report = Policy(max_entries=1, private="warn").validate(["10.0.0.1", "10.0.0.1/33"])
+    for problem in report.problems:
+        assert str(problem).endswith(f": {problem.advice}")
+    private = next(problem for problem in report.problems if problem.code == "private")
+    assert private.advice == f"{private.message}; {private.hint}"
+    assert dataclasses.replace(private, hint=None).advice == private.message
+
+
+def test_C10_a_key_needs_a_list_from_the_cutover_on() -> None:
+    cutover = datetime(2025, 6, 16, tzinfo=UTC)
+    rules = KeyRules(new_keys_need_list=True, cutover=cutover)
+    moments = (cutover - timedelta(microseconds=1), cutover, cutover + timedelta(days=1))
+    assert [rules.needs_list(moment) for moment in moments] == [False, True, True]
+    assert not KeyRules(new_keys_need_list=False, cutover=cutover).needs_list(cutover)
+    assert not KeyRules(new_keys_need_list=True).needs_list(cutover)
+
+
+def test_the_report_of_an_error_has_what_an_error_promises() -> None:
+    with pytest.raises(PolicyError) as caught:
+        PLAIN.accept(["203.0.113.5", "10.0.0.1/8"])
+    report = caught.value.report
+    assert isinstance(report, Report)
+    for promise, thing in ((HasProblems, report), (IsProblem, report.problems[0])):
+        assert all(hasattr(thing, name) for name in vars(promise) if not name.startswith("_"))
+    found = [(problem.index, problem.severity == "error", problem.hint) for problem in caught.value.report.errors]
+    assert found == [(1, True, "did you mean 10.0.0.0/8?")]

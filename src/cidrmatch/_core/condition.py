@@ -7,7 +7,8 @@ common case costs nothing.  Everything else is said by a `Condition`:
     ----------|--------------------|----------> time
      waits      counts               is over        and never while it is disabled
 
-The first moment belongs to the entry, the last does not.
+The first moment belongs to the entry, the last does not.  `Standing` names what an
+entry does at a moment.
 """
 
 from __future__ import annotations
@@ -16,13 +17,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from enum import StrEnum
+from typing import Final, Literal, Protocol
 
 from ..errors import quote
 
-__all__ = ["FIELDS", "Condition", "condition_of", "fields_of_condition"]
+__all__ = ["FIELDS", "Condition", "Standing", "condition_of", "fields_of_condition", "standing_of"]
 
 FIELDS: Final = ("effect", "enabled", "not_before", "expires")
+
+
+class Standing(StrEnum):
+    """Say what an entry does at some moment."""
+
+    COUNTS = "counts"
+    WAITS = "waits"
+    OVER = "over"
+    DISABLED = "disabled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +83,39 @@ class Condition:
     def end(self) -> float:
         """The moment from which the entry is over, in POSIX seconds."""
         return math.inf if self.expires is None else self.expires.timestamp()
+
+    def standing_at(self, moment: float) -> Standing:
+        """Say what an entry under this condition does at a moment: it counts, waits, is over, or is disabled.
+
+        Args:
+            moment: in POSIX seconds, as an engine's clock gives it.
+        Returns:
+            A `Standing`, which is also its text: "counts", "waits", "over" or "disabled".
+        Cost: some comparisons.
+        Threads: safe, never changes.
+        Source: the times of `Condition`; docs/keys.md, "Entries with conditions".
+
+        >>> Condition(expires=datetime.fromisoformat("2026-01-01T00:00:00Z")).standing_at(0.0)
+        <Standing.COUNTS: 'counts'>
+        """
+        if not self.enabled:
+            return Standing.DISABLED
+        if moment < self.start:
+            return Standing.WAITS
+        return Standing.COUNTS if moment < self.end else Standing.OVER
+
+
+class HasCondition(Protocol):
+    """What has a condition, or None: an `Entry`, which stands above this room."""
+
+    @property
+    def condition(self) -> Condition | None:
+        """When it counts; None for always."""
+
+
+def standing_of(entry: HasCondition, moment: float) -> Standing:
+    """Say what an entry does at a moment in POSIX seconds; one without a condition counts always."""
+    return Standing.COUNTS if entry.condition is None else entry.condition.standing_at(moment)
 
 
 _ALWAYS: Final = Condition()

@@ -23,9 +23,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
 
+from .._core.condition import Standing, standing_of
 from .._keys.check import Checker, FrozenList, Rule, Shadow, View, inner_address, key_text
 from .._keys.reasons import Reason, State
 from ..errors import brief, quote
@@ -37,30 +37,9 @@ if TYPE_CHECKING:
     from ..engine.engine import Engine
     from ..engine.records import KeyRecord, Settings
 
-__all__ = ["AskedList", "Covering", "Explanation", "Level", "Standing", "explain", "standing_of"]
+__all__ = ["AskedList", "Covering", "Explanation", "Level", "explain"]
 
 Relation: TypeAlias = Literal["own", "linked", "default", "within"]
-
-
-class Standing(StrEnum):
-    """Say what an entry does at some moment."""
-
-    COUNTS = "counts"
-    WAITS = "waits"
-    OVER = "over"
-    DISABLED = "disabled"
-
-
-def standing_of(entry: Entry, now: float) -> Standing:
-    """Find what an entry does at a moment in POSIX seconds."""
-    condition = entry.condition
-    if condition is None:
-        return Standing.COUNTS
-    if not condition.enabled:
-        return Standing.DISABLED
-    if now < condition.start:
-        return Standing.WAITS
-    return Standing.COUNTS if now < condition.end else Standing.OVER
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from .._core.address import parse_address
+from .._core.condition import Standing, standing_of
 from .._keys.reasons import State
 from ..errors import SnapshotError, quote
 from ..policy.reach import Reach, allows, range_of, reach_of
-from .explain import Standing, standing_of
 
 if TYPE_CHECKING:
     from .._core.address import AddressLike
@@ -308,8 +308,7 @@ class _Linter:
                 continue
             is_mere_advice = problem.code == "private" and self.policy.private == "accept"
             entry = None if problem.index is None else self.policy.canonical(entries[problem.index].prefix)
-            message = problem.message + (f"; {problem.hint}" if problem.hint else "")
-            yield Finding(problem.code, "advice" if is_mere_advice else "warning", kind, name, entry, message)
+            yield Finding(problem.code, "advice" if is_mere_advice else "warning", kind, name, entry, problem.advice)
 
     def _judge_use(self, entry: Entry, seen: _Seen | None) -> Iterator[tuple[str, str]]:
         """Tell whether an entry still does anything."""

@@ -47,7 +47,7 @@ from ..errors import (
     quote,
 )
 from ..policy.policy import UNRESTRICTED, Policy, Problem, Report, Severity, check_switches
-from .records import KeyRecord, needs_list
+from .records import KeyRecord
 
 if TYPE_CHECKING:
     from .._core.prefix import EntryLike
@@ -494,7 +494,7 @@ def _now(draft: Draft, key: str) -> datetime:
     """The moment by the clock; a clock that is wrong must not make a key that is free for good (N5)."""
     policy = draft.settings.policy
     now = datetime.fromtimestamp(draft.settings.clock(), UTC)
-    if policy.keys.new_keys_need_list and not needs_list(policy, now):
+    if policy.keys.new_keys_need_list and not policy.keys.needs_list(now):
         cutover = "" if policy.keys.cutover is None else f" {policy.keys.cutover.isoformat()}"
         raise EngineError(
             f"by the clock it is {now.isoformat()}, before the cutover{cutover}, so the key {key!r} would never need "
@@ -569,7 +569,7 @@ def _judge_entries(
     given = () if entries is None else _taken(entries)
     if given and policy.keys.binding == "lists":
         raise EngineError(f"keys of {policy.name}, such as {key!r}, have no entries of their own; link a named list")
-    may_be_empty = not (old is None and needs_list(policy, created_at) and not linked)
+    may_be_empty = not (old is None and policy.keys.needs_list(created_at) and not linked)
     if may_be_empty and not given:
         return Report(policy, (), ())
     return _judged(policy, given)
@@ -592,7 +592,7 @@ def _judge_change(draft: Draft, key: str, old: KeyRecord | None, new: KeyRecord 
     if new is None or not policy.keys.new_keys_need_list:
         return
     # 2. by the product: a new key keeps its list (N2)
-    if needs_list(policy, new.created_at):
+    if policy.keys.needs_list(new.created_at):
         if not new.enabled:
             raise EngineError(f"the key {key!r} was created at the cutover or later and cannot do without its list")
         return

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._keys.check import FrozenList, Rule, Shadow, View, key_text
 from ..errors import UnknownName
-from .records import KeyRecord, Settings, check_record, needs_list
+from .records import KeyRecord, Settings, check_record
 
 if TYPE_CHECKING:
     from .._keys.reasons import State
@@ -89,7 +89,7 @@ class Draft:
         key = key_text(key)
         check_record(key, record)
         own = FrozenList(None, record.entries) if record.entries else None
-        needs = needs_list(self.settings.policy, record.created_at)
+        needs = self.settings.policy.keys.needs_list(record.created_at)
         shadow = self._shadow(key, record)
         self.set_rule(key, Rule(record, own, record.lists, record.within, record.enabled, needs, shadow))
 

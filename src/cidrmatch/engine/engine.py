@@ -50,9 +50,9 @@ from .._keys.block_file import (
     save_block,
 )
 from .._keys.check import Checker, FrozenList, Shadow, View, key_text
-from ..errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief, quote
+from ..errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief
 from ..policy.policy import Policy, Problem, Report, check_switches
-from ..policy.presets import PRESETS
+from ..policy.presets import check_policy
 from .changes import Transaction, Writer, tell, warn_of_open, warning
 from .draft import Draft
 from .file_lock import FileLock
@@ -126,7 +126,7 @@ class Engine(Checker, Writer):
         permits: Callable[[object, str, str], bool] | None = None,
         id_secret: bytes | None = None,
     ) -> None:
-        policy = _checked_policy(policy)
+        policy = check_policy(policy)
         check_switches(enforced=enforced)
         if policy.keys.new_keys_need_list and policy.keys.cutover is None:
             raise ValueError(f"the policy {policy.name!r} needs a cutover: presets.nomsa(cutover=...)")
@@ -554,6 +554,16 @@ class Engine(Checker, Writer):
         """How many commits there were."""
         return self.view.version
 
+    @property
+    def is_enforced(self) -> bool:
+        """Whether allow lists are enforced at all; while they are not, every key passes from every address.
+
+        Cost: some attributes.
+        Threads: safe without a lock; the answer is that of one version.
+        Source: U2; `set_enforced` switches it.
+        """
+        return self.view.settings.is_enforced
+
     def set_enforced(self, enforced: bool) -> Report:
         """Switch the whole feature on or off (U2): off, lists are neither edited nor enforced.
 
@@ -568,6 +578,26 @@ class Engine(Checker, Writer):
             return tell(draft, _warn_of_switch(enforced))
 
     # What there is.
+
+    def __len__(self) -> int:
+        """Count the keys.
+
+        Cost: looks at each key of the overlay, which changed since the last fold; those of the store are counted.
+        Threads: safe without a lock; the count is that of one version.
+        Source: `keys` names them.
+
+        >>> engine = Engine(presets.bitbybit())
+        >>> report = engine.put_key("key_live_1", ["203.0.113.0/24"])
+        >>> len(engine)
+        1
+        """
+        view = self.view
+        store = () if view.store is None else view.store
+        return len(store) + sum((rule is not None) - (key in store) for key, rule in view.overlay.items())
+
+    def __bool__(self) -> bool:
+        """Be true with keys and without: an engine that knows no key yet is an engine, and denies."""
+        return True
 
     def keys(self) -> list[str]:
         """Name all keys, sorted; by their hashes, if the engine has an `id_secret`."""
@@ -663,19 +693,6 @@ def _held(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord
     for key, record in keys.items():
         check_record(key_text(key), record)
     return {draft.held_id(key): record for key, record in keys.items()}
-
-
-def _checked_policy(policy: object) -> Policy:
-    """Take a policy, or the open one for None; and say what was meant by a preset's name."""
-    if policy is None:
-        return Policy()
-    if isinstance(policy, Policy):
-        return policy
-    preset = next((name for name, make in PRESETS.items() if policy in (name, make)), None)
-    advice = "presets.unkey()" if preset is None else f"presets.{preset}()"
-    said = f"such as {advice}" if preset is None else f"did you mean {advice}?"
-    given = quote(policy) if isinstance(policy, str) else f"a {type(policy).__name__}"
-    raise TypeError(f"an engine goes by a Policy, not by {given}; {said}")
 
 
 def _warn_of_switch(enforced: bool) -> list[Problem]:

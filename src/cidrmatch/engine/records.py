@@ -38,7 +38,7 @@ from .ids import IdHash, check_said
 if TYPE_CHECKING:
     from ..policy.policy import Policy
 
-__all__ = ["KeyRecord", "Settings", "canonical", "check_record", "folded", "needs_list", "opened"]
+__all__ = ["KeyRecord", "Settings", "canonical", "check_record", "folded", "opened"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_LIST = 0xFFFFFFFF
@@ -117,12 +117,6 @@ class Settings:
             return thawed(store.facts(key), names)
         except (SnapshotError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
             return None
-
-
-def needs_list(policy: Policy, created_at: datetime) -> bool:
-    """Whether a key created then is inactive while it has no list (N2, N4, C10)."""
-    rules = policy.keys
-    return rules.new_keys_need_list and rules.cutover is not None and created_at >= rules.cutover
 
 
 # -- One record ---------------------------------------------------------------

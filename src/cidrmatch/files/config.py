@@ -54,7 +54,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 from .._keys.check import FrozenList
 from .._keys.reasons import State
 from ..engine.engine import Engine
-from ..engine.records import KeyRecord, needs_list
+from ..engine.records import KeyRecord
 from ..errors import CidrmatchError, EngineError, quote
 from ..policy.presets import read_policy, write_policy
 from .documents import DocumentError, Place, noun_of, parse_json, parse_toml, path_of, place_in, read_text
@@ -380,7 +380,7 @@ class _Reader:
         """Check what an engine checks when a key is saved, but for empty lists."""
         if record.entries and policy.keys.binding == "lists":
             self.refuse((*place, "entries"), "keys have no entries of their own here; link a named list")
-        if needs_list(policy, record.created_at) and not record.enabled:
+        if policy.keys.needs_list(record.created_at) and not record.enabled:
             self.refuse((*place, "enabled"), "a key created at the cutover or later cannot do without its list")
 
     def check_default(self, policy: Policy, lists: Mapping[str, FrozenList]) -> None:
@@ -412,7 +412,7 @@ class _Reader:
             where = place if problem.index is None else (*place, problem.index)
             if where not in self.unsound:
                 text = "" if problem.index is None else f"{quote(problem.text)}: "
-                self.refuse(where, f"{text}{problem.message}" + (f"; {problem.hint}" if problem.hint else ""))
+                self.refuse(where, f"{text}{problem.advice}")
         return report.accepted
 
 

@@ -114,7 +114,12 @@ class Problem:
 
     def __str__(self) -> str:
         where = "the list" if self.index is None else f"entry {self.index} {quote(self.text)}"
-        return f"{where}: {self.message}" + (f"; {self.hint}" if self.hint else "")
+        return f"{where}: {self.advice}"
+
+    @property
+    def advice(self) -> str:
+        """The message, and behind it the hint if there is one; the line of text without the entry."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
 
     def to_dict(self) -> dict[str, object]:
         """Give the fields as plain values, for JSON."""
@@ -242,6 +247,19 @@ class KeyRules:
             raise ValueError("cutover needs a time zone")
         if self.pipeline.count("ip") != 1 or len(set(self.pipeline)) != len(self.pipeline):
             raise ValueError(f"a pipeline names each step once, and 'ip' among them, not {self.pipeline!r}")
+
+    def needs_list(self, created_at: datetime) -> bool:
+        """Whether a key created at that moment is inactive while it has no list.
+
+        Args:
+            created_at: timezone-aware.
+        Returns:
+            True from the cutover on, if new keys need a list; else False, also where no cutover was said.
+        Cost: one comparison.
+        Threads: safe, never changes.
+        Source: N2, N4, C10.
+        """
+        return self.new_keys_need_list and self.cutover is not None and created_at >= self.cutover
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

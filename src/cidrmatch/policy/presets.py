@@ -24,7 +24,7 @@ from ..errors import quote
 from .policy import KeyRules, Policy
 from .responses import RENDERERS
 
-__all__ = ["PRESETS", "bitbybit", "nomsa", "pigment", "read_policy", "unkey", "write_policy"]
+__all__ = ["PRESETS", "bitbybit", "check_policy", "nomsa", "pigment", "read_policy", "unkey", "write_policy"]
 
 
 def nomsa(cutover: datetime | None = None) -> Policy:
@@ -86,6 +86,19 @@ PRESETS: Final[dict[str, Callable[[], Policy]]] = {
     "pigment": pigment,
 }
 """The presets by name, for command lines and configuration files."""
+
+
+def check_policy(policy: object) -> Policy:
+    """Take a policy, or the open one for None; TypeError for anything else, with what a preset's name meant."""
+    if policy is None:
+        return Policy()
+    if isinstance(policy, Policy):
+        return policy
+    preset = next((name for name, make in PRESETS.items() if policy in (name, make)), None)
+    advice = "presets.unkey()" if preset is None else f"presets.{preset}()"
+    said = f"such as {advice}" if preset is None else f"did you mean {advice}?"
+    given = quote(policy) if isinstance(policy, str) else f"a {type(policy).__name__}"
+    raise TypeError(f"an engine goes by a Policy, not by {given}; {said}")
 
 
 # -- As plain values ----------------------------------------------------------
