@@ -9,7 +9,7 @@ RUN    := PYTHONPATH= $(BIN)/python
 CORE   := $(shell find src/cidrmatch -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all long lint types bench stubs instructions mutants yellow debug coverage dist docs clean
+.PHONY: help setup build demo test test-all long lint types bench stubs instructions mutants yellow debug debug-share coverage dist docs clean
 
 help:                 ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -82,8 +82,15 @@ build/%/tree: $(CORE) $(shell find src/cidrmatch -name "*.py" -o -name "*.pyi") 
 SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc
 
+DEBUGGED := $(SANITIZED) PYTHONPATH=build/debug/tree/src $(BIN)/python -m pytest -m "not packaging" -p no:cacheprovider
+COMPILED := $(addprefix tests/unit/test_,address.py prefix.py patricia.py allow_list.py arrow.py batches.py keystore.py check.py \
+	decisions.py stored_blocks.py hostile_types.py fail_closed.py)
+
 debug: build/debug/tree   ## the suite on a build with bounds checks, assertions, ASan and UBSan
-	$(SANITIZED) PYTHONPATH=build/debug/tree/src $(BIN)/python -m pytest -m "not packaging" -p no:cacheprovider
+	$(DEBUGGED)
+
+debug-share: build/debug/tree   ## of these, the tests of the compiled rooms: some minutes
+	HYPOTHESIS_PROFILE=dev $(DEBUGGED) -q $(COMPILED)
 
 coverage: build/coverage/tree   ## lines and branches of the Python files, lines of the core
 	ln -sfn $(abspath tests examples docs benchmarks tools) build/coverage/tree/
