@@ -253,6 +253,29 @@ def test_list_that_has_no_trie_because_it_would_be_too_large_answers_from_the_la
     assert all(entry is None or entry.prefix.length == 48 for entry in matched)
 
 
+def test_range_that_begins_in_one_block_of_a_trie_and_ends_inside_a_later_one() -> None:
+    """The range is one, of two entries; its last /48 is in by half."""
+    allow = freeze_as(["2001:db8::/48", "2001:db8:1::/49"], "map")
+    asked = [
+        "2001:db8::1",
+        "2001:db8:1::1",
+        "2001:db8:1:7fff::1",
+        "2001:db8:1:8000::",
+        "2001:db8:1:ffff::",
+        "2001:db8:2::",
+    ]
+    assert [address in allow for address in asked] == [True, True, True, False, False, False]
+
+
+@pytest.mark.parametrize("vectors", VECTORS)
+def test_C16_mapped_text_in_hexadecimal_is_asked_among_ipv4(vectors: int) -> None:
+    for form in FORMS:
+        only4, only6 = (freeze_as([entry], form, vectors) for entry in ("203.0.113.0/24", "::/0"))
+        for text in ("::ffff:cb00:7109", "0:0:0:0:0:ffff:cb00:7109", "::ffff:203.0.113.9"):
+            assert text in only4, (form, text)
+            assert text not in only6, (form, text)
+
+
 def test_label_of_the_longest_match_is_found_in_every_form() -> None:
     texts = ["10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "2001:db8::/32", "2001:db8:1::/48", "2001:db8:1:2::/64"]
     asked = ["10.9.9.9", "10.1.9.9", "10.1.2.3", "2001:db8:9::", "2001:db8:1:9::", "2001:db8:1:2::3"]

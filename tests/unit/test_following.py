@@ -19,6 +19,7 @@ from cidrmatch import Engine, Reason, SnapshotError
 from cidrmatch._keys import block_file as snapshot_room
 from cidrmatch._keys.block_file import open_block
 from cidrmatch.advice.explain import explain
+from cidrmatch.engine.following import Freshness, seconds_since_boot
 
 HOME, ELSEWHERE = "203.0.113.5", "192.0.2.1"
 QUICK = 0.005
@@ -470,3 +471,12 @@ def test_a_child_does_not_have_its_parents_lock(path: Path) -> None:
         with pytest.raises(TimeoutError), Engine.edit(path, timeout=0.05):
             raise AssertionError("the child unlocked it")
     assert has(Engine.open(path), "parent")
+
+
+def test_a_look_that_ends_late_never_makes_the_data_older() -> None:
+    """Two looks overlap: the one that began later has ended, and then the earlier one does."""
+    now = seconds_since_boot()
+    freshness = Freshness(Engine(), now - 100)
+    freshness.note(now - 10)
+    freshness.note(now - 50)
+    assert 10 <= freshness.age < 40

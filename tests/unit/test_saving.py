@@ -25,7 +25,7 @@ from cidrmatch import (
     Revision,
     SnapshotError,
 )
-from cidrmatch._keys.block_file import content_at
+from cidrmatch._keys.block_file import content_at, drawn_epoch
 from cidrmatch._keys.check import View
 from cidrmatch._keys.store import Builder
 from cidrmatch.engine.file_lock import FileLock
@@ -644,3 +644,31 @@ def test_a_lock_file_that_was_removed_meanwhile_is_no_lock(path: Path) -> None:
     with pytest.raises(LockTimeout), FileLock(str(path), 0.05):
         pass
     lock.__exit__(None, None, None)
+
+
+def test_epochs_that_are_drawn_in_one_moment_differ_and_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cidrmatch._keys.block_file.time.time_ns", lambda: 1_800_000_000_000_000_000)
+    drawn = [drawn_epoch(0) for _ in range(64)]
+    assert len(set(drawn)) > 60
+    assert max(drawn) - min(drawn) < 1 << 22
+    assert drawn_epoch(1 << 62) == (1 << 62) + 1, "a clock that was set back makes no older history"
+
+
+def test_bytes_are_on_the_disk_before_the_name_leads_to_them(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def note_fsync(descriptor: int) -> None:
+        happened.append("directory" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+        fsync(descriptor)
+
+    def note_replace(source: str, target: str) -> None:
+        happened.append("name")
+        replace(source, target)
+
+    engine = Engine()
+    engine.put_key("k", ["203.0.113.9"])
+    monkeypatch.setattr(os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "replace", note_replace)
+    engine.save(path, replace=True)
+    assert happened == ["file", "name", "directory"]

@@ -262,3 +262,11 @@ def test_a_link_beyond_the_lists_is_not_copied() -> None:
             Builder().copy(first, (), numbers)
     builder.copy(first, (), [5, 6, 7])
     assert builder.build(lists=8).keys_linked(7) == ["key_1"]
+
+
+@pytest.mark.parametrize("vectors", [0, 1, 2, 3])
+def test_C16_mapped_client_in_hexadecimal_is_asked_among_the_ipv4_entries_of_a_key(vectors: int) -> None:
+    store = use_vectors(KeyStore({"only4": ["203.0.113.0/24"], "only6": ["::/0"]}), vectors)
+    for text in ("::ffff:cb00:7109", "0:0:0:0:0:ffff:cb00:7109", "::ffff:203.0.113.9"):
+        assert (store.allows("only4", text), store.allows("only6", text)) == (True, False), text
+        assert store.allows_many(["only4", "only6"], [text, text]) == b"\1\0"
