@@ -1,4 +1,4 @@
-"""Where one form of the table should follow another: the measurement behind the sizes in table.pyx.
+"""Where one form of the table should follow another: the measurement behind the sizes in the core.
 
     python -m benchmarks.forms [v4 | v6] [--vectors 0|1|2|3] [--match]
 

@@ -785,6 +785,7 @@ def test_a_problem_gives_its_line_without_the_entry() -> None:
     report = Policy(max_entries=1, private="warn").validate(["10.0.0.1", "10.0.0.1/33"])
     for problem in report.problems:
         assert str(problem).endswith(f": {problem.advice}")
+        assert problem.line == (problem.advice if problem.index is None else f"{problem.text!r}: {problem.advice}")
     private = next(problem for problem in report.problems if problem.code == "private")
     assert private.advice == f"{private.message}; {private.hint}"
     assert dataclasses.replace(private, hint=None).advice == private.message

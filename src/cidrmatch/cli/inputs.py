@@ -46,6 +46,7 @@ __all__ = [
     "ListArgument",
     "Listed",
     "SecretOption",
+    "fail_of_file",
     "find_policy",
     "load_config",
     "load_list",
@@ -148,9 +149,7 @@ def say_problems(stream: TextIO, file: ListFile, problems: Iterable[Problem]) ->
     """Print the problems of a list, each with its place."""
     out = console(stream)
     for problem in problems:
-        text = "" if problem.index is None else f"{quote(problem.text)}: "
-        hint = f"; {problem.hint}" if problem.hint else ""
-        say(out, problem.severity, f": {text}{problem.message}{hint}", place=f"{_place_of(problem, file)}: ")
+        say(out, problem.severity, f": {problem.line}", place=f"{_place_of(problem, file)}: ")
 
 
 def problem_facts(file: ListFile, problem: Problem) -> dict[str, Any]:
@@ -227,13 +226,18 @@ def open_snapshot(snapshot: str, as_json: bool, secret_file: str | None = None, 
     try:
         return Engine.open(snapshot, verify=verify, id_secret=secret)
     except OSError as error:
-        fail(f"{quote(snapshot)}: {error.strerror or error}")
+        fail_of_file(snapshot, error)
     except SnapshotError as error:
         if as_json:
             print_json(snapshot=snapshot, ok=False, error=str(error))
         else:
             say(console(sys.stderr), "refused", f": {error}")
         finish(1)
+
+
+def fail_of_file(path: str, error: OSError) -> NoReturn:
+    """Say which file could not be read or written, and why (exit 2)."""
+    fail(f"{quote(path)}: {error.strerror or error}")
 
 
 def read_secret(secret_file: str | None) -> bytes | None:
@@ -244,7 +248,7 @@ def read_secret(secret_file: str | None) -> bytes | None:
         secret = Path(secret_file).read_bytes()
         IdHash(secret)
     except OSError as error:
-        fail(f"{quote(secret_file)}: {error.strerror or error}")
+        fail_of_file(secret_file, error)
     except ValueError as error:
         fail(f"{quote(secret_file)}: {error}")
     return secret

@@ -15,8 +15,8 @@ import typer
 
 from ..engine.engine import Engine
 from ..errors import quote
-from .inputs import JsonOption, SecretOption, load_config, open_snapshot, read_secret
-from .output import console, count, fail, finish, print_json, say
+from .inputs import JsonOption, SecretOption, fail_of_file, load_config, open_snapshot, read_secret
+from .output import console, count, finish, print_json, say
 
 __all__ = ["compile_snapshot", "inspect", "verify"]
 
@@ -35,8 +35,8 @@ def compile_snapshot(
         engine.save(output, replace=True)
         size = os.stat(output).st_size
     except OSError as error:
-        fail(f"{quote(output)}: {error.strerror or error}")
-    keys, generation = sum(1 for _ in engine.view), _generation(engine)
+        fail_of_file(output, error)
+    keys, generation = len(engine), _generation(engine)
     if as_json:
         print_json(config=config, snapshot=output, generation=generation, keys=keys, bytes=size)
     else:
@@ -53,9 +53,9 @@ def inspect(snapshot: SnapshotArgument, id_secret_file: SecretOption = None, as_
         "epoch": 0 if engine.revision is None else engine.revision.epoch,
         "generation": _generation(engine),
         "bytes": os.stat(snapshot).st_size,
-        "keys": _count_keys(engine),
+        "keys": len(engine),
         "policy": engine.policy.name,
-        "enforced": engine.view.settings.is_enforced,
+        "enforced": engine.is_enforced,
         "default": engine.default(),
     }
     if as_json:
@@ -72,20 +72,14 @@ def inspect(snapshot: SnapshotArgument, id_secret_file: SecretOption = None, as_
 def verify(snapshot: SnapshotArgument, id_secret_file: SecretOption = None, as_json: JsonOption = False) -> None:
     """Say whether every byte of a snapshot is as it was written, and means something."""
     engine = open_snapshot(snapshot, as_json, id_secret_file)
-    keys = _count_keys(engine)
+    keys, generation = len(engine), _generation(engine)
     if as_json:
-        print_json(snapshot=snapshot, ok=True, generation=_generation(engine), keys=keys)
+        print_json(snapshot=snapshot, ok=True, generation=generation, keys=keys)
     else:
-        say(console(sys.stdout), "clean", f": {count(keys, 'key')}, generation {_generation(engine)}")
+        say(console(sys.stdout), "clean", f": {count(keys, 'key')}, generation {generation}")
     finish(0)
 
 
 def _generation(engine: Engine) -> int:
     """The generation of the file that an engine stands on."""
     return 0 if engine.revision is None else engine.revision.generation
-
-
-def _count_keys(engine: Engine) -> int:
-    """Count the keys of a snapshot, all of which are in its store."""
-    store = engine.view.store
-    return 0 if store is None else len(store)

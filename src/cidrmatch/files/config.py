@@ -411,8 +411,7 @@ class _Reader:
         for problem in report.errors:
             where = place if problem.index is None else (*place, problem.index)
             if where not in self.unsound:
-                text = "" if problem.index is None else f"{quote(problem.text)}: "
-                self.refuse(where, f"{text}{problem.advice}")
+                self.refuse(where, problem.line)
         return report.accepted
 
 

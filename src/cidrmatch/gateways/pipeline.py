@@ -1,11 +1,16 @@
-"""Where the address check stands among a host's other checks.
+"""The order of a request's checks: where the address check stands among a host's own.
 
-The order is data of the preset (C11); the checks are the host's own.  The
-first that fails ends the request, so whatever stands behind the address check
-costs a blocked client nothing, a rate limit's quota above all (U9):
+The order is data of the preset (C11); the checks are the host's own functions.
+The first that fails ends the request.  So a blocked client costs nothing of what
+stands behind the address check, a rate limit's quota above all (U9):
 
     bitbybit    authenticate > scope > ip                         (B7, B8)
     unkey       validity > ip > permissions > ratelimit           (U9 to U11)
+
+Nothing here knows a transport or a framework.  Whose address it is, and what a
+client is told, is said elsewhere: by the host, and by `Decision.response`.
+Cost: a call for each step.
+Threads: safe, keeps no state.
 """
 
 from __future__ import annotations

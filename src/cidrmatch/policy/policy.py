@@ -113,8 +113,12 @@ class Problem:
         return f"<Problem {brief(self.code)}, {self.severity}: {where}>"
 
     def __str__(self) -> str:
-        where = "the list" if self.index is None else f"entry {self.index} {quote(self.text)}"
-        return f"{where}: {self.advice}"
+        return f"the list: {self.line}" if self.index is None else f"entry {self.index} {self.line}"
+
+    @property
+    def line(self) -> str:
+        """The entry's text, if there is one, and `advice` behind it; whoever prints it says where the entry is."""
+        return self.advice if self.index is None else f"{quote(self.text)}: {self.advice}"
 
     @property
     def advice(self) -> str:
