@@ -41,7 +41,8 @@ from .errors import (
 )
 from .gateways.pipeline import Outcome, run_pipeline
 from .policy import presets
-from .policy.policy import KeyRules, Policy, Problem, Report
+from .policy.policy import KeyRules, Policy, Report
+from .policy.problems import Problem
 from .policy.responses import Response
 from .version import __version__
 

@@ -65,7 +65,6 @@ KNOWN_LONG = {
     "_keys/check.pyx",
     "_keys/store.pyx",
     "engine/changes.py",
-    "policy/policy.py",
 }
 """Files that take private names of others, and files that are too long."""
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from cidrmatch import Engine, Policy
 from cidrmatch._keys.check import inner_address
 from cidrmatch.advice.explain import explain
-from cidrmatch.policy.presets import read_policy, write_policy
+from cidrmatch.policy.plain import read_policy, write_policy
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOSTS4 = ["10.0.0.0", "10.0.0.1", "10.0.0.128", "10.0.1.0", "10.1.0.0", "11.0.0.0", "1.0.0.0", "223.255.255.255"]

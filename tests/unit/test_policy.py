@@ -15,7 +15,7 @@ import pytest
 
 from cidrmatch import AllowList, Entry, KeyRules, Policy, PolicyError, Prefix, Report, presets
 from cidrmatch.errors import HasProblems, IsProblem
-from cidrmatch.policy.policy import Severity
+from cidrmatch.policy.problems import Severity
 
 Found = list[tuple[int | None, str]]
 

@@ -95,8 +95,8 @@ class Condition:
         Threads: safe, never changes.
         Source: the times of `Condition`; docs/keys.md, "Entries with conditions".
 
-        >>> Condition(expires=datetime.fromisoformat("2026-01-01T00:00:00Z")).standing_at(0.0)
-        <Standing.COUNTS: 'counts'>
+        >>> Condition(enabled=False).standing_at(0.0)
+        <Standing.DISABLED: 'disabled'>
         """
         if not self.enabled:
             return Standing.DISABLED

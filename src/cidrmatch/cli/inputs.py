@@ -33,8 +33,9 @@ from ..engine.ids import IdHash
 from ..errors import InvalidAddress, InvalidPrefix, SnapshotError, quote
 from ..files.config import ConfigError, ConfigProblem, load
 from ..files.lists import Format, ListFile, ListFileError, read_list
-from ..policy.policy import Policy, Problem, Severity
+from ..policy.policy import Policy
 from ..policy.presets import PRESETS
+from ..policy.problems import Problem, Severity
 from .output import console, count, fail, finish, print_json, say, with_progress
 
 if TYPE_CHECKING:

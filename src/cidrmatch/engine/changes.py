@@ -46,14 +46,16 @@ from ..errors import (
     UnknownName,
     quote,
 )
-from ..policy.policy import UNRESTRICTED, Policy, Problem, Report, Severity, check_switches
+from ..policy.checks import check_switches
+from ..policy.policy import Policy, Report
+from ..policy.problems import UNRESTRICTED, Problem, Severity
 from .records import KeyRecord
 
 if TYPE_CHECKING:
     from .._core.prefix import EntryLike
     from .draft import Draft
 
-__all__ = ["Transaction", "Writer", "tell", "warn_of_open", "warning"]
+__all__ = ["Transaction", "Writer", "tell", "warn_of_open", "warn_of_switch", "warning"]
 
 _T = TypeVar("_T")
 
@@ -732,3 +734,8 @@ def _some(keys: list[str]) -> str:
     """Name keys: how many, and the first of them by name."""
     first = ", ".join(map(quote, heapq.nsmallest(_MOST_NAMED, keys)))
     return f"{len(keys):,} key{'s' * (len(keys) != 1)}: {first}{' ...' * (len(keys) > _MOST_NAMED)}"
+
+
+def warn_of_switch(enforced: bool) -> list[Problem]:
+    """One warning where no list is enforced any more."""
+    return [] if enforced else [warning("allow lists are not enforced: every address passes for every key")]

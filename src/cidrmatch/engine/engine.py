@@ -51,9 +51,9 @@ from .._keys.block_file import (
 )
 from .._keys.check import Checker, FrozenList, Shadow, View, key_text
 from ..errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief
-from ..policy.policy import Policy, Problem, Report, check_switches
+from ..policy.checks import check_switches
 from ..policy.presets import check_policy
-from .changes import Transaction, Writer, tell, warn_of_open, warning
+from .changes import Transaction, Writer, tell, warn_of_open, warn_of_switch, warning
 from .draft import Draft
 from .file_lock import FileLock
 from .following import Follower, Freshness, seconds_since_boot
@@ -65,6 +65,7 @@ from .saving import Known, Standing, check_newer, next_revision
 if TYPE_CHECKING:
     from .._keys.reasons import State
     from .._keys.store import KeyStore
+    from ..policy.policy import Policy, Report
 
 __all__ = ["Engine", "Transaction"]
 
@@ -575,7 +576,7 @@ class Engine(Checker, Writer):
         check_switches(enforced=enforced)
         with self._open(None) as draft:
             draft.settings = replaced(draft.settings, is_enforced=enforced)
-            return tell(draft, _warn_of_switch(enforced))
+            return tell(draft, warn_of_switch(enforced))
 
     # What there is.
 
@@ -683,7 +684,7 @@ class Engine(Checker, Writer):
             draft.replace_all(keys, lists, default)
             draft.settings = replaced(draft.settings, is_enforced=enforced is not False)
             gone = [warning("keys are unknown now: every address passes")] if forgets else []
-            return tell(draft, [*warn_of_open(draft, keys), *gone, *_warn_of_switch(draft.settings.is_enforced)])
+            return tell(draft, [*warn_of_open(draft, keys), *gone, *warn_of_switch(draft.settings.is_enforced)])
 
 
 def _held(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
@@ -693,7 +694,3 @@ def _held(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord
     for key, record in keys.items():
         check_record(key_text(key), record)
     return {draft.held_id(key): record for key, record in keys.items()}
-
-
-def _warn_of_switch(enforced: bool) -> list[Problem]:
-    return [] if enforced else [warning("allow lists are not enforced: every address passes for every key")]

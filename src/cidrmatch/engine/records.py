@@ -30,8 +30,8 @@ from .._core.prefix import Entry
 from .._keys.check import FrozenList, Rule, Shadow, View
 from .._keys.store import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes, written
 from ..errors import SnapshotError, brief, quote
-from ..policy.policy import check_switches
-from ..policy.presets import read_policy, write_policy
+from ..policy.checks import check_switches
+from ..policy.plain import read_policy, write_policy
 from ..policy.responses import Response, render
 from .ids import IdHash, check_said
 

@@ -56,7 +56,7 @@ from .._keys.reasons import State
 from ..engine.engine import Engine
 from ..engine.records import KeyRecord
 from ..errors import CidrmatchError, EngineError, quote
-from ..policy.presets import read_policy, write_policy
+from ..policy.plain import read_policy, write_policy
 from .documents import DocumentError, Place, noun_of, parse_json, parse_toml, path_of, place_in, read_text
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The four products as values of `Policy`; and a policy as plain values, to be kept in a file.
+"""The four products as values of `Policy`.
 
 preset     families  kinds          entries  broadest  duplicates  labels    private  shown as
 nomsa      4         address        1 - 20   -         reject      -         accept   203.0.113.5
@@ -15,16 +15,14 @@ pigment    lists    the default list, or free    authenticate, ip               
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from ..errors import quote
 from .policy import KeyRules, Policy
-from .responses import RENDERERS
 
-__all__ = ["PRESETS", "bitbybit", "check_policy", "nomsa", "pigment", "read_policy", "unkey", "write_policy"]
+__all__ = ["PRESETS", "bitbybit", "check_policy", "nomsa", "pigment", "unkey"]
 
 
 def nomsa(cutover: datetime | None = None) -> Policy:
@@ -99,56 +97,3 @@ def check_policy(policy: object) -> Policy:
     said = f"such as {advice}" if preset is None else f"did you mean {advice}?"
     given = quote(policy) if isinstance(policy, str) else f"a {type(policy).__name__}"
     raise TypeError(f"an engine goes by a Policy, not by {given}; {said}")
-
-
-# -- As plain values ----------------------------------------------------------
-
-
-def write_policy(policy: Policy) -> str | dict[str, Any]:
-    """Write a policy as plain values: the name of a preset, or all fields."""
-    if policy.keys.cutover is not None and policy == nomsa(cutover=policy.keys.cutover):
-        return {"preset": "nomsa", "cutover": policy.keys.cutover.isoformat()}
-    for name, preset in PRESETS.items():
-        if policy == preset():
-            return name
-    return _write_fields(policy)
-
-
-def _write_fields(thing: Policy | KeyRules) -> dict[str, Any]:
-    """Write all fields of a policy, but for those that are None."""
-    fields = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
-    return {name: _write_value(value) for name, value in fields.items() if value is not None}
-
-
-def _write_value(value: Any) -> Any:
-    if isinstance(value, KeyRules):
-        return _write_fields(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, frozenset):
-        return sorted(value)
-    return list(map(str, value)) if isinstance(value, tuple) else value
-
-
-def read_policy(given: str | dict[str, Any]) -> Policy:
-    """Read a policy that `write_policy` wrote, or one by hand whose shape is right.
-
-    Raises:
-        ValueError: its fields contradict each other.
-    """
-    if isinstance(given, str):
-        return PRESETS[given]()
-    if "preset" in given:
-        return nomsa(cutover=datetime.fromisoformat(given["cutover"]))
-    fields, rules = dict(given), dict(given.get("keys", {}))
-    if "cutover" in rules:
-        rules["cutover"] = datetime.fromisoformat(rules["cutover"])
-    if "pipeline" in rules:
-        rules["pipeline"] = tuple(rules["pipeline"])
-    if rules.get("response", "problem") not in RENDERERS:
-        raise ValueError(f"keys.response is one of {', '.join(RENDERERS)}, not {quote(rules['response'])}")
-    if "translations" in fields:
-        fields["translations"] = tuple(fields["translations"])
-    for name in fields.keys() & {"families", "kinds"}:
-        fields[name] = frozenset(fields[name])
-    return Policy(**{**fields, "keys": KeyRules(**rules)})

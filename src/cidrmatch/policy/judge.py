@@ -1,0 +1,444 @@
+"""How a list is judged: each entry alone, each against the others, then the list as a whole.
+
+    entries --> [ each alone ]  --> [ against the others ] --> [ the list as a whole ] --> accepted: all or none
+                 is it a prefix?     duplicate?                 too many, too few?          problems: each with index,
+                 family, kind,       covered by a broader?      every address allowed?      text, code, message, hint
+                 breadth, label,
+                 private, never
+
+The judge never stops at the first error.  Errors refuse the list, warnings do
+not.  The problems stand in the order of the entries; those of the list as a
+whole come last, with no index.
+
+A hint can be followed: a suggested entry was judged by the same limits, alone,
+with the label and the condition of the entry in whose place it would stand.
+Where it is refused, the message says what is wrong with it instead.
+
+A list far above its limit is refused whatever else it holds, so it is not read
+to its end.
+
+Cost: some microseconds an entry.  Threads: safe, a judge belongs to one call.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+
+from .._core.foreign import fields_of
+from .._core.patricia import PatriciaTrie
+from .._core.prefix import Entry, Prefix, parse_prefix, take_apart
+from .._core.refusal import shown
+from ..errors import InvalidPrefix, quote
+from .problems import UNRESTRICTED, Problem, Severity
+from .reach import NEVER, allows, denies_for_a_time, reach_of
+
+if TYPE_CHECKING:
+    from .._core.condition import Condition
+    from .._core.prefix import EntryLike, PrefixLike
+
+__all__ = ["Family", "Kind", "Limits", "judge_list"]
+
+Kind: TypeAlias = Literal["address", "cidr"]
+Family: TypeAlias = Literal[4, 6]
+
+_PRIVATE: Final = PatriciaTrie(
+    {
+        "10.0.0.0/8": "private, RFC 1918",
+        "172.16.0.0/12": "private, RFC 1918",
+        "192.168.0.0/16": "private, RFC 1918",
+        "100.64.0.0/10": "shared by carriers, RFC 6598",
+        "127.0.0.0/8": "loopback, RFC 1122",
+        "169.254.0.0/16": "link-local, RFC 3927",
+        "::1": "loopback, RFC 4291",
+        "fc00::/7": "unique local, RFC 4193",
+        "fe80::/10": "link-local, RFC 4291",
+    }
+)
+"""Addresses that a service on the public Internet never sees as a client (C5)."""
+
+_NEVER: Final = PatriciaTrie(NEVER)
+
+_TURNS: Final = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
+"""Classes of characters that turn the direction of text around, so that a label shows what it is not."""
+
+_FAR_ABOVE: Final = 10
+"""So many times the limit, and never fewer than a thousand entries, are read of a list that is too long."""
+_LISTED_SINGLY: Final = 256
+"""So many addresses somebody may be asked to list one by one, where the policy has no limit of its own."""
+
+
+class Limits(Protocol):
+    """What a judge goes by; a `Policy` has all of it, and says what each means."""
+
+    @property
+    def families(self) -> frozenset[Family]: ...
+    @property
+    def kinds(self) -> frozenset[Kind]: ...
+    @property
+    def min_entries(self) -> int: ...
+    @property
+    def max_entries(self) -> int | None: ...
+    @property
+    def min_prefix_v4(self) -> int | None: ...
+    @property
+    def min_prefix_v6(self) -> int | None: ...
+    @property
+    def duplicates(self) -> str: ...
+    @property
+    def labels(self) -> str: ...
+    @property
+    def max_label_length(self) -> int: ...
+    @property
+    def private(self) -> str: ...
+    @property
+    def host_bits(self) -> str: ...
+    @property
+    def allow_any(self) -> bool: ...
+    @property
+    def empty_is_open(self) -> bool: ...
+    def canonical(self, prefix: Prefix) -> str: ...
+
+
+def judge_list(
+    limits: Limits, entries: Iterable[EntryLike], *, on_key: bool
+) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
+    """Judge a list: which entries to store, and everything that is wrong with it.
+
+    Args:
+        limits: what is accepted.
+        entries: an iterable of what `parse_entry` takes; it is not read to its end if it is far too long.
+        on_key: whether a list without entries leaves a key open.
+    Returns:
+        The accepted entries, none if there is any error; and all problems.
+    Cost: some microseconds an entry.
+    """
+    judge = _Judge(limits, on_key=on_key)
+    for index, entry in enumerate(entries):
+        if judge.is_far_above_limit():
+            break
+        judge.hear(index, entry)
+    return judge.verdict()
+
+
+@dataclass(slots=True)
+class _Item:
+    """An entry under judgement: as it was given, and as it was understood."""
+
+    index: int
+    text: str
+    entry: Entry
+
+
+@dataclass(slots=True)
+class _Judge:
+    """Hears the entries one by one, then looks at them together."""
+
+    limits: Limits
+    on_key: bool = True
+    suggests: bool = True
+    items: list[_Item] = field(default_factory=list)
+    first: dict[tuple[Prefix, Condition | None], _Item] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    refused: set[int] = field(default_factory=set)
+    is_cut: bool = False
+
+    def hear(self, index: int, entry: object) -> None:
+        """Judge one entry alone, and keep it if it is a prefix at all and the first of its kind."""
+        try:
+            given, label, condition = take_apart(entry)
+        except (TypeError, ValueError) as error:
+            code = "wrong_type" if isinstance(error, TypeError) else "condition"
+            self._error(index, _text_of(entry), code, str(error))
+            return
+        self.hear_parts(index, given, label, condition)
+
+    def hear_parts(self, index: int, given: PrefixLike, label: str | None, condition: Condition | None) -> None:
+        """Judge an entry that was taken apart."""
+        text = str(shown(given))
+        prefix = self._parse(index, text, given, label, condition)
+        if prefix is None:
+            return
+        item = _Item(index, text, Entry(prefix, label, condition))
+        self._judge_kind(item, given)
+        if allows(item.entry):
+            self._judge_breadth(item)
+            self._judge_private(item)
+            self._judge_never(item)
+        self._judge_label(item)
+        earlier = self.first.setdefault((prefix, item.entry.condition), item)
+        if earlier is item:
+            self.items.append(item)
+        else:
+            self._judge_duplicate(item, earlier)
+
+    def is_far_above_limit(self) -> bool:
+        """Whether the list is so much too long that the rest of it does not matter."""
+        most = self.limits.max_entries
+        if most is not None and max(len(self.items), len(self.refused)) > max(_FAR_ABOVE * most, 1_000):
+            self.is_cut = True
+        return self.is_cut
+
+    def verdict(self) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
+        """Judge the list as a whole and close the case: what is accepted, and every problem."""
+        self._judge_overlaps()
+        self.problems.sort(key=lambda problem: problem.index or 0)
+        self._judge_count()
+        self._judge_reach()
+        refused = any(problem.severity is Severity.ERROR for problem in self.problems)
+        accepted = () if refused else tuple(item.entry for item in self.items)
+        return accepted, tuple(self.problems)
+
+    # 1. Each entry alone.
+
+    def _parse(
+        self, index: int, text: str, given: PrefixLike, label: str | None, condition: Condition | None
+    ) -> Prefix | None:
+        """Find the prefix, or note why there is none."""
+        try:
+            return parse_prefix(given)
+        except TypeError as error:
+            self._error(index, text, "wrong_type", str(error))
+            return None
+        except InvalidPrefix as error:
+            if error.code != "host_bits" or self.limits.host_bits == "reject":
+                message = f"{error.reason} (at position {error.position})"
+                suggestion, why_not = self._suggest(error.suggestion, label, condition)
+                hint = suggestion and f"did you mean {suggestion}?"
+                self._error(index, text, error.code, message + why_not, hint, suggestion)
+                return None
+        prefix = parse_prefix(given, host_bits="mask")
+        shown_prefix = self.limits.canonical(prefix)
+        self._warn(index, text, "host_bits_masked", f"host bits were cleared, it is kept as {shown_prefix}")
+        return prefix
+
+    def _judge_kind(self, item: _Item, given: object) -> None:
+        prefix, limits = item.entry.prefix, self.limits
+        if prefix.family not in limits.families:
+            only = " and ".join(f"IPv{family}" for family in sorted(limits.families))
+            self._error(item.index, item.text, "family", f"an IPv{prefix.family} entry, but only {only} is accepted")
+        elif _is_mapped(given, prefix):
+            shown = limits.canonical(prefix)
+            self._warn(item.index, item.text, "mapped", f"an IPv4-mapped entry, it is kept as the IPv4 entry {shown}")
+        kind: Kind = "cidr" if _is_cidr(given, prefix) else "address"
+        if kind in limits.kinds:
+            return
+        if kind == "cidr" and not prefix.is_address:
+            self._refuse_range(item)
+            return
+        message = (
+            "CIDR notation is not accepted, only addresses" if kind == "cidr" else "a single address is not accepted"
+        )
+        suggestion, _ = self._suggest(str(prefix), item.entry.label, item.entry.condition)
+        hint = suggestion and (f"did you mean {suggestion}?" if kind == "cidr" else f"write {suggestion}")
+        self._error(item.index, item.text, "kind", message, hint, suggestion)
+
+    def _refuse_range(self, item: _Item) -> None:
+        """Refuse a range where only addresses are accepted; to list them all may be the way out, or may be too many."""
+        prefix, message = item.entry.prefix, "CIDR notation is not accepted, only addresses"
+        most = _LISTED_SINGLY if self.limits.max_entries is None else self.limits.max_entries
+        count = 1 << (8 * len(prefix.packed) - prefix.length)
+        if prefix.length == 0:
+            message += ", and this allows everyone"
+        elif count > most:
+            message += f", and this is more than {most} addresses"
+        ends = (prefix.address, _last_address(prefix)) if count <= most else ()
+        can_list = ends and all(self._takes(end, item.entry.label, item.entry.condition) for end in ends)
+        self._error(
+            item.index, item.text, "kind", message, f"list its {count} addresses one by one" if can_list else None
+        )
+
+    def _judge_breadth(self, item: _Item) -> None:
+        entry, prefix = item.entry, item.entry.prefix
+        least = self.limits.min_prefix_v4 if prefix.family == 4 else self.limits.min_prefix_v6
+        if least is None or prefix.length >= least:
+            return
+        can_narrow = self._takes(f"{prefix.address}/{least}", entry.label, entry.condition)
+        hint = f"use /{least} or a longer prefix" if can_narrow else None
+        message = f"an IPv{prefix.family} range broader than /{least}"
+        self._error(item.index, item.text, "prefix_too_broad", message, hint)
+
+    def _judge_never(self, item: _Item) -> None:
+        never = _NEVER.longest_match(item.entry.prefix)
+        if never is not None:
+            self._error(item.index, item.text, "never_matches", f"no client ever has this address: {never[1]}")
+
+    def _judge_private(self, item: _Item) -> None:
+        private = _PRIVATE.longest_match(item.entry.prefix)
+        if private is None or self.limits.private == "accept":
+            return
+        hint = "list the public address that your requests come from"
+        message = f"it won't match, because a public service sees your public address ({private[1]})"
+        if self.limits.private == "warn":
+            self._warn(item.index, item.text, "private", message, hint)
+        else:
+            self._error(item.index, item.text, "private", message, hint)
+
+    def _judge_label(self, item: _Item) -> None:
+        label = item.entry.label
+        if label is None:
+            return
+        if self.limits.labels == "refuse":
+            self._error(item.index, item.text, "label_refused", "entries have no label here", "leave the label out")
+        elif not 1 <= len(label) <= self.limits.max_label_length:
+            most = self.limits.max_label_length
+            self._error(item.index, item.text, "label_invalid", f"a label has 1 to {most} characters, not {len(label)}")
+        elif any(_is_control(character) for character in label):
+            self._error(item.index, item.text, "label_invalid", f"a control character in the label {quote(label)}")
+
+    # 2. What to put in its place.
+
+    def _suggest(self, text: str | None, label: str | None, condition: Condition | None) -> tuple[str | None, str]:
+        """Find a form of a prefix that this policy takes in the place of an entry; else say what is wrong with it.
+
+        The forms name the same addresses, so none lets in more than was meant.
+        """
+        if text is None or not self.suggests:
+            return None, ""
+        prefix = parse_prefix(text)
+        earlier = self.first.get((prefix, condition))
+        if earlier is not None and self.limits.duplicates == "reject":
+            return None, f"; besides, it is the same as {quote(earlier.text)} before it"
+        forms = dict.fromkeys((text, prefix.address) if prefix.is_address else (text,)) | {str(prefix): None}
+        taken = next((form for form in forms if self._takes(form, label, condition)), None)
+        if taken is not None:
+            return taken, ""
+        return None, f"; besides, {self._why_not(text, label, condition)}"
+
+    def _takes(self, text: str, label: str | None, condition: Condition | None) -> bool:
+        return self.suggests and self._why_not(text, label, condition) is None
+
+    def _why_not(self, text: str, label: str | None, condition: Condition | None) -> str | None:
+        """Ask what this policy has against an entry that stands alone."""
+        alone = _Judge(self.limits, suggests=False)
+        alone.hear_parts(0, text, label, condition)
+        _, problems = alone.verdict()
+        errors = (problem for problem in problems if problem.severity is Severity.ERROR)
+        return next((error.message for error in errors if error.code != "too_few_entries"), None)
+
+    # 3. Each against the others.
+
+    def _judge_duplicate(self, item: _Item, earlier: _Item) -> None:
+        message = f"the same as {quote(earlier.text)} before it"
+        if self.limits.duplicates == "reject":
+            self._error(item.index, item.text, "duplicate", message, "remove one of them")
+        else:
+            kept = "" if earlier.index in self.refused else ", which is kept"
+            self._warn(item.index, item.text, "duplicate", message + kept)
+
+    def _judge_overlaps(self) -> None:
+        """Find what a broader entry says already; an entry that is refused says nothing."""
+        sound = [item for item in self.items if item.index not in self.refused]
+        plain = [item for item in sound if item.entry.condition is None]
+        trie = PatriciaTrie((item.entry.prefix, item) for item in plain)
+        denied = PatriciaTrie((item.entry.prefix, item) for item in sound if not allows(item.entry))
+        for item in plain:
+            if denied.longest_match(item.entry.prefix):
+                continue  # it may let back in what a deny entry took out of the broader one
+            for _, broader in trie.covering(item.entry.prefix)[1:2]:
+                message = f"covered by the broader entry {quote(broader.text)}"
+                self._warn(item.index, item.text, "covered", message, "one of the two is enough")
+
+    # 4. The list as a whole.
+
+    def _judge_count(self) -> None:
+        count, limits = len(self.items), self.limits
+        if limits.max_entries is not None and (count > limits.max_entries or self.is_cut):
+            too_many = self.items[limits.max_entries].text if count > limits.max_entries else None
+            message = f"{count} entries, at most {limits.max_entries} are accepted"
+            if self.is_cut:
+                read = max(count, len(self.refused)) - 1
+                message = f"more than {read} entries, at most {limits.max_entries} are accepted; the rest was not read"
+            hint = too_many and f"{quote(too_many)} is the first too many"
+            self._error(None, too_many or "", "too_many_entries", message, hint)
+        if count < limits.min_entries and not self.is_cut:
+            self._error(None, "", "too_few_entries", f"{count} valid entries, at least {limits.min_entries} needed")
+
+    def _judge_reach(self) -> None:
+        """Find lists that let everyone through, or nobody, whatever their entries look like one by one (C24)."""
+        if not self.items:
+            self._judge_empty()
+            return
+        entries = [item.entry for item in self.items]
+        reach = reach_of(entries)
+        if reach.is_nobody():
+            why = "what it allows is denied again, or disabled" if any(map(allows, entries)) else "it only denies"
+            self._warn(None, "", "nobody_passes", f"no address passes by this list alone: {why}")
+        for family in (4, 6):
+            if reach.is_everyone(family):
+                self._tell_everyone(family, entries)
+            elif reach.is_most(family):
+                message = f"the list allows more than half of all IPv{family} addresses"
+                self._warn(None, "", "most_addresses", message)
+
+    def _tell_everyone(self, family: int, entries: list[Entry]) -> None:
+        message = f"the list allows every IPv{family} address: it equals no restriction"
+        if any(entry.prefix.family == family and denies_for_a_time(entry) for entry in entries):
+            message += ", at the times when its deny entries do not count"
+        if self.limits.allow_any:
+            self._warn(None, "", "no_restriction", message)
+        else:
+            self._error(None, "", "no_restriction", message, "name the addresses that you mean")
+
+    def _judge_empty(self) -> None:
+        """A list without entries is no list at all on a key, and denies under a name (C7, C22)."""
+        if self.refused:
+            return
+        if not self.on_key:
+            self._warn(None, "", "empty_list", "no entries: no address passes")
+        elif self.limits.empty_is_open:
+            self._warn(None, "", UNRESTRICTED, "no entries: every address passes")
+
+    def _error(
+        self,
+        index: int | None,
+        text: str,
+        code: str,
+        message: str,
+        hint: str | None = None,
+        suggestion: str | None = None,
+    ) -> None:
+        if index is not None:
+            self.refused.add(index)
+        self.problems.append(Problem(index, text, code, Severity.ERROR, message, hint, suggestion))
+
+    def _warn(self, index: int | None, text: str, code: str, message: str, hint: str | None = None) -> None:
+        self.problems.append(Problem(index, text, code, Severity.WARNING, message, hint))
+
+
+def _is_control(character: str) -> bool:
+    """Control characters, lone surrogates, line ends, and what turns the direction of text around."""
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in _TURNS
+
+
+def _text_of(entry: object) -> str:
+    """Show an entry that could not be taken apart: by what names its prefix, where that is in sight."""
+    named = entry
+    if type(entry) is tuple and entry:
+        named = entry[0]
+    elif isinstance(entry, Mapping):
+        with suppress(Exception):  # a mapping of somebody else's may raise anything, and was refused already
+            named = fields_of(entry).get("prefix", entry)
+    return str(shown(named))
+
+
+def _last_address(prefix: Prefix) -> str:
+    """The text of the last address of a prefix."""
+    packed = prefix.packed
+    last = int.from_bytes(packed, "big") | ((1 << (8 * len(packed) - prefix.length)) - 1)
+    return Prefix(last.to_bytes(len(packed), "big")).address
+
+
+def _is_cidr(given: object, prefix: Prefix) -> bool:
+    """Whether an entry was given as a range: text by the letter, an object by its length."""
+    return "/" in given if isinstance(given, str) else not prefix.is_address
+
+
+def _is_mapped(given: object, prefix: Prefix) -> bool:
+    """Whether an IPv4 prefix was given in IPv6 form."""
+    if isinstance(given, bytes):
+        return len(given) == 16 and prefix.family == 4
+    return prefix.family == 4 and ":" in str(shown(given))
