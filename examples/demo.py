@@ -100,7 +100,7 @@ def line_of(listed: ListFile, problem: Problem) -> str:
 
 def reason_of(problem: Problem) -> Text:
     """Say what is wrong and what would be right; as text, so that nothing in it is markup."""
-    return Text(f"{problem.message}; {problem.hint}" if problem.hint else problem.message)
+    return Text(problem.advice)
 
 
 def verdict(good: bool, yes: str = "accepted", no: str = "refused") -> Text:

@@ -48,7 +48,16 @@ def foreign(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     pytest.importorskip("Cython")
     root = Path(get_include()).parent  # where the package lies
     source = directory / "foreign_cython.c"
-    command = [sys.executable, "-m", "cython", "-3", f"-I{root}", PROGRAMS / "foreign_cython.pyx", "-o", source]
+    command = [
+        sys.executable,
+        "-m",
+        "cython",
+        "-3",
+        f"-I{root}",
+        str(PROGRAMS / "foreign_cython.pyx"),
+        "-o",
+        str(source),
+    ]
     subprocess.run(command, check=True)
     yield build(directory, "foreign_cython", source)
 

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from ..engine.records import KeyRecord
     from ..policy.policy import Policy
 
-__all__ = ["Finding", "lint"]
+__all__ = ["OPEN", "Finding", "lint"]
 
 Kind: TypeAlias = Literal["engine", "list", "key", "owner"]
 _Entries: TypeAlias = "tuple[Entry, ...]"
