@@ -2,7 +2,7 @@
 
     file                      rooms that it names                  how
     _keys/check.pyx     -->   _keys/store, _core/prefix, errors    from ... cimport, from ... import
-    _keys/c/store.h     -->   _core/c/bits.h                       #include
+    _keys/c/find.h      -->   _core/c/bits.h                       #include
     engine/engine.py    -->   policy/policy                        import, also inside a function or `if TYPE_CHECKING`
 
 A room is a module without its ending: `check.pyx`, `check.pxd` and `check.pyi` are one.  A floor is a folder, or a

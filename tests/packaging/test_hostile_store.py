@@ -33,7 +33,7 @@ def small_block() -> KeyStore:
     builder.add("linked", ["10.0.0.1"], links=(0,))
     for number in range(30):
         builder.add(f"key_{number}", [f"10.0.0.{number}"])
-    return builder.build(lists=1, rest=b"more")
+    return builder.build(lists=1, about=b"more")
 
 
 @pytest.mark.parametrize("flags", [[], ["-DCIDRMATCH_PORTABLE"]], ids=["as everyone gets it", "without vectors"])

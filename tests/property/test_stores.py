@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cidrmatch import KeyStore
-from cidrmatch._keys.store import Builder, use_vectors
+from cidrmatch._keys.probe import use_vectors
+from cidrmatch._keys.store import Builder
 from tests import reference
 from tests.reference import Span, format_address, format_span
 from tests.strategies import probes, span_lists

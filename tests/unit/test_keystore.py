@@ -19,7 +19,9 @@ from typing import Any
 import pytest
 
 from cidrmatch import AllowList, Entry, InvalidPrefix, KeyStore, Reason, SnapshotError
-from cidrmatch._keys.store import Builder, hash_of, notes_of, use_vectors
+from cidrmatch._keys.notes import notes_of
+from cidrmatch._keys.probe import hash_of, use_vectors
+from cidrmatch._keys.store import Builder
 
 LISTS: dict[str, list[Any]] = {
     "both": ["203.0.113.0/24", "2001:db8::/48"],
@@ -249,9 +251,9 @@ def test_records_are_copied_without_some_and_with_other_numbers() -> None:
     assert first.keys_linked(5) == []
     builder.copy(first, ["b", "nobody"], [7, 8, 9])
     builder.add("b", ["10.0.0.2"])
-    second = builder.build(lists=10, generation=2, rest=b"more")
+    second = builder.build(lists=10, generation=2, about=b"more")
     second.verify()
-    assert (list(second), second.generation, second.lists, second.rest) == (["a", "c", "b"], 2, 10, b"more")
+    assert (list(second), second.generation, second.lists, second.about) == (["a", "c", "b"], 2, 10, b"more")
     entries, _, links, within, created, notes = second.facts("a")
     assert (entries, links, within, created, notes["owner"]) == ((Entry("10.0.0.1"),), (7, 9), (8,), -5, "me")
     with pytest.raises(LookupError, match="ask an Engine"):
@@ -336,11 +338,11 @@ def test_numbers_of_a_header_are_those_that_were_checked() -> None:
     """A mapped header may be written over later; whatever it says then, nobody reads outside the block by it."""
     builder = Builder()
     builder.add("a", ["10.0.0.1"])
-    first = builder.build(generation=7, lists=2, rest=b"more")
+    first = builder.build(generation=7, lists=2, about=b"more")
     block = bytearray(first.block)
     store = KeyStore.from_buffer(block)
     block[:128] = b"\xff" * 128
-    assert (len(store), store.generation, store.epoch, store.lists, store.rest) == (1, 7, 0, 2, b"more")
+    assert (len(store), store.generation, store.epoch, store.lists, store.about) == (1, 7, 0, 2, b"more")
     assert store.allows("a", "10.0.0.1")
     store.verify()
     assert list(store) == ["a"]

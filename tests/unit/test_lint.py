@@ -11,7 +11,8 @@ import pytest
 
 from cidrmatch import Engine, Entry, InvalidAddress, KeyRecord, Policy, presets
 from cidrmatch._keys.check import FrozenList, View
-from cidrmatch._keys.store import ENABLED, LISTED, Builder, notes_of
+from cidrmatch._keys.notes import notes_of
+from cidrmatch._keys.store import HAS_ENTRIES, IS_ENABLED, Builder
 from cidrmatch.advice.lint import Finding, lint
 from cidrmatch.files.config import loads
 
@@ -292,7 +293,9 @@ def test_an_odd_owner_in_a_snapshot_is_told_and_never_raises(owner: object) -> N
     for key in ("key_1", "key_2"):
         said = notes_of((Entry("203.0.113.5"),), owner="@")
         notes = said.replace(b'"@"', written if key == "key_1" else b'"acme"')
-        builder.add(key, (Entry("203.0.113.5"),), flags=ENABLED | LISTED, created=0, links=(), within=(), notes=notes)
+        builder.add(
+            key, (Entry("203.0.113.5"),), flags=IS_ENABLED | HAS_ENTRIES, created=0, links=(), within=(), notes=notes
+        )
     engine.view = View(builder.build(generation=1, lists=0), {}, {}, None, 1, engine.view.settings)
     assert codes(lint(engine))[0] == ("damaged", "warning", "key_1", None)
 

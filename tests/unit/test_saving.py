@@ -228,7 +228,7 @@ def test_what_another_program_wrote_in_another_way_is_a_new_generation(
         store = canonical(view)
         builder = Builder()
         builder.copy(store, (), in_order=True)
-        return builder.build(lists=store.lists, rest=store.rest + b" ")
+        return builder.build(lists=store.lists, about=store.about + b" ")
 
     monkeypatch.setattr("cidrmatch.engine.engine.canonical", canonical_of_a_later_release)
     engine.save(path)

@@ -38,7 +38,7 @@ from cidrmatch import (
 )
 from cidrmatch._keys.block_file import open_block
 from cidrmatch._keys.check import FrozenList, View
-from cidrmatch._keys.store import BY_NOTES, ENABLED, Builder
+from cidrmatch._keys.store import IS_ENABLED, NEEDS_OBJECTS, Builder
 from cidrmatch.engine.records import canonical, folded, opened
 
 HOME, OFFICE, ELSEWHERE = "203.0.113.5", "198.51.100.7", "192.0.2.1"
@@ -381,7 +381,7 @@ def test_notes_that_say_nonsense_deny(tmp_path: Path) -> None:
 def test_entries_that_are_null_are_not_no_entries() -> None:
     """C23: without any, the key would be unrestricted."""
     builder = Builder()
-    builder.add("key", [], flags=ENABLED | BY_NOTES, notes=b'{"entries":null}')
+    builder.add("key", [], flags=IS_ENABLED | NEEDS_OBJECTS, notes=b'{"entries":null}')
     engine = Engine()
     engine.view = View(builder.build(), {}, {}, None, 0, engine.view.settings)
     assert engine.check("key", HOME).reason is Reason.DAMAGED
@@ -562,7 +562,7 @@ def test_U2_a_switch_that_is_not_plainly_off_enforces(switch: object) -> None:
     store = canonical(engine.view)
     builder = Builder()
     builder.copy(store, ())
-    odd = builder.build(lists=store.lists, rest=json.dumps(json.loads(store.rest) | {"enforced": switch}).encode())
+    odd = builder.build(lists=store.lists, about=json.dumps(json.loads(store.about) | {"enforced": switch}).encode())
     engine.view = opened(odd, 1, engine.view.settings.clock, None, None)
     assert not engine.allows("k", "198.51.100.1")
 

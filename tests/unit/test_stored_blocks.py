@@ -18,7 +18,8 @@ from collections.abc import Iterator
 import pytest
 
 from cidrmatch import KeyStore, Reason, SnapshotError
-from cidrmatch._keys.store import Builder, hash_of, use_vectors
+from cidrmatch._keys.probe import hash_of, use_vectors
+from cidrmatch._keys.store import Builder
 
 UNIT = 8
 RECORDS = 128
@@ -154,7 +155,7 @@ def test_C23_a_record_that_lies_behind_the_records_is_damaged() -> None:
     builder = Builder()
     builder.add("key_1", ["192.0.2.1"])
     forged = record_for("key_2")
-    block = Block(builder.build(rest=forged))
+    block = Block(builder.build(about=forged))
     place = bytes(block.bytes).index(forged, block.number(48)) // UNIT
     block.enter("key_2", place)
     assert block.reasons("key_2") == {Reason.DAMAGED, "denied"}
@@ -200,9 +201,13 @@ def test_C23_a_length_that_no_prefix_has_covers_nobody(entry: str, lengths: tupl
             block.store().verify()
 
 
-def test_an_entry_with_host_bits_is_found_when_all_is_verified() -> None:
-    block = Block(KeyStore({"key_1": ["192.0.2.0/24"]}))
-    block.write(RECORDS + 48, 0xC0000201)
+@pytest.mark.parametrize(
+    ("entry", "at", "first"), [("192.0.2.0/24", 48, 0xC0000201), ("2001:db8::/48", 48, 0xFF), ("::/80", 56, 0xFF)]
+)
+def test_an_entry_with_host_bits_is_found_when_all_is_verified(entry: str, at: int, first: int) -> None:
+    block = Block(KeyStore({"key_1": [entry]}))
+    block.store().verify()
+    block.write(RECORDS + at, first)
     with pytest.raises(SnapshotError, match="no prefix"):
         block.store().verify()
     with pytest.raises(SnapshotError, match="no prefix"):

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..errors import NotFlushed, SnapshotError
-from .store import KeyStore, read_header
+from .store import HEADER_BYTES, KeyStore, read_header
 
 __all__ = [
     "Identity",
@@ -56,7 +56,6 @@ __all__ = [
     "save_block",
 ]
 
-_HEADER = 128
 _PIECE = 16 << 20
 """Bytes that are written or read at a time."""
 _COPIED = 16 << 20
@@ -150,7 +149,7 @@ def _identity(descriptor: int) -> Identity:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         raise SnapshotError("a snapshot is a regular file")
-    header = os.pread(descriptor, _HEADER, 0)
+    header = os.pread(descriptor, HEADER_BYTES, 0)
     return Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, header)
 
 
@@ -178,7 +177,7 @@ def save_block(target: str, store: KeyStore, revision: Revision, *, mode: int | 
         with os.fdopen(descriptor, "r+b") as file, store.block as block:
             _keep_owner_and_mode(file.fileno(), target, mode)
             file.write(store.sealed_header(epoch=revision.epoch, generation=revision.generation))
-            for begin in range(_HEADER, len(block), _PIECE):
+            for begin in range(HEADER_BYTES, len(block), _PIECE):
                 file.write(block[begin : begin + _PIECE])
             file.flush()
             os.fsync(file.fileno())
@@ -234,7 +233,7 @@ def remove_drafts(target: str) -> None:
 
 def checksum_of(store: KeyStore) -> int:
     """The checksum that the header of a store's file will say of its body."""
-    return zlib.crc32(store.block[_HEADER:])
+    return zlib.crc32(store.block[HEADER_BYTES:])
 
 
 def flush_name(target: str) -> None:
@@ -275,7 +274,7 @@ def open_block(path: PathLike, *, verify: bool = True, copy: bool | None = None)
     try:
         with _naming(path):
             identity = _identity(descriptor)
-            if identity.size < _HEADER:
+            if identity.size < HEADER_BYTES:
                 raise SnapshotError("it is shorter than a header")
             is_copied = identity.size <= _COPIED if copy is None else copy
             block = _copied(descriptor, identity.size) if is_copied else _mapped(descriptor, identity.size)

@@ -19,10 +19,11 @@ from libc.string cimport memcpy
 from cidrmatch._core.address cimport (
     OK, ROOM_BEFORE, Bits, Text, fold_mapped, load_packed, parse_common, parse_unfolded,
 )
-from cidrmatch._keys.store cimport (
-    ASK_PARSER, CLIENT_IP_UNKNOWN, MATCHED, NOT_LISTED, KeyStore, Parts, Question, Record, Store, Verdict, ask_one,
+from cidrmatch._keys.block cimport (
+    ASK_PARSER, CLIENT_IP_UNKNOWN, MATCHED, NOT_LISTED, Parts, Question, Record, Store, Verdict, find_verdict,
     record_covers,
 )
+from cidrmatch._keys.store cimport KeyStore
 from cidrmatch._core.allow_list cimport AllowList, Table, contains
 
 __all__ = ["get_include"]
@@ -95,7 +96,7 @@ cdef int check_key(const Store *store, const char *key, Py_ssize_t key_length, c
     question.key_size = <size_t>max(0, key_length)
     question.text = NULL
     question.text_size = 0
-    verdict = ask_one(store, &question, &record, &parts)
+    verdict = find_verdict(store, &question, &record, &parts)
     if verdict != ASK_PARSER:
         return verdict
     if not parse_foreign(text, length, &copied, &client):

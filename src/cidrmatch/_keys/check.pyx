@@ -46,11 +46,13 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.math cimport INFINITY, NAN, isfinite
 
 from cidrmatch._core.address cimport Bits, OK, set_ipv4, take_address, write_address
-from cidrmatch._keys.store cimport (
+from cidrmatch._keys.block cimport (
     ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, INACTIVE, IS_ENABLED,
     LAST_ALLOWED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_ENFORCED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, UNRESTRICTED,
-    KeyStore, Parts, Record, Verdict, given_out, held, held_for, name_of, record_covers,
+    Parts, Record, Verdict, record_covers,
 )
+from cidrmatch._keys.store cimport KeyStore, tuple_for, tuple_of, write_answers
+from cidrmatch._keys.store_builder cimport name_of
 from cidrmatch._core.prefix cimport Entry, Prefix, covers, read_prefix
 from cidrmatch._core.allow_list cimport NOT_COMMON, AllowList, Table, ask_common, contains
 
@@ -58,12 +60,10 @@ from collections.abc import Mapping
 
 from ..errors import SnapshotError, brief
 from .._core.address import is_address
-from .reasons import Reason, State
+from .reasons import REASONS_BY_VERDICT, State
 from .._core.refusal import address_problem, shown
 
 __all__ = ["Checker", "Decision", "FrozenList", "NamedLists", "Rule", "Shadow", "View"]
-
-cdef tuple REASONS = tuple(Reason)
 
 cdef enum:
     MOST_REMEMBERED = 1000      # denied addresses that a shadow keeps
@@ -603,7 +603,7 @@ cdef class View:
 
     cdef Rule made_rule(self, object name):
         """The rule that a record amounts to, None for a damaged one.  Made once, so that a trial goes on counting."""
-        cdef dict kept = self.store.kept
+        cdef dict kept = self.store.rules_made
         rule = kept.get(name)
         if rule is None:
             rule = self.settings.thaw(self.store, name, self.names)
@@ -730,7 +730,7 @@ cdef Verdict judge_stored(View view, object key, object address, Client *client,
     cdef Rule rule
     # 1. most keys are their own entries, and the store answers for them
     if view.is_enforced:
-        verdict = view.store.ask(key, address, &record, &parts)
+        verdict = view.store.find_verdict_for(key, address, &record, &parts)
         if verdict != ASK_OBJECTS:
             return verdict
     else:
@@ -921,7 +921,7 @@ cdef class Checker:
         Source: B2, B5, U1, U6; C23.
         """
         cdef View view = self.current
-        cdef tuple asked_keys = held(keys), asked = held_for(asked_keys, addresses)
+        cdef tuple asked_keys = tuple_of(keys), asked = tuple_for(asked_keys, addresses)
         cdef Py_ssize_t i, count = len(asked)
         cdef bytearray answers = bytearray(b"\xff" * count)
         cdef uint8_t[::1] into = answers
@@ -930,9 +930,9 @@ cdef class Checker:
         if self.is_special:
             asked_keys = held_ids(view, asked_keys)
             if self.is_old:
-                return given_out(bytearray(count), out, view.store)
+                return write_answers(bytearray(count), out, view.store)
         if count > 0 and view.store is not None and view.is_enforced:
-            view.store.ask_each(asked_keys, asked, view.overlay, &into[0])
+            view.store.find_verdicts_for(asked_keys, asked, view.overlay, &into[0])
         for i in range(count):
             verdict = <Verdict>into[i]
             if verdict >= ASK_OBJECTS:
@@ -941,7 +941,7 @@ cdef class Checker:
                     key = name_of(key, i)
                 verdict = judge_key(view, key, asked[i], &client, None)
             into[i] = is_allowed(view, verdict)
-        return given_out(answers, out, view.store)
+        return write_answers(answers, out, view.store)
 
     def check(self, key, address, /):
         """Decide whether a client address may use a key, and say why.
@@ -1063,7 +1063,7 @@ cdef class Decision:
         """The `Reason`."""
         if self.view is None:
             return self.kept("reason")
-        return REASONS[<int>self.verdict]
+        return REASONS_BY_VERDICT[<int>self.verdict]
 
     @property
     def state(self):

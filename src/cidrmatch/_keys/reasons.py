@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["Reason", "State"]
+__all__ = ["REASONS_BY_VERDICT", "Reason", "State"]
 
 
 class Reason(StrEnum):
@@ -52,6 +52,10 @@ _TEXTS = {
     Reason.DAMAGED: "what is known of the key is damaged",
     Reason.STALE_DATA: "what is known of all keys is too old to go by",
 }
+
+
+REASONS_BY_VERDICT = tuple(Reason)
+"""A verdict of the compiled core is the place of its reason here; verdict.h has them in the same order."""
 
 
 class State(StrEnum):

@@ -7,43 +7,22 @@ from _typeshed import ReadableBuffer, WriteableBuffer
 from .._core.address import AddressLike
 from .._core.prefix import Entry, EntryLike
 from .reasons import Reason
+from .store_builder import BlockBuilder
 
-__all__ = ["BY_NOTES", "ENABLED", "INACTIVE_ALONE", "LISTED", "Builder", "KeyStore"]
+__all__ = ["HAS_ENTRIES", "HEADER_BYTES", "IS_ENABLED", "NEEDS_LIST", "NEEDS_OBJECTS", "Builder", "KeyStore"]
 
-ENABLED: int
-INACTIVE_ALONE: int
-LISTED: int
-BY_NOTES: int
+HAS_ENTRIES: int
+HEADER_BYTES: int
+IS_ENABLED: int
+NEEDS_LIST: int
+NEEDS_OBJECTS: int
 
 _Out = TypeVar("_Out", bound=WriteableBuffer)
-_Entries = TypeVar("_Entries")
 
 @final
-class Builder:
+class Builder(BlockBuilder):
     """Write records one behind the other; `build` makes a `KeyStore` of them, and nothing is left."""
-    def __init__(self) -> None: ...
-    def add(
-        self,
-        key: str,
-        entries: Iterable[EntryLike],
-        /,
-        *,
-        flags: int = ...,
-        created: int = 0,
-        links: tuple[int, ...] = (),
-        within: tuple[int, ...] = (),
-        notes: bytes = b"",
-    ) -> None:
-        """Add a key.
-
-        Args:
-            key: text.
-            entries: what an `AllowList` takes; for `flags` other than the default, those without conditions.
-            flags, created, links, within, notes: as a record has them; notes of its own are added where the
-                entries alone do not tell what was given.
-        Raises:
-            InvalidPrefix: with `index`.  TypeError, ValueError: the key or an entry is of another kind.
-        """
+    def __new__(cls) -> Builder: ...
     def copy(
         self, store: KeyStore, without: Iterable[str], numbers: Iterable[int] | None = None, *, in_order: bool = False
     ) -> None:
@@ -54,13 +33,13 @@ class Builder:
             numbers: for each list that a link may name, its new number; None: they stay.
             in_order: sorted by key, so that the same content gives the same bytes.
         """
-    def build(self, *, generation: int = 0, lists: int = 0, rest: bytes = b"") -> KeyStore:
+    def build(self, *, generation: int = 0, lists: int = 0, about: bytes = b"") -> KeyStore:
         """Make a store of what was added.
 
         Args:
             generation: the number of this version of the data.
             lists: how many named lists there are.
-            rest: bytes for the room above.
+            about: bytes about the whole.
         Raises:
             ValueError: a key was added twice.
         Returns:
@@ -106,7 +85,7 @@ class KeyStore:
         Cost: constant; `verify` looks at all of it.
         """
     @property
-    def kept(self) -> dict[str, Any]: ...
+    def rules_made(self) -> dict[str, Any]: ...
     @property
     def block(self) -> memoryview:
         """All of its bytes, as a read-only `memoryview`."""
@@ -123,8 +102,8 @@ class KeyStore:
     def lists(self) -> int:
         """How many named lists the keys may be linked to."""
     @property
-    def rest(self) -> bytes:
-        """The bytes that are kept for the room above."""
+    def about(self) -> bytes:
+        """The bytes about the whole, which no check reads."""
     def allows(self, key: str, address: AddressLike | None, /) -> bool:
         """Tell whether a client address may use a key.
 
@@ -216,15 +195,6 @@ class KeyStore:
     def __contains__(self, key: str, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
 
-def pairs_of(lists: Mapping[str, _Entries] | Iterable[tuple[str, _Entries]], /) -> Iterator[tuple[str, _Entries]]:
-    """Yield key and entries of a mapping or of pairs; TypeError or ValueError with the position of what is no pair."""
-
-def named(error: Exception, key: object, /) -> Exception:
-    """Give an error about the entries of a key with the key's name: in `key` where it has one, else in its message."""
-
-def use_vectors(store: KeyStore, vectors: int, /) -> KeyStore:
-    """The same block, asked with no wider vectors than these: 0 none, 1 AVX2, 2 AVX-512.  For tests and benchmarks."""
-
 def read_header(start: bytes, size: int, /) -> tuple[int, int, int]:
     """Read what the header of a file says, without the rest of the file.
 
@@ -239,15 +209,3 @@ def read_header(start: bytes, size: int, /) -> tuple[int, int, int]:
 
 def unpickled(block: bytes, sum_of_block: int, /) -> KeyStore:
     """Make a store of a block that came in a pickle; every byte of it is looked at first."""
-
-def hash_of(text: bytes, first: int, second: int, /) -> int:
-    """The hash of a key under a seed, for tests: SipHash-1-3."""
-
-def written(entry: EntryLike, /) -> str | dict[str, Any]:
-    """Give an entry as plain values: its text, or a mapping where there is more to say."""
-
-def notes_of(entries: Iterable[EntryLike], /, **fields: object) -> bytes:
-    """Write notes: JSON with sorted names, the same for the same content; fields are text, or entries, or None."""
-
-def parse_notes(notes: dict[str, Any], name: str, /) -> tuple[Entry, ...] | None:
-    """Entries that notes hold under a name, or None."""

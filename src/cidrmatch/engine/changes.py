@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .._core.prefix import Entry, check_is_list, parse_prefix, take_apart
 from .._keys.check import Checker, FrozenList, Rule, View
 from .._keys.reasons import State
-from .._keys.store import named, pairs_of
+from .._keys.store_builder import named, pairs_of
 from ..errors import (
     AlreadyExists,
     Conflict,

@@ -28,7 +28,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .._core.prefix import Entry
 from .._keys.check import FrozenList, Rule, Shadow, View
-from .._keys.store import BY_NOTES, ENABLED, INACTIVE_ALONE, LISTED, Builder, KeyStore, notes_of, parse_notes, written
+from .._keys.notes import entry_as_values, notes_of, parse_notes
+from .._keys.store import HAS_ENTRIES, IS_ENABLED, NEEDS_LIST, NEEDS_OBJECTS, Builder, KeyStore
 from ..errors import SnapshotError, brief, quote
 from ..policy.checks import check_switches
 from ..policy.plain import read_policy, write_policy
@@ -182,7 +183,7 @@ def frozen_record(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, 
     """Write a rule as a record: what a check reads as bytes, the rest as notes."""
     record = cast("KeyRecord", rule.record)
     is_plain = all(entry.condition is None for entry in record.entries) and record.shadow is None
-    flags = ENABLED * record.enabled | INACTIVE_ALONE * rule.needs_list | BY_NOTES * (not is_plain)
+    flags = IS_ENABLED * record.enabled | NEEDS_LIST * rule.needs_list | NEEDS_OBJECTS * (not is_plain)
     notes = b""
     if not is_plain or record.owner is not None:
         said = {} if record.owner is None else {"owner": record.owner}
@@ -190,7 +191,7 @@ def frozen_record(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, 
     builder.add(
         key,
         record.entries if is_plain else (),
-        flags=flags | LISTED * bool(record.entries),
+        flags=flags | HAS_ENTRIES * bool(record.entries),
         created=(record.created_at - _EPOCH) // timedelta(microseconds=1),
         links=tuple(numbers[name] for name in record.lists),
         within=tuple(numbers[name] for name in record.within),
@@ -202,7 +203,7 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
     """Make the rule of a record; of what it links, only the names."""
     entries, flags, links, within, created, notes = facts
     shadow = parse_notes(notes, "shadow")
-    if bool(entries) != bool(flags & LISTED):
+    if bool(entries) != bool(flags & HAS_ENTRIES):
         raise SnapshotError("a record tells other entries than its flags")  # without any the key would be free
     if not isinstance(notes.get("owner"), str | None):
         raise SnapshotError("a record tells an owner that is no text")
@@ -211,7 +212,7 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
         entries=entries,
         lists=tuple(names[number] for number in links),
         within=tuple(names[number] for number in within),
-        enabled=bool(flags & ENABLED),
+        enabled=bool(flags & IS_ENABLED),
         owner=notes.get("owner"),
         shadow=shadow,
     )
@@ -221,7 +222,7 @@ def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
         record.lists,
         record.within,
         record.enabled,
-        bool(flags & INACTIVE_ALONE),
+        bool(flags & NEEDS_LIST),
         None if shadow is None else Shadow(FrozenList(None, shadow)),
     )
 
@@ -240,7 +241,11 @@ def canonical(view: View) -> KeyStore:
         "unknown_key": "pass" if settings.unknown_passes else "deny",
         "default": view.default,
         "lists": [
-            {"name": name, "description": frozen.description, "entries": [written(entry) for entry in frozen.entries]}
+            {
+                "name": name,
+                "description": frozen.description,
+                "entries": [entry_as_values(entry) for entry in frozen.entries],
+            }
             for name, frozen in lists.items()
         ],
     }
@@ -250,8 +255,8 @@ def canonical(view: View) -> KeyStore:
     store, names = folded(view) if view.overlay else (view.store, view.names)
     if store is not None:
         builder.copy(store, (), [numbers.get(name, _NO_LIST) for name in names], in_order=True)
-    rest = json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
-    return builder.build(lists=len(lists), rest=rest)
+    about = json.dumps(said, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return builder.build(lists=len(lists), about=about)
 
 
 def folded(view: View) -> tuple[KeyStore, tuple[str, ...]]:
@@ -271,10 +276,10 @@ def folded(view: View) -> tuple[KeyStore, tuple[str, ...]]:
     store = builder.build(generation=view.version, lists=len(names))
     for key, rule in view.overlay.items():
         if rule is not None and rule.shadow is not None:
-            store.kept[key] = rule  # its counts go on
-    for key, rule in (view.store.kept if view.store is not None else {}).copy().items():
+            store.rules_made[key] = rule  # its counts go on
+    for key, rule in (view.store.rules_made if view.store is not None else {}).copy().items():
         if rule.shadow is not None and key not in view.overlay:
-            store.kept[key] = rule
+            store.rules_made[key] = rule
     return store, names
 
 
@@ -287,7 +292,7 @@ def opened(
 ) -> View:
     """Make the view of a store that `canonical` made; SnapshotError if it is none, or holds its ids in another way."""
     try:
-        said = json.loads(store.rest)
+        said = json.loads(store.about)
         lists = {
             fields["name"]: FrozenList(fields["name"], parse_notes(fields, "entries") or (), fields["description"])
             for fields in said["lists"]

@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "_keys/c/store.h"
+#include "_keys/c/judge.h"
 
 static uint64_t state = 88172645463325252u;
 
@@ -44,10 +44,10 @@ static void write_network(uint64_t number, int size, uint8_t *out) {
 /* Do the bytes of a record say that this address is allowed for this key?  Byte by byte, as the format is told. */
 static int says_so(const uint8_t *record, const Question *question, const Asked *asked) {
     uint64_t key_size = number_at(record + 8, 4);
-    uint64_t narrow = number_at(record + 12, 4), wide = number_at(record + 16, 4);
+    uint64_t count4 = number_at(record + 12, 4), count6 = number_at(record + 16, 4);
     uint64_t links = number_at(record + 20, 2) + number_at(record + 22, 2), flags = number_at(record + 24, 4);
     const uint8_t *first4 = record + (40 + key_size + 3) / 4 * 4, *first6;
-    const uint8_t *behind4 = first4 + 4 * narrow + (flags & 16 ? 4 * narrow : narrow);
+    const uint8_t *behind4 = first4 + 4 * count4 + (flags & 16 ? 4 * count4 : count4);
     uint8_t wanted[16], first[16], last[16];
     if (key_size != question->key_size || memcmp(record + 40, question->key, key_size) != 0 || links != 0) {
         return 0;
@@ -58,14 +58,14 @@ static int says_so(const uint8_t *record, const Question *question, const Asked 
     first6 = record + (((uint64_t)(behind4 - record) + 3) / 4 * 4 + 7) / 8 * 8;
     if (asked->family == 4) {
         write_network(asked->value, 4, wanted);
-        for (uint64_t i = 0; i < narrow; i++) {
+        for (uint64_t i = 0; i < count4; i++) {
             uint64_t begin = number_at(first4 + 4 * i, 4);
             write_network(begin, 4, first);
             if (flags & 16) {
-                if (begin <= asked->value && asked->value <= number_at(first4 + 4 * (narrow + i), 4)) {
+                if (begin <= asked->value && asked->value <= number_at(first4 + 4 * (count4 + i), 4)) {
                     return 1;
                 }
-            } else if (first4[4 * narrow + i] <= 32 && is_same(first, wanted, first4[4 * narrow + i])) {
+            } else if (first4[4 * count4 + i] <= 32 && is_same(first, wanted, first4[4 * count4 + i])) {
                 return 1;
             }
         }
@@ -73,16 +73,16 @@ static int says_so(const uint8_t *record, const Question *question, const Asked 
     }
     write_network(asked->upper, 8, wanted);
     write_network(asked->lower, 8, wanted + 8);
-    for (uint64_t i = 0; i < wide; i++) {
+    for (uint64_t i = 0; i < count6; i++) {
         write_network(number_at(first6 + 8 * i, 8), 8, first);
-        write_network(number_at(first6 + 8 * (wide + i), 8), 8, first + 8);
+        write_network(number_at(first6 + 8 * (count6 + i), 8), 8, first + 8);
         if (flags & 32) {
-            write_network(number_at(first6 + 8 * (2 * wide + i), 8), 8, last);
-            write_network(number_at(first6 + 8 * (3 * wide + i), 8), 8, last + 8);
+            write_network(number_at(first6 + 8 * (2 * count6 + i), 8), 8, last);
+            write_network(number_at(first6 + 8 * (3 * count6 + i), 8), 8, last + 8);
             if (memcmp(first, wanted, 16) <= 0 && memcmp(wanted, last, 16) <= 0) {
                 return 1;
             }
-        } else if (first6[16 * wide + i] <= 128 && is_same(first, wanted, first6[16 * wide + i])) {
+        } else if (first6[16 * count6 + i] <= 128 && is_same(first, wanted, first6[16 * count6 + i])) {
             return 1;
         }
     }
@@ -155,8 +155,8 @@ int main(int argc, char **argv) {
                 uint8_t verdict;
                 Verdict found;
                 question.text_size = (ptrdiff_t)strlen(addresses[i]);
-                found = ask_one(&store, &question, &record, &parts);
-                ask_many(&store, &question, 1, &verdict);
+                found = find_verdict(&store, &question, &record, &parts);
+                find_verdicts(&store, &question, 1, &verdict);
                 if (verdict != found) {
                     printf("one and many differ\n");
                     return 1;

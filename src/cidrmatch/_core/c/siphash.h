@@ -1,6 +1,6 @@
 /* SipHash-1-3: a hash with a seed.  Who does not know the seed cannot choose values that fall together.
  *
- * Keys in a store are found by it, with a seed made of the keys (store.h); prefixes in a dict, with the process's own
+ * Keys in a store are found by it, with a seed made of the keys (find.h); prefixes in a dict, with the process's own
  * (prefix.pyx).
  *
  * Cost: about 1 ns for eight bytes, and 5 ns.

@@ -1,0 +1,131 @@
+/* Do the entries of one record cover an address?
+ *
+ *     a short list    [ first first ... ] [ length length ... ]    asked entry by entry, many in one vector
+ *     a long list     [ first first ... ] [ last last ... ]        merged to sorted ranges, and halved
+ *
+ * Here are the portable twins and the choice among them.  covers_avx2.h and covers_avx512.h are the same for wider
+ * registers; all of them give the same answer for the same bytes.
+ *
+ * Cost: a short list, a few instructions for eight or sixteen entries; a long one, its logarithm.
+ */
+#ifndef CIDRMATCH_COVERS_H
+#define CIDRMATCH_COVERS_H
+
+#include "_core/c/bits.h"
+#include "_core/c/vectors.h"
+#include "block.h"
+#include "covers_avx2.h"
+#include "covers_avx512.h"
+
+/* An address to ask for; `family` is 0 where nobody knows it. */
+typedef struct {
+    uint64_t upper;
+    uint64_t lower;
+    uint32_t value;                 /* of IPv4 */
+    int family;
+} Asked;
+
+/* Entry by entry: do no bits differ among those that count?  A length that no prefix has covers nothing.
+ *
+ * Needs: `count` firsts and `count` lengths.  Firsts may have bits behind the length, and lengths may be no lengths.
+ * Reads: these alone. */
+static inline int portable_covers4(const uint32_t *firsts, const uint8_t *lengths, uint32_t count, uint32_t address) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint64_t differs = (uint64_t)(firsts[i] ^ address) >> ((32 - lengths[i]) & 63);
+        found |= (lengths[i] <= 32) & (differs == 0);
+    }
+    return (int)found;
+}
+
+static inline uint64_t without_low(uint64_t word, uint32_t bits) {
+    return bits < 64 ? word >> bits : 0;
+}
+
+/* The same for IPv6, in two halves.  Needs, Reads: as above. */
+static inline int portable_covers6(
+    const uint64_t *uppers, const uint64_t *lowers, const uint8_t *lengths, uint32_t count, uint64_t upper,
+    uint64_t lower) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t length = lengths[i], in_upper = length < 64 ? length : 64, in_lower = length - in_upper;
+        uint64_t differs = without_low(uppers[i] ^ upper, 64 - in_upper) | without_low(lowers[i] ^ lower, 64 - in_lower);
+        found |= (length <= 128) & (differs == 0);
+    }
+    return (int)found;
+}
+
+static inline int covers4(
+    const uint32_t *firsts, const uint8_t *lengths, uint32_t count, uint32_t address, int vectors) {
+#if CIDRMATCH_VECTORS
+    if (vectors >= AVX512) {
+        return avx512_covers4(firsts, lengths, count, address);
+    }
+    if (vectors == AVX2) {
+        return avx2_covers4(firsts, lengths, count, address);
+    }
+#endif
+    (void)vectors;
+    return portable_covers4(firsts, lengths, count, address);
+}
+
+static inline int covers6(
+    const uint64_t *uppers, const uint64_t *lowers, const uint8_t *lengths, uint32_t count, uint64_t upper,
+    uint64_t lower, int vectors) {
+#if CIDRMATCH_VECTORS
+    if (vectors >= AVX512) {
+        return avx512_covers6(uppers, lowers, lengths, count, upper, lower);
+    }
+#endif
+    (void)vectors;
+    return portable_covers6(uppers, lowers, lengths, count, upper, lower);
+}
+
+/* Sorted ranges, by halving: which is the last that begins at or before the address?
+ *
+ * Needs: `count` firsts and `count` lasts.  Where they are not sorted, the answer is any, and the reads are the same.
+ * Reads: these alone. */
+static inline int holds4(const uint32_t *firsts, const uint32_t *lasts, uint32_t count, uint32_t address) {
+    uint32_t from = 0, left = count;
+    while (left > 0) {
+        uint32_t half = left >> 1;
+        int begins = firsts[from + half] <= address;
+        from = begins ? from + half + 1 : from;
+        left = begins ? left - half - 1 : half;
+    }
+    return from > 0 && address <= lasts[from - 1];
+}
+
+/* The same for IPv6; the lower halves stand behind all upper ones.  Needs, Reads: as above. */
+static inline int holds6(
+    const uint64_t *firsts, const uint64_t *lasts, uint32_t count, uint64_t upper, uint64_t lower) {
+    uint32_t from = 0, left = count;
+    while (left > 0) {
+        uint32_t half = left >> 1, at = from + half;
+        int begins = !is_before(upper, lower, firsts[at], firsts[(size_t)count + at]);
+        from = begins ? at + 1 : from;
+        left = begins ? left - half - 1 : half;
+    }
+    return from > 0 && !is_before(lasts[from - 1], lasts[(size_t)count + from - 1], upper, lower);
+}
+
+/* Does one of the record's own entries cover the address?
+ *
+ * Needs: a record and parts from `find_record` or `record_at`; `vectors` at most `vectors_here()`.
+ * Reads: the record's entries, and up to STORE_PAD bytes behind them. */
+static inline int own_entries_cover(const Store *store, const Record *record, const Parts *parts, const Asked *asked) {
+    if (asked->family == 4) {
+        if (record->flags & IS_SORTED4) {
+            return holds4(parts->first4, parts->last4, record->count4, asked->value);
+        }
+        return covers4(parts->first4, parts->length4, record->count4, asked->value, store->vectors);
+    }
+    if (record->flags & IS_SORTED6) {
+        return holds6(parts->first6, parts->last6, record->count6, asked->upper, asked->lower);
+    }
+    return covers6(
+        parts->first6, parts->first6 + record->count6, parts->length6, record->count6, asked->upper, asked->lower,
+        store->vectors);
+}
+
+#endif
