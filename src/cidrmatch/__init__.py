@@ -14,7 +14,8 @@ from ._core.address import format_address, parse_address
 from ._core.allow_list import AllowList
 from ._core.condition import Condition
 from ._core.patricia import PatriciaTrie
-from ._core.prefix import Entry, Prefix, aggregate, parse_entry, parse_prefix
+from ._core.prefix import Entry, Prefix, parse_entry, parse_prefix
+from ._core.prefixes import aggregate
 from ._keys.block_file import Revision
 from ._keys.check import Decision
 from ._keys.reasons import Reason, State

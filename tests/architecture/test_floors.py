@@ -61,7 +61,6 @@ KNOWN = frozenset(
 KNOWN_PRIVATE: set[str] = set()
 KNOWN_LONG = {
     "_core/allow_list.pyx",
-    "_core/prefix.pyx",
     "_keys/check.pyx",
     "engine/changes.py",
 }

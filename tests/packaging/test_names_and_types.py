@@ -20,6 +20,7 @@ MODULES = [
     "cidrmatch._keys.check",
     "cidrmatch._keys.store",
     "cidrmatch._core.prefix",
+    "cidrmatch._core.prefixes",
     "cidrmatch._core.patricia",
     "cidrmatch._core.refusal",
     "cidrmatch._core.allow_list",

@@ -48,6 +48,10 @@ cdef struct Bits:
     uint8_t length      # how many bits count: 0 to 32, or 0 to 128
 
 
+cdef enum:
+    LONGEST_ADDRESS = 45    # characters: ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
+
+
 cdef struct Text:
     const uint8_t *start
     Py_ssize_t length

@@ -56,7 +56,6 @@ AddressLike = str | bytes | IPv4Address | IPv6Address
 
 cdef enum:
     NOT_HEX = 16
-    LONGEST_TEXT = 45       # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
 
 cdef uint8_t HEX[256]
 
@@ -371,7 +370,7 @@ cdef int write_ipv6(uint64_t upper, uint64_t lower, char *out) noexcept nogil:
 
 
 cdef int write_address(const Bits *bits, char *out) noexcept nogil:
-    """Write the canonical text, at most LONGEST_TEXT characters, and return how many."""
+    """Write the canonical text, at most LONGEST_ADDRESS characters, and return how many."""
     if bits.family == 4:
         return write_ipv4(<uint32_t>(bits.upper >> 32), out)
     return write_ipv6(bits.upper, bits.lower, out)
@@ -434,6 +433,6 @@ def format_address(address, /):
     '2001:db8::1'
     """
     cdef Bits bits
-    cdef char text[LONGEST_TEXT]
+    cdef char text[LONGEST_ADDRESS]
     read_address(address, &bits)
     return text[:write_address(&bits, text)].decode("ascii")

@@ -5,7 +5,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Bits, Text, find_text
 from cidrmatch._core.arrow cimport Chunk
-from cidrmatch._core.prefix cimport Entry, PrefixArray, Range, Wide
+from cidrmatch._core.prefix cimport Entry
+from cidrmatch._core.prefixes cimport Prefix6, PrefixArray, Range
 
 
 cdef extern from "_core/c/search.h" nogil:
@@ -136,7 +137,7 @@ cdef struct Spans:
     # What a trie tells apart: ranges, or the entries of a family; sorted, and they nest or lie apart.
     const Range *ranges
     const uint64_t *narrow
-    const Wide *wide
+    const Prefix6 *wide
     uint32_t count
 
 

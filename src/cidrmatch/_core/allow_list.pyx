@@ -46,14 +46,18 @@ from libc.stdint cimport (
 )
 from libc.string cimport memcmp, memcpy, memset
 
-from cidrmatch._core.address cimport Bits, fold_mapped, load_packed, overlap, read_address, set_ipv4, vectors_here, width
+from cidrmatch._core.address cimport (
+    Bits, fold_mapped, load_packed, overlap, read_address, set_ipv4, vectors_here, width,
+)
 from cidrmatch._core.arrow cimport (
     PACKED, Chunk, Item, broken, count_items, find_item, offers_arrow, parse_item, take_chunks,
 )
 from cidrmatch._core.prefix cimport (
-    Entry, PrefixArray, Range, RangeArray, Wide, check_is_list, compare_bits, is_before, lower_mask, merge, narrow_of,
-    new_entry, new_prefix, parse_common_prefix, prefixes_of, range_of, read_prefix, unpack_wide, upper_mask,
-    widen,
+    Entry, check_is_list, compare_bits, lower_mask, new_entry, new_prefix, parse_common_prefix, read_prefix,
+    upper_mask,
+)
+from cidrmatch._core.prefixes cimport (
+    Prefix6, PrefixArray, Range, RangeArray, is_before, merge, pack4, prefixes_of, range_of, unpack4, unpack6,
 )
 
 import sys
@@ -407,9 +411,9 @@ cdef uint16_t span_at(const Spans *spans, uint32_t i, Range *span) noexcept nogi
         span[0] = spans.ranges[i]
         return ALL_IN
     if spans.narrow is not NULL:
-        widen(spans.narrow[i], &bits)
+        unpack4(spans.narrow[i], &bits)
     else:
-        unpack_wide(&spans.wide[i], &bits)
+        unpack6(&spans.wide[i], &bits)
     span[0] = range_of(&bits)
     return <uint16_t>(FIRST_LENGTH + bits.length)
 
@@ -567,13 +571,13 @@ cdef void fill_entries4(Entries4 *entries, const uint64_t *narrow) noexcept nogi
     for i in range(entries.firsts.ladder.nodes * NODE4):
         entries.firsts.keys[i] = INT32_MAX
         if i < entries.firsts.count:
-            widen(narrow[i], &bits)
+            unpack4(narrow[i], &bits)
             entries.firsts.keys[i] = order4(<uint32_t>(bits.upper >> 32))
             entries.lengths[i] = bits.length
     fill_posts4(&entries.firsts)
 
 
-cdef void fill_entries6(Entries6 *entries, const Wide *wide) noexcept nogil:
+cdef void fill_entries6(Entries6 *entries, const Prefix6 *wide) noexcept nogil:
     cdef uint32_t i
     for i in range(entries.firsts.ladder.nodes * NODE6):
         entries.firsts.keys[i] = INT64_MAX
@@ -613,8 +617,8 @@ cdef object narrow_name(uint64_t narrow):
     return PyBytes_FromStringAndSize(<const char *>&narrow, sizeof(narrow))
 
 
-cdef object wide_name(const Wide *wide):
-    return PyBytes_FromStringAndSize(<const char *>wide, sizeof(Wide))
+cdef object wide_name(const Prefix6 *wide):
+    return PyBytes_FromStringAndSize(<const char *>wide, sizeof(Prefix6))
 
 
 cdef dict read_entries(object entries, PrefixArray prefixes):
@@ -690,21 +694,21 @@ cdef int keep_label(dict labels, PrefixArray prefixes, uint8_t family, object la
     """Keep the label of the prefix that was pushed last, if it is the first."""
     cdef Py_ssize_t last
     if family == 4:
-        last = prefixes.narrow_size - 1
-        labels.setdefault(narrow_name(prefixes.narrow[last]), (last, label))
+        last = prefixes.size4 - 1
+        labels.setdefault(narrow_name(prefixes.array4[last]), (last, label))
     else:
-        last = prefixes.wide_size - 1
-        labels.setdefault(wide_name(&prefixes.wide[last]), (last, label))
+        last = prefixes.size6 - 1
+        labels.setdefault(wide_name(&prefixes.array6[last]), (last, label))
     return 0
 
 
 cdef int drop_late_labels(dict labels, PrefixArray prefixes) except -1:
     """Of equal prefixes the first is kept, and its label: if it has none, none."""
     cdef Py_ssize_t i
-    for i in range(prefixes.narrow_size):
-        drop_late_label(labels, narrow_name(prefixes.narrow[i]), i)
-    for i in range(prefixes.wide_size):
-        drop_late_label(labels, wide_name(&prefixes.wide[i]), i)
+    for i in range(prefixes.size4):
+        drop_late_label(labels, narrow_name(prefixes.array4[i]), i)
+    for i in range(prefixes.size6):
+        drop_late_label(labels, wide_name(&prefixes.array6[i]), i)
     return 0
 
 
@@ -846,8 +850,8 @@ cdef class AllowList:
             ranges4 += 1
         ipv4.firsts.count = <uint32_t>ranges4
         ipv6.firsts.count = <uint32_t>(merged.size - ranges4)
-        self.narrow.firsts.count = <uint32_t>prefixes.narrow_size
-        self.wide.firsts.count = <uint32_t>prefixes.wide_size
+        self.narrow.firsts.count = <uint32_t>prefixes.size4
+        self.wide.firsts.count = <uint32_t>prefixes.size6
         if form == SCAN:
             most_scanned = UINT32_MAX
         if form == MAP or (form == BY_SIZE and is_mappable(merged.ranges, ipv4.firsts.count)):
@@ -855,10 +859,10 @@ cdef class AllowList:
         if form == MAP or (form == BY_SIZE and is_mappable6(merged.ranges + ranges4, ipv6.firsts.count)):
             spans = Spans(merged.ranges + ranges4, NULL, NULL, ipv6.firsts.count)
             ranges.make(SHAPE6, &spans)
-        spans = Spans(NULL, prefixes.narrow, NULL, self.narrow.firsts.count)
+        spans = Spans(NULL, prefixes.array4, NULL, self.narrow.firsts.count)
         if form == MAP or (form == BY_SIZE and has_lengths(&spans, 24)):
             narrow.make(SHAPE4, &spans)
-        spans = Spans(NULL, NULL, prefixes.wide, self.wide.firsts.count)
+        spans = Spans(NULL, NULL, prefixes.array6, self.wide.firsts.count)
         if form == MAP or (form == BY_SIZE and has_lengths(&spans, 48)):
             wide.make(SHAPE6, &spans)
         self.table.vectors = vectors
@@ -885,8 +889,8 @@ cdef class AllowList:
             if blocks > 0:
                 fill_map(ipv4, merged.ranges, blocks)
             fill_trie(&ipv6.trie, ranges)
-            fill_entries4(&self.narrow, prefixes.narrow)
-            fill_entries6(&self.wide, prefixes.wide)
+            fill_entries4(&self.narrow, prefixes.array4)
+            fill_entries6(&self.wide, prefixes.array6)
             fill_trie(&self.narrow.trie, narrow)
             fill_trie(&self.wide.trie, wide)
             find_parents(&self.narrow, &self.wide, self.parents)
@@ -930,13 +934,13 @@ cdef class AllowList:
         cdef dict numbered = {}
         cdef Py_ssize_t i
         cdef Bits bits
-        cdef Wide wide
+        cdef Prefix6 wide
         for i in range(len(self)):
             self.bits_at(i, &bits)
             if bits.family == 4:
-                labelled = labels.get(narrow_name(narrow_of(&bits)))
+                labelled = labels.get(narrow_name(pack4(&bits)))
             else:
-                wide = Wide(bits.upper, bits.lower, bits.length)
+                wide = Prefix6(bits.upper, bits.lower, bits.length)
                 labelled = labels.get(wide_name(&wide))
             if labelled is not None:
                 numbered[i] = labelled[1]

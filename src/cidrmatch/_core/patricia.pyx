@@ -38,10 +38,8 @@ from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from libc.stdint cimport SIZE_MAX, UINT32_MAX, uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Bits
-from cidrmatch._core.prefix cimport (
-    PrefixArray, Range, RangeArray, check_is_list, is_before, lower_mask, merge, new_prefix, prefixes_of, range_of,
-    read_prefix, split, upper_mask,
-)
+from cidrmatch._core.prefix cimport check_is_list, lower_mask, new_prefix, read_prefix, upper_mask
+from cidrmatch._core.prefixes cimport PrefixArray, Range, RangeArray, is_before, merge, prefixes_of, range_of, split
 
 from collections.abc import Mapping, MutableMapping
 from itertools import islice

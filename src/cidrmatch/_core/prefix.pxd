@@ -1,21 +1,15 @@
 # cython: language_level=3
-"""What other rooms of the core may use of the prefix room; the essay is in prefix.pyx."""
+"""What other rooms may use of the prefix room; the essay is in prefix.pyx."""
 
-from libc.stdint cimport UINT64_MAX, uint8_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Bits, Text
+from cidrmatch._core.address cimport (
+    LENGTH_LEADING_ZERO, LENGTH_MISSING, LENGTH_NOT_A_NUMBER, LENGTH_TOO_LARGE, NETMASK, OK, Bits, Status, Text,
+    parse_common,
+)
 
-cdef extern from "_core/c/bits.h" nogil:
-    bint is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower)
 
-
-cdef struct Range:
-    uint64_t first_upper
-    uint64_t first_lower
-    uint64_t last_upper
-    uint64_t last_lower
-    uint8_t family
-
+# -- Bits ---------------------------------------------------------------------
 
 cdef inline uint64_t upper_mask(uint8_t length) noexcept nogil:
     """The network bits of a prefix that lie in the upper word."""
@@ -55,88 +49,66 @@ cdef inline int compare_bits(const Bits *a, const Bits *b) noexcept nogil:
     return <int>a.length - <int>b.length
 
 
+# -- Common texts: inline, because a list has many ----------------------------
+
+cdef inline Status parse_length(const uint8_t *text, Py_ssize_t length, uint8_t widest, uint8_t *value,
+                                Py_ssize_t *position) noexcept nogil:
+    """Parse the decimal digits after the slash."""
+    cdef Py_ssize_t i
+    cdef uint32_t result = 0
+    position[0] = 0
+    if length == 0:
+        return LENGTH_MISSING
+    for i in range(length):
+        if not c'0' <= text[i] <= c'9':
+            position[0] = i
+            return NETMASK if text[i] == c'.' or text[i] == c':' else LENGTH_NOT_A_NUMBER
+        if i < 4:
+            result = result * 10 + (text[i] - c'0')
+    if text[0] == c'0' and length > 1:
+        return LENGTH_LEADING_ZERO
+    if length > 3 or result > widest:
+        return LENGTH_TOO_LARGE
+    value[0] = <uint8_t>result
+    return OK
+
+
+cdef inline Py_ssize_t find_slash(const Text *text) noexcept nogil:
+    """Where the slash is, among the last characters; or the end, and then there is none."""
+    cdef Py_ssize_t i
+    for i in range(2, min(4, text.length) + 1):
+        if text.start[text.length - i] == c'/':
+            return text.length - i
+    return text.length
+
+
+cdef inline bint parse_common_prefix(const Text *text, Bits *bits) noexcept nogil:
+    """Parse the common texts of a prefix without host bits, or give up; ROOM_BEFORE bytes stand before the text."""
+    cdef Text address = Text(text.start, find_slash(text))
+    cdef Py_ssize_t position
+    if not parse_common(&address, bits):
+        return False
+    if address.length < text.length:
+        if parse_length(text.start + address.length + 1, text.length - address.length - 1, bits.length, &bits.length,
+                        &position) != OK:
+            return False
+    return not has_host_bits(bits)
+
+
+# -- Objects ------------------------------------------------------------------
+
 cdef class Prefix:
     cdef Bits bits
 
 
 cdef class Entry:
     cdef Bits bits
-    cdef Prefix made            # the prefix as an object; None until somebody asks for it
+    cdef Prefix as_object       # the prefix; None until somebody asks for it
     cdef readonly str label
     cdef readonly object condition
 
 
-cdef struct Wide:
-    uint64_t upper
-    uint64_t lower
-    uint64_t length
-
-
-cdef inline Range range_of(const Bits *bits) noexcept nogil:
-    """From the first address to the last; an IPv4 range fills its unused bits, so both families add alike."""
-    cdef Range result
-    result.first_upper = bits.upper
-    result.first_lower = bits.lower
-    result.last_upper = bits.upper | ~upper_mask(bits.length)
-    result.last_lower = bits.lower | ~lower_mask(bits.length)
-    result.family = bits.family
-    return result
-
-
-cdef enum:
-    LENGTH_BITS = 6         # of a narrow prefix: its first address, then its length
-
-
-cdef inline void widen(uint64_t narrow, Bits *bits) noexcept nogil:
-    """An IPv4 prefix out of its one word."""
-    bits.upper = narrow >> LENGTH_BITS << 32
-    bits.lower = 0
-    bits.family = 4
-    bits.length = <uint8_t>(narrow & ((1 << LENGTH_BITS) - 1))
-
-
-cdef inline void unpack_wide(const Wide *wide, Bits *bits) noexcept nogil:
-    bits.upper = wide.upper
-    bits.lower = wide.lower
-    bits.family = 6
-    bits.length = <uint8_t>wide.length
-
-
-cdef inline uint64_t narrow_of(const Bits *bits) noexcept nogil:
-    """The one word of an IPv4 prefix."""
-    return bits.upper >> 32 << LENGTH_BITS | bits.length
-
-
-cdef class PrefixArray:
-    cdef uint64_t *narrow
-    cdef Py_ssize_t narrow_size
-    cdef Py_ssize_t narrow_room
-    cdef Wide *wide
-    cdef Py_ssize_t wide_size
-    cdef Py_ssize_t wide_room
-
-    cdef int resize_narrow(self, Py_ssize_t room) except -1
-    cdef int resize_wide(self, Py_ssize_t room) except -1
-    cdef int push(self, const Bits *bits) except -1
-    cdef bint add_common(self, object text) except -1
-    cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Bits *bits)
-    cdef int add_lines(self, const uint8_t[::1] lines) except -1
-    cdef int sort(self) except -1
-
-
-cdef class RangeArray:
-    cdef Range *ranges
-    cdef Py_ssize_t size
-    cdef Py_ssize_t room
-
-    cdef int add(self, const Bits *bits) except -1
-
-
 cdef Prefix new_prefix(const Bits *bits)
-cdef bint parse_common_prefix(const Text *text, Bits *bits) noexcept nogil
 cdef Entry new_entry(const Bits *bits, object label)
 cdef int read_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t index=*) except -1
 cpdef int check_is_list(object entries, str noun=*) except -1
-cdef list prefixes_of(RangeArray merged)
-cdef RangeArray merge(PrefixArray array)
-cdef int split(const Range *range, list prefixes) except -1

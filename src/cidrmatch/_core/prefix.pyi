@@ -1,11 +1,11 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any, Literal, TypeAlias, final
 
 from .address import AddressLike
 from .condition import Condition
 
-__all__ = ["Entry", "EntryLike", "Prefix", "PrefixLike", "aggregate", "parse_entry", "parse_prefix"]
+__all__ = ["Entry", "EntryLike", "Prefix", "PrefixLike", "parse_entry", "parse_prefix"]
 
 PrefixLike: TypeAlias = AddressLike | IPv4Network | IPv6Network | Prefix
 EntryLike: TypeAlias = PrefixLike | tuple[PrefixLike, str | None] | Mapping[str, object] | Entry
@@ -143,23 +143,6 @@ def parse_entry(entry: EntryLike, /, *, host_bits: _HostBits = "reject") -> Entr
 
     >>> parse_entry(("198.51.100.0/24", "Office")).label
     'Office'
-    """
-
-def aggregate(prefixes: Iterable[PrefixLike], /) -> list[Prefix]:
-    """Find the fewest prefixes that mean the same addresses.
-
-    Args:
-        prefixes: an iterable of what `parse_prefix` takes.
-    Returns:
-        `list[Prefix]` in canonical order, none covering, touching or equal to another.
-    Raises:
-        InvalidPrefix: with `index`, the position of the bad one.
-        TypeError: one is of another type, or one text was given instead of a list.
-    Cost: n log n for the sort, some 100 ns a prefix.
-    Threads: safe, keeps no state.
-
-    >>> aggregate(["192.0.2.0/25", "192.0.2.128/25", "192.0.2.7"])
-    [Prefix('192.0.2.0/24')]
     """
 
 def take_apart(entry: object, /, where: str = "") -> tuple[PrefixLike, str | None, Condition | None]:

@@ -1,44 +1,37 @@
 # cython: language_level=3
-"""Prefixes and entries: what a list is made of, and how prefixes become ranges.
+"""A prefix and an entry: what a list is made of.
 
-A prefix is an address whose bits after `length` are zero.  On the number line
-it is a range, and prefixes either nest or lie apart, they never half overlap:
+A prefix is an address whose bits after `length` are zero.  On the number line it is a range.
+Two prefixes nest or lie apart; they never half overlap:
 
     10.0.0.0/8    |--------------------------------------------|
     10.1.0.0/16        |-----------|
     10.1.2.0/24            |--|
     10.9.0.0/16                             |-----------|
 
-Sorted by (family, first address, length), a prefix stands before everything
-it covers.  So one pass over sorted prefixes merges them into the disjoint
-ranges of addresses that they mean, and each range splits back into the fewest
-prefixes that say the same (`aggregate`).
-
 An entry is a prefix with an optional label, and perhaps a condition under
 which it counts: what a person writes into a list.
 
-A prefix is hashed with a seed of the process: the lists come from customers, and
-a hash that everybody can compute lets one of them choose 20,000 that fall together.
+Many prefixes are the business of `prefixes.pyx`.
 
-Cost: parsing a prefix, one address parse and about 5 ns; merging, one step a
-prefix after the sort.
+A prefix is hashed with a seed of the process.  Lists come from customers, and a hash
+that everybody can compute lets one of them choose 20,000 prefixes that fall together.
+
+Cost: parsing a prefix, one address parse and about 5 ns.
 Threads: `Prefix` and `Entry` never change once made.
 Source: RFC 4632 section 3.1 (CIDR notation), RFC 4291 section 2.3.
 """
 
 cimport cython
 from cpython.bytes cimport PyBytes_Check
-from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from cpython.unicode cimport PyUnicode_Check
-from libc.stdint cimport INT32_MAX, SIZE_MAX, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport qsort
-from libc.string cimport memchr, memcpy, memset
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr
 
 from cidrmatch._core.address cimport (
-    HOST_BITS, LENGTH_LEADING_ZERO, LENGTH_MISSING, LENGTH_NOT_A_NUMBER, LENGTH_TOO_LARGE, NETMASK, OK, WRONG_TYPE,
-    ROOM_BEFORE, Bits, Status, Text, base_text, find_text, is_mapped, pack, parse_common, parse_unfolded, set_ipv4,
-    take_object, width, write_address,
+    HOST_BITS, LONGEST_ADDRESS, OK, WRONG_TYPE, Bits, Status, Text, base_text, find_text, is_mapped, pack,
+    parse_unfolded, set_ipv4, take_object, width, write_address,
 )
 
 from collections.abc import Mapping
@@ -54,10 +47,7 @@ from .refusal import refusal, shown, wrong_type
 cdef extern from "_core/c/siphash.h" nogil:
     uint64_t siphash(const uint64_t *seed, const uint8_t *text, size_t size)
 
-cdef enum:
-    LONGEST_ADDRESS = 45    # ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
-
-__all__ = ["Entry", "EntryLike", "Prefix", "PrefixLike", "aggregate", "parse_entry", "parse_prefix"]
+__all__ = ["Entry", "EntryLike", "Prefix", "PrefixLike", "parse_entry", "parse_prefix"]
 
 
 # Of this process, as the interpreter's own for texts, so PYTHONHASHSEED decides it, too.
@@ -69,28 +59,6 @@ cdef object ENTRY_FIELDS = frozenset(("prefix", "label", *FIELDS))
 # -- Text and objects to bits -------------------------------------------------
 
 # hot: begin
-cdef Status parse_length(const uint8_t *text, Py_ssize_t length, uint8_t widest, uint8_t *value,
-                         Py_ssize_t *position) noexcept nogil:
-    """Parse the decimal digits after the slash."""
-    cdef Py_ssize_t i
-    cdef uint32_t result = 0
-    position[0] = 0
-    if length == 0:
-        return LENGTH_MISSING
-    for i in range(length):
-        if not c'0' <= text[i] <= c'9':
-            position[0] = i
-            return NETMASK if text[i] == c'.' or text[i] == c':' else LENGTH_NOT_A_NUMBER
-        if i < 4:
-            result = result * 10 + (text[i] - c'0')
-    if text[0] == c'0' and length > 1:
-        return LENGTH_LEADING_ZERO
-    if length > 3 or result > widest:
-        return LENGTH_TOO_LARGE
-    value[0] = <uint8_t>result
-    return OK
-
-
 cdef Status parse_prefix_text(const uint8_t *text, Py_ssize_t length, Bits *bits, Py_ssize_t *position) noexcept nogil:
     """Parse an address, or an address, a slash and a length; host bits stay as they are."""
     cdef const uint8_t *slash = <const uint8_t *>memchr(text, c'/', <size_t>length) if length > 0 else NULL
@@ -105,28 +73,6 @@ cdef Status parse_prefix_text(const uint8_t *text, Py_ssize_t length, Bits *bits
         else:
             position[0] += address_length + 1
     return status
-
-
-cdef Py_ssize_t find_slash(const Text *text) noexcept nogil:
-    """Where the slash is, among the last characters; or the end, and then there is none."""
-    cdef Py_ssize_t i
-    for i in range(2, min(4, text.length) + 1):
-        if text.start[text.length - i] == c'/':
-            return text.length - i
-    return text.length
-
-
-cdef bint parse_common_prefix(const Text *text, Bits *bits) noexcept nogil:
-    """Parse the common texts of a prefix without host bits, or give up; ROOM_BEFORE bytes stand before the text."""
-    cdef Text address = Text(text.start, find_slash(text))
-    cdef Py_ssize_t position
-    if not parse_common(&address, bits):
-        return False
-    if address.length < text.length:
-        if parse_length(text.start + address.length + 1, text.length - address.length - 1, bits.length, &bits.length,
-                        &position) != OK:
-            return False
-    return not has_host_bits(bits)
 
 
 cdef void fold_mapped_prefix(Bits *bits) noexcept nogil:
@@ -384,17 +330,17 @@ cdef class Entry:
             return
         if condition is not None and type(condition) is not Condition:
             raise TypeError(f"a condition is a Condition or None, not {type(condition).__name__}")
-        self.made = prefix if type(prefix) is Prefix else Prefix(prefix)
-        self.bits = self.made.bits
+        self.as_object = prefix if type(prefix) is Prefix else Prefix(prefix)
+        self.bits = self.as_object.bits
         self.label = checked_label(label)
         self.condition = None if condition is None or condition == ALWAYS else condition
 
     @property
     def prefix(self):
         """The `Prefix`: which addresses."""
-        if self.made is None:
-            self.made = new_prefix(&self.bits)
-        return self.made
+        if self.as_object is None:
+            self.as_object = new_prefix(&self.bits)
+        return self.as_object
 
     def __str__(self):
         return str(self.prefix)
@@ -435,354 +381,6 @@ cdef Entry new_entry(const Bits *bits, object label):
     entry.bits = bits[0]
     entry.label = label
     return entry
-
-
-# -- Arrays of prefixes and of ranges -----------------------------------------
-
-cdef enum:
-    FEW = 64                # so few are sorted by insertion
-    DIGIT_BITS = 10         # four digits are a narrow prefix; 4,096 counters lie in L1
-    DIGITS = 4
-
-
-cdef class PrefixArray:
-    """A growing array of prefixes; what sorts, merges and freezes works on it.
-
-    Most lists are IPv4, so such a prefix is one word, and sorting sorts words:
-
-        narrow   [ 203.0.113.0 | 24 ]       32 bits and 6
-        wide     [ upper | lower | length ]
-    """
-
-    def __cinit__(self):
-        self.narrow = NULL
-        self.wide = NULL
-
-    def __dealloc__(self):
-        PyMem_RawFree(self.narrow)
-        PyMem_RawFree(self.wide)
-
-    cdef int resize_narrow(self, Py_ssize_t room) except -1:
-        """Give room for so many in all, or raise MemoryError and change nothing."""
-        self.narrow = <uint64_t *>resized(self.narrow, room, sizeof(uint64_t))
-        self.narrow_room = room
-        return 0
-
-    cdef int resize_wide(self, Py_ssize_t room) except -1:
-        self.wide = <Wide *>resized(self.wide, room, sizeof(Wide))
-        self.wide_room = room
-        return 0
-
-    cdef int push(self, const Bits *bits) except -1:
-        if bits.family == 4:
-            if self.narrow_size == self.narrow_room:
-                self.resize_narrow(max(8, self.narrow_room * 2))
-            self.narrow[self.narrow_size] = narrow_of(bits)
-            self.narrow_size += 1
-            return 0
-        if self.wide_size == self.wide_room:
-            self.resize_wide(max(8, self.wide_room * 2))
-        self.wide[self.wide_size].upper = bits.upper
-        self.wide[self.wide_size].lower = bits.lower
-        self.wide[self.wide_size].length = bits.length
-        self.wide_size += 1
-        return 0
-
-    cdef bint add_common(self, object text) except -1:
-        """Add a prefix in a common text, or tell that it is none."""
-        cdef Text found
-        cdef Bits bits
-        if not (find_text(text, &found) and parse_common_prefix(&found, &bits)):
-            return False
-        self.push(&bits)
-        return True
-
-    cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Bits *bits):
-        """Add the prefix of an entry in any form, or raise; give its label.  The noun names the list that is made."""
-        prefix, label, condition = take_apart(entry, f"entry {index}: ")
-        if condition is not None:
-            raise ValueError(f"entry {index}: only an Engine judges conditions, "
-                             f"{noun} would let a denied or expired entry pass")
-        read_prefix(prefix, False, bits, index)
-        self.push(bits)
-        return label
-
-    cdef int add_lines(self, const uint8_t[::1] lines) except -1:
-        """Add a prefix a line; an empty line says nothing."""
-        cdef Py_ssize_t begin = 0, size = lines.shape[0], number = 0
-        cdef const uint8_t *end
-        cdef Text line
-        cdef Bits bits
-        while begin < size:
-            line.start = &lines[begin]
-            end = <const uint8_t *>memchr(line.start, c'\n', <size_t>(size - begin))
-            line.length = size - begin if end is NULL else end - line.start
-            if line.length > 0:
-                # The first lines have no room before them: they take the careful way.
-                if begin < ROOM_BEFORE or not parse_common_prefix(&line, &bits):
-                    read_prefix(line.start[:line.length].decode("latin-1"), False, &bits, number)
-                self.push(&bits)
-            begin += line.length + 1
-            number += 1
-        return 0
-
-    cdef int sort(self) except -1:
-        """Sort into canonical order and drop repetitions."""
-        cdef void *spare
-        if not is_sorted_narrow(self.narrow, self.narrow_size):
-            spare = resized(NULL, self.narrow_size, sizeof(uint64_t))
-            with nogil:
-                sort_narrow(self.narrow, self.narrow_size, <uint64_t *>spare)
-            PyMem_RawFree(spare)
-        if not is_sorted_wide(self.wide, self.wide_size):
-            spare = resized(NULL, self.wide_size, sizeof(Wide))
-            with nogil:
-                sort_wide(self.wide, self.wide_size, <Wide *>spare)
-            PyMem_RawFree(spare)
-        self.narrow_size = drop_repeated_narrow(self.narrow, self.narrow_size)
-        self.wide_size = drop_repeated_wide(self.wide, self.wide_size)
-        # The room behind them is not needed any more.
-        if 0 < self.narrow_size < self.narrow_room:
-            self.resize_narrow(self.narrow_size)
-        if 0 < self.wide_size < self.wide_room:
-            self.resize_wide(self.wide_size)
-        return 0
-
-
-cdef void *resized(void *memory, Py_ssize_t count, size_t size) except NULL:
-    """Give `count` items of room, what is there kept; on failure `memory` is as it was."""
-    # A table names entries by int32_t; so many of our items never overflow a size on 64 bits, and 32 bits are checked.
-    if <size_t>count > INT32_MAX or <size_t>count > SIZE_MAX // size:
-        raise MemoryError("a list has at most 2**31 - 1 entries")
-    memory = PyMem_RawRealloc(memory, <size_t>count * size)
-    if memory is NULL:
-        raise MemoryError()
-    return memory
-
-
-# hot: begin
-cdef bint is_sorted_narrow(const uint64_t *keys, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(1, size):
-        if keys[i - 1] > keys[i]:
-            return False
-    return True
-
-
-cdef void sort_narrow(uint64_t *keys, Py_ssize_t size, uint64_t *spare) noexcept nogil:
-    """Sort by counting digits, the last digit first: four passes, whatever the order was.
-
-    A comparison sort asks twenty times where a million prefixes belong, and
-    guesses wrong ten times.
-    """
-    cdef uint32_t[DIGITS][1 << DIGIT_BITS] counts
-    cdef Py_ssize_t i, k
-    cdef int digit, shift
-    cdef uint32_t at, count
-    if size <= FEW:
-        insert_narrow(keys, size)
-        return
-    # 1. how often does each digit have each value?
-    memset(counts, 0, sizeof(counts))
-    for i in range(size):
-        for digit in range(DIGITS):
-            counts[digit][keys[i] >> (DIGIT_BITS * digit) & ((1 << DIGIT_BITS) - 1)] += 1
-    # 2. so each value begins behind the smaller ones; four passes end in the array where they began
-    for digit in range(DIGITS):
-        at = 0
-        for k in range(1 << DIGIT_BITS):
-            count = counts[digit][k]
-            counts[digit][k] = at
-            at += count
-        shift = DIGIT_BITS * digit
-        for i in range(size):
-            k = keys[i] >> shift & ((1 << DIGIT_BITS) - 1)
-            spare[counts[digit][k]] = keys[i]
-            counts[digit][k] += 1
-        keys, spare = spare, keys
-
-
-cdef void insert_narrow(uint64_t *keys, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t i, k
-    cdef uint64_t key
-    for i in range(1, size):
-        key = keys[i]
-        k = i
-        while k > 0 and keys[k - 1] > key:
-            keys[k] = keys[k - 1]
-            k -= 1
-        keys[k] = key
-
-
-cdef Py_ssize_t drop_repeated_narrow(uint64_t *keys, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t i, kept = 0
-    for i in range(size):
-        if kept == 0 or keys[kept - 1] != keys[i]:
-            keys[kept] = keys[i]
-            kept += 1
-    return kept
-
-
-cdef int compare_wide(const void *first, const void *second) noexcept nogil:
-    """Canonical order, as in `compare_keys`."""
-    cdef const Wide *a = <const Wide *>first
-    cdef const Wide *b = <const Wide *>second
-    if a.upper != b.upper:
-        return -1 if a.upper < b.upper else 1
-    if a.lower != b.lower:
-        return -1 if a.lower < b.lower else 1
-    return <int>a.length - <int>b.length
-
-
-cdef bint is_sorted_wide(const Wide *keys, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(1, size):
-        if compare_wide(&keys[i - 1], &keys[i]) > 0:
-            return False
-    return True
-
-
-cdef void sort_wide(Wide *keys, Py_ssize_t size, Wide *spare) noexcept nogil:
-    """Sort by the digits of the upper words, then compare where these are equal: mostly, few are."""
-    cdef size_t[256] counts
-    cdef Wide *home = keys
-    cdef Py_ssize_t i, begin
-    cdef size_t at, count
-    cdef uint64_t differing = 0
-    cdef int shift, k
-    if size <= FEW:
-        qsort(keys, <size_t>size, sizeof(Wide), compare_wide)
-        return
-    # 1. digits of a byte; those that all have in common are left out
-    for i in range(1, size):
-        differing |= keys[i].upper ^ keys[0].upper
-    for shift in range(0, 64, 8):
-        if differing >> shift & 0xFF == 0:
-            continue
-        memset(counts, 0, sizeof(counts))
-        for i in range(size):
-            counts[keys[i].upper >> shift & 0xFF] += 1
-        at = 0
-        for k in range(256):
-            count = counts[k]
-            counts[k] = at
-            at += count
-        for i in range(size):
-            k = keys[i].upper >> shift & 0xFF
-            spare[counts[k]] = keys[i]
-            counts[k] += 1
-        keys, spare = spare, keys
-    if keys != home:
-        memcpy(home, keys, <size_t>size * sizeof(Wide))
-    # 2. runs of equal upper words
-    begin = 0
-    for i in range(1, size + 1):
-        if i == size or home[i].upper != home[begin].upper:
-            if i - begin > 1:
-                qsort(home + begin, <size_t>(i - begin), sizeof(Wide), compare_wide)
-            begin = i
-
-
-cdef Py_ssize_t drop_repeated_wide(Wide *keys, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t i, kept = 0
-    for i in range(size):
-        if kept == 0 or compare_wide(&keys[kept - 1], &keys[i]) != 0:
-            keys[kept] = keys[i]
-            kept += 1
-    return kept
-# hot: end
-
-
-cdef class RangeArray:
-    """Disjoint ranges in order, no two adjacent: the addresses that a list means."""
-
-    def __cinit__(self):
-        self.ranges = NULL
-
-    def __dealloc__(self):
-        PyMem_RawFree(self.ranges)
-
-    cdef inline int add(self, const Bits *bits) except -1:
-        """Add a prefix that begins no earlier than the last range."""
-        cdef Range added = range_of(bits)
-        cdef Range *last = &self.ranges[self.size - 1] if self.size > 0 else NULL
-        if last is not NULL and touches(last, &added):
-            if is_before(last.last_upper, last.last_lower, added.last_upper, added.last_lower):
-                last.last_upper = added.last_upper
-                last.last_lower = added.last_lower
-            return 0
-        if self.size == self.room:
-            self.ranges = <Range *>resized(self.ranges, max(8, self.room * 2), sizeof(Range))
-            self.room = max(8, self.room * 2)
-        self.ranges[self.size] = added
-        self.size += 1
-        return 0
-
-
-cdef bint touches(const Range *a, const Range *b) noexcept nogil:
-    """Does `b`, which starts no earlier than `a`, overlap `a` or follow it without a gap?"""
-    cdef uint64_t next_lower = a.last_lower + 1
-    cdef uint64_t next_upper = a.last_upper + (next_lower == 0)
-    if a.family != b.family:
-        return False
-    if next_upper == 0 and next_lower == 0:     # a ends where the family ends
-        return True
-    return not is_before(next_upper, next_lower, b.first_upper, b.first_lower)
-
-
-cdef RangeArray merge(PrefixArray array):
-    """Merge sorted prefixes into the fewest ranges, in one pass."""
-    cdef RangeArray merged = RangeArray()
-    cdef Py_ssize_t i
-    cdef Bits bits
-    for i in range(array.narrow_size):
-        widen(array.narrow[i], &bits)
-        merged.add(&bits)
-    for i in range(array.wide_size):
-        unpack_wide(&array.wide[i], &bits)
-        merged.add(&bits)
-    return merged
-
-
-cdef int split(const Range *whole, list prefixes) except -1:
-    """Append the fewest prefixes that fill the range, from left to right; what is ::ffff:0:0/96 is left out.
-
-        .1        .4                .8        .11
-        |---------|-----------------|---------|      192.0.2.1 to 192.0.2.11
-        /32  /31       /30             /30           each as broad as its start and the end allow
-    """
-    cdef Range left = whole[0]
-    cdef Range block
-    cdef Bits bits
-    while True:
-        bits = broadest_at_start(&left)
-        # No client has a mapped address, it is IPv4.  As text such a rest would even mean IPv4 addresses (C16).
-        if not is_mapped(&bits):
-            prefixes.append(new_prefix(&bits))
-        block = range_of(&bits)
-        if block.last_upper == left.last_upper and block.last_lower == left.last_lower:
-            return 0
-        left.first_lower = block.last_lower + 1
-        left.first_upper = block.last_upper + (left.first_lower == 0)
-
-
-cdef Bits broadest_at_start(const Range *left) noexcept nogil:
-    """The broadest prefix that begins where the range begins and ends inside it."""
-    cdef Bits bits
-    cdef Range block
-    cdef uint8_t length = width(left.family)
-    bits.upper = left.first_upper
-    bits.lower = left.first_lower
-    bits.family = left.family
-    bits.length = length
-    while length > 0:
-        length -= 1
-        bits.length = length
-        block = range_of(&bits)
-        if has_host_bits(&bits) or is_before(left.last_upper, left.last_lower, block.last_upper, block.last_lower):
-            bits.length = length + 1
-            break
-    return bits
 
 
 # -- The public functions -----------------------------------------------------
@@ -842,40 +440,6 @@ def parse_entry(entry, /, *, host_bits="reject"):
     prefix, label, condition = take_apart(entry)
     read_prefix(prefix, is_masking(host_bits), &bits)
     return Entry(new_prefix(&bits), label, condition)
-
-
-def aggregate(prefixes, /):
-    """Find the fewest prefixes that mean the same addresses.
-
-    Args:
-        prefixes: an iterable of what `parse_prefix` takes.
-    Returns:
-        `list[Prefix]` in canonical order, none covering, touching or equal to another.
-    Raises:
-        InvalidPrefix: with `index`, the position of the bad one.
-        TypeError: one is of another type, or one text was given instead of a list.
-    Cost: n log n for the sort, some 100 ns a prefix.
-    Threads: safe, keeps no state.
-
-    >>> aggregate(["192.0.2.0/25", "192.0.2.128/25", "192.0.2.7"])
-    [Prefix('192.0.2.0/24')]
-    """
-    cdef PrefixArray array = PrefixArray()
-    cdef Bits bits
-    check_is_list(prefixes, "prefixes")
-    for i, prefix in enumerate(prefixes):
-        read_prefix(prefix, False, &bits, i)
-        array.push(&bits)
-    array.sort()
-    return prefixes_of(merge(array))
-
-
-cdef list prefixes_of(RangeArray merged):
-    cdef list prefixes = []
-    cdef Py_ssize_t i
-    for i in range(merged.size):
-        split(&merged.ranges[i], prefixes)
-    return prefixes
 
 
 PrefixLike = AddressLike | IPv4Network | IPv6Network | Prefix

@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from cidrmatch._core.prefix cimport PrefixArray
+from cidrmatch._core.prefixes cimport PrefixArray
 from cidrmatch._keys.block cimport Record
 
 

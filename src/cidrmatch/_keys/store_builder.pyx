@@ -25,7 +25,8 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from cidrmatch._core.address cimport Bits, base_text
-from cidrmatch._core.prefix cimport PrefixArray, RangeArray, check_is_list, merge, widen
+from cidrmatch._core.prefix cimport check_is_list
+from cidrmatch._core.prefixes cimport PrefixArray, RangeArray, merge, unpack4
 from cidrmatch._keys.block cimport (
     HAS_ENTRIES, IS_ENABLED, IS_SORTED4, IS_SORTED6, STORE_PAD, UNIT, Bucket, Parts, Question, Record, Store,
     StoreHeader, block_memory, block_size, digest_keys, fill_buckets, find_name, find_parts, point_into, record_at,
@@ -153,18 +154,18 @@ cdef class BlockBuilder:
         cdef PrefixArray prefixes = self.prefixes
         cdef Py_ssize_t before6 = 0         # entries of IPv4 that stand before the first of IPv6
         cdef bint is_labelled = False
-        prefixes.narrow_size = 0
-        prefixes.wide_size = 0
+        prefixes.size4 = 0
+        prefixes.size6 = 0
         for entry in entries:
             if not prefixes.add_common(entry):
                 is_labelled |= prefixes.add_entry(entry, i, "a store", &bits) is not None
-            if prefixes.wide_size == 0:
-                before6 = prefixes.narrow_size
+            if prefixes.size6 == 0:
+                before6 = prefixes.size4
             i += 1
-        return not is_labelled and self.is_short() and before6 == prefixes.narrow_size
+        return not is_labelled and self.is_short() and before6 == prefixes.size4
 
     cdef bint is_short(self) noexcept:
-        return self.prefixes.narrow_size <= SCANNED4 and self.prefixes.wide_size <= SCANNED6
+        return self.prefixes.size4 <= SCANNED4 and self.prefixes.size6 <= SCANNED6
 
     cdef int add_record(self, const uint8_t *key, size_t key_size, uint32_t flags, int64_t created, tuple links,
                         tuple within, bytes notes) except -1:
@@ -174,7 +175,7 @@ cdef class BlockBuilder:
         cdef Parts parts
         cdef PrefixArray prefixes = self.prefixes
         cdef RangeArray merged = None
-        cdef Py_ssize_t count4 = prefixes.narrow_size, count6 = prefixes.wide_size, i
+        cdef Py_ssize_t count4 = prefixes.size4, count6 = prefixes.size6, i
         cdef uint64_t size
         if len(links) > UINT16_MAX or len(within) > UINT16_MAX:
             raise ValueError("a key is linked to at most 65,535 lists")
@@ -317,14 +318,14 @@ cdef void *allocated(uint64_t count, size_t size) except NULL:
 cdef void write_entries(const Parts *parts, PrefixArray prefixes) noexcept:
     cdef Py_ssize_t i
     cdef Bits bits
-    for i in range(prefixes.narrow_size):
-        widen(prefixes.narrow[i], &bits)
+    for i in range(prefixes.size4):
+        unpack4(prefixes.array4[i], &bits)
         (<uint32_t *>parts.first4)[i] = <uint32_t>(bits.upper >> 32)
         (<uint8_t *>parts.length4)[i] = bits.length
-    for i in range(prefixes.wide_size):
-        (<uint64_t *>parts.first6)[i] = prefixes.wide[i].upper
-        (<uint64_t *>parts.first6)[prefixes.wide_size + i] = prefixes.wide[i].lower
-        (<uint8_t *>parts.length6)[i] = <uint8_t>prefixes.wide[i].length
+    for i in range(prefixes.size6):
+        (<uint64_t *>parts.first6)[i] = prefixes.array6[i].upper
+        (<uint64_t *>parts.first6)[prefixes.size6 + i] = prefixes.array6[i].lower
+        (<uint8_t *>parts.length6)[i] = <uint8_t>prefixes.array6[i].length
 
 
 cdef void write_ranges(const Parts *parts, RangeArray merged, Py_ssize_t count4) noexcept:
