@@ -353,7 +353,7 @@ def fill_document() -> int:
 
 def engine_of(store: KeyStore) -> Engine:
     """An engine that has these keys, as if they had been put and folded."""
-    from cidrmatch._keys.check import View
+    from cidrmatch._keys import View
 
     engine = Engine()
     builder = Builder()

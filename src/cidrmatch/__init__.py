@@ -16,12 +16,8 @@ from ._core.condition import Condition
 from ._core.patricia import PatriciaTrie
 from ._core.prefix import Entry, Prefix, parse_entry, parse_prefix
 from ._core.prefixes import aggregate
-from ._keys.block_file import Revision
-from ._keys.check import Decision
-from ._keys.reasons import Reason, State
-from ._keys.store import KeyStore
+from ._keys import Decision, KeyRecord, KeyStore, Reason, Revision, State
 from .engine.engine import Engine, Transaction
-from .engine.records import KeyRecord
 from .errors import (
     AlreadyExists,
     CidrmatchError,

@@ -24,7 +24,7 @@ from cidrmatch import (
     presets,
     run_pipeline,
 )
-from cidrmatch._keys.check import FrozenList
+from cidrmatch._keys import FrozenList
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 LEGACY, NEW = CUTOVER - timedelta(days=1), CUTOVER + timedelta(days=1)

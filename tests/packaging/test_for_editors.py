@@ -29,7 +29,7 @@ from cidrmatch import (
     Problem,
     Response,
 )
-from cidrmatch._keys.check import FrozenList, Shadow
+from cidrmatch._keys import FrozenList, Shadow
 from cidrmatch.advice.explain import explain
 from cidrmatch.files.lists import ListFile
 from tools.stubs import PACKAGE, documented, with_docstrings

@@ -18,6 +18,8 @@ MODULES = [
     "cidrmatch",
     "cidrmatch._core.address",
     "cidrmatch._keys.check",
+    "cidrmatch._keys.rule",
+    "cidrmatch._keys.view",
     "cidrmatch._keys.store",
     "cidrmatch._core.prefix",
     "cidrmatch._core.prefixes",

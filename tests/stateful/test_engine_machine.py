@@ -34,7 +34,7 @@ from cidrmatch import (
     Transaction,
     errors,
 )
-from cidrmatch._keys.check import FrozenList
+from cidrmatch._keys import FrozenList
 from tests.engine_twin import FOREVER, Answer, Client, EngineTwin, Entries, Network, Refused, Rules, TwinEntry, TwinKey
 
 START = 1_700_000_000

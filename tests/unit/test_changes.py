@@ -24,7 +24,7 @@ from cidrmatch import (
     UnknownName,
     presets,
 )
-from cidrmatch._keys.check import FrozenList
+from cidrmatch._keys import FrozenList
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 BEFORE = CUTOVER - timedelta(days=1)

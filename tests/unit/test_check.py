@@ -4,12 +4,12 @@ import gc
 import ipaddress
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from cidrmatch import Decision, Engine, Entry, KeyRecord, KeyStore, Policy, Reason, State, presets
-from cidrmatch._keys.check import FrozenList, Rule, Shadow, View
+from cidrmatch._keys import FrozenList, Rule, Shadow, View
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 
@@ -328,9 +328,10 @@ def test_parts_show_what_they_were_made_of() -> None:
     frozen = FrozenList("office", (Entry("10.0.0.0/8"),), "Vienna")
     assert (frozen.name, frozen.entries, frozen.description) == ("office", (Entry("10.0.0.0/8"),), "Vienna")
     shadow = Shadow(frozen)
-    rule = Rule("record", frozen, ("a",), ("b",), True, False, shadow)
+    record = KeyRecord(created_at=CUTOVER)
+    rule = Rule(record, frozen, ("a",), ("b",), True, False, shadow)
     assert (rule.record, rule.names, rule.within, rule.is_enabled, rule.needs_list, rule.shadow) == (
-        ("record", ("a",), ("b",), True, False, shadow)
+        (record, ("a",), ("b",), True, False, shadow)
     )
     store = KeyStore({"k": ["10.0.0.1"], "gone": []})
     view = View(
@@ -341,7 +342,7 @@ def test_parts_show_what_they_were_made_of() -> None:
     made = view.rule("k")
     assert made is not None
     assert made is view.rule("k")
-    assert cast("KeyRecord", made.record).entries == (Entry("10.0.0.1"),)
+    assert made.record.entries == (Entry("10.0.0.1"),)
     assert (view.version, view.default, list(view.lists), view.store) == (7, "office", ["office"], store)
     assert view.names == ("office", "left")
     with pytest.raises(TypeError):

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cidrmatch import CidrmatchError, Condition, Engine, Entry, KeyRecord, KeyRules, Policy, Reason, State, presets
-from cidrmatch._keys.check import FrozenList
+from cidrmatch._keys import FrozenList
 from cidrmatch.files.config import ConfigError, ConfigProblem, dump, dumps, load, loads, schema
 from tests.reference import format_span
 from tests.strategies import labels, span_lists

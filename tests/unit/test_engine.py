@@ -29,7 +29,7 @@ from cidrmatch import (
     UnknownName,
     presets,
 )
-from cidrmatch._keys.check import FrozenList
+from cidrmatch._keys import FrozenList
 from cidrmatch.engine.changes import Writer
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)

@@ -37,7 +37,7 @@ from cidrmatch import (
     State,
     presets,
 )
-from cidrmatch._keys.check import Checker, FrozenList, Rule, Shadow, View
+from cidrmatch._keys import Checker, FrozenList, Rule, Shadow, View
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

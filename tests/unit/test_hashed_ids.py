@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from cidrmatch import Decision, Engine, Report, Transaction, errors, presets
-from cidrmatch._keys.check import Shadow
+from cidrmatch._keys import Shadow
 from cidrmatch.advice.explain import explain
 from cidrmatch.advice.lint import lint
 from cidrmatch.cli.app import app

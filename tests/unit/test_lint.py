@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import Engine, Entry, InvalidAddress, KeyRecord, Policy, presets
-from cidrmatch._keys.check import FrozenList, View
+from cidrmatch._keys import FrozenList, View
 from cidrmatch._keys.notes import notes_of
 from cidrmatch._keys.store import HAS_ENTRIES, IS_ENABLED, Builder
 from cidrmatch.advice.lint import Finding, lint

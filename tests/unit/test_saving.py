@@ -25,8 +25,8 @@ from cidrmatch import (
     Revision,
     SnapshotError,
 )
+from cidrmatch._keys import View
 from cidrmatch._keys.block_file import content_at, drawn_epoch
-from cidrmatch._keys.check import View
 from cidrmatch._keys.store import Builder
 from cidrmatch.engine.file_lock import FileLock
 from cidrmatch.engine.records import canonical

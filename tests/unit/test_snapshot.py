@@ -36,8 +36,8 @@ from cidrmatch import (
     State,
     presets,
 )
+from cidrmatch._keys import FrozenList, View
 from cidrmatch._keys.block_file import open_block
-from cidrmatch._keys.check import FrozenList, View
 from cidrmatch._keys.store import IS_ENABLED, NEEDS_OBJECTS, Builder
 from cidrmatch.engine.records import canonical, folded, opened
 

@@ -17,8 +17,7 @@ from pathlib import Path
 import pytest
 
 from cidrmatch import Engine, Entry, KeyRules, Policy, Reason
-from cidrmatch._keys.check import FrozenList
-from cidrmatch.engine.records import KeyRecord
+from cidrmatch._keys import FrozenList, KeyRecord
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 POLICY = Policy(keys=KeyRules(new_keys_need_list=True, cutover=CUTOVER))

@@ -1,216 +1,18 @@
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import NoReturn, Protocol, TypeVar, final, overload, type_check_only
+from collections.abc import Iterable
+from typing import NoReturn, TypeVar, final, overload
 
 from _typeshed import WriteableBuffer
 from typing_extensions import disjoint_base
 
-from .._core.address import AddressLike
 from .._core.prefix import Entry, Prefix
 from ..errors import InvalidAddress
-from ..policy.policy import Policy
-from ..policy.responses import Response
 from .reasons import Reason, State
-from .store import KeyStore
+from .response import Response
+from .view import AskedPolicy, View
 
-__all__ = ["Checker", "Decision", "FrozenList", "NamedLists", "Rule", "Shadow", "View"]
+__all__ = ["Checker", "Decision", "carried_by", "client_of"]
 
 _Out = TypeVar("_Out", bound=WriteableBuffer)
-_T = TypeVar("_T")
-
-@type_check_only
-class Settings(Protocol):
-    @property
-    def policy(self) -> Policy: ...
-    @property
-    def clock(self) -> Callable[[], float]: ...
-    @property
-    def render(self) -> Callable[..., Response]: ...
-    @property
-    def is_enforced(self) -> bool: ...
-    @property
-    def unknown_passes(self) -> bool: ...
-    @property
-    def thaw(self) -> Callable[..., Rule | None]: ...
-    @property
-    def id_hash(self) -> Callable[[str], str] | None: ...
-
-@final
-class FrozenList:
-    """Hold the entries of one list, ready to be asked.
-
-    A list without times is two tables, one of what it allows and one of what it
-    denies.  A list with times is one table of all its prefixes, and what is said
-    about each stands beside it, so that no moment changes anything here:
-
-        table    [ 10.0.0.0/8      | 10.1.0.0/16      | 10.1.2.0/24 ]
-        firsts   [ 0               | 1                | 3           | 4 ]
-        said     [ allow, always   | deny, from 12:00 , deny, from 18:00 | allow, until 15:00 ]
-
-    A check walks the entries that cover the address, the most specific first, and
-    takes the first length at which something counts now.
-
-    Args:
-        name: the name of a named list, None for a key's own.
-        entries: `tuple[Entry, ...]`.
-        description: what the list is for, in words.
-    """
-    def __new__(cls, name: str | None, entries: tuple[Entry, ...], description: str = "") -> FrozenList: ...
-    @property
-    def description(self) -> str: ...
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def entries(self) -> tuple[Entry, ...]: ...
-
-@final
-class NamedLists(Mapping[str, FrozenList]):
-    """Hold the named lists of one version.  Immutable.
-
-    The next version shares all of it but what changed.
-
-    Each name lies on one of 256 shelves, by its hash, and a shelf is a dictionary:
-
-        shelves   [ {office: ...} | {} | {home: ..., lab: ...} | {} | ... ]
-                          |                       |
-        next      [ {office: ...} | {} | {home: ..., lab: NEW} | {} | ... ]      one shelf is copied
-
-    Args:
-        lists: `dict[str, FrozenList]`, or None for no lists.
-    Raises:
-        TypeError: a list is no `FrozenList`.
-    Cost: a look-up as in a dictionary; a changed version, 256 references and the shelves that changed.
-    Threads: safe, never changes.
-    """
-    def __new__(cls, lists: dict[str, FrozenList] | None = None) -> NamedLists: ...
-    def changed(self, changes: dict[str, FrozenList | None], /) -> NamedLists:
-        """Give the lists with some of them put, or removed where there is None."""
-    def __getitem__(self, name: str, /) -> FrozenList: ...
-    @overload
-    def get(self, name: str, default: None = None, /) -> FrozenList | None:
-        """Give a list by its name, or the default."""
-    @overload
-    def get(self, name: str, default: FrozenList, /) -> FrozenList: ...
-    @overload
-    def get(self, name: str, default: _T, /) -> FrozenList | _T: ...
-    def __contains__(self, name: object, /) -> bool: ...
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[str]: ...
-    def __eq__(self, other: object, /) -> bool: ...
-    __hash__: None  # type: ignore[assignment]
-
-@final
-class Shadow:
-    """Count what a list would have decided; it decides nothing (B31).
-
-    Attributes:
-        list: the `FrozenList` on trial.
-        would_allow, would_deny: how many checks.
-        denied: `dict[str, int]`, how often each address would have been denied, for the first 1,000 of them.
-    """
-    def __new__(cls, frozen: FrozenList, /) -> Shadow: ...
-    @property
-    def list(self) -> FrozenList: ...
-    @property
-    def would_allow(self) -> int: ...
-    @property
-    def would_deny(self) -> int: ...
-    @property
-    def denied(self) -> dict[str, int]: ...
-
-@final
-class Rule:
-    """Hold what was said about one key.
-
-    Args:
-        record: the engine's own record of the key.
-        own: the key's own entries as a `FrozenList`, or None.
-        names: the named lists it is linked to.
-        within: the named lists that must pass as well.
-        is_enabled: whether its lists are enforced.
-        needs_list: whether it is inactive rather than unrestricted while it has none.
-        shadow: a `Shadow`, or None.
-    """
-    def __new__(
-        cls,
-        record: object,
-        own: FrozenList | None,
-        names: tuple[str, ...],
-        within: tuple[str, ...],
-        is_enabled: bool,
-        needs_list: bool,
-        shadow: Shadow | None,
-    ) -> Rule: ...
-    @property
-    def record(self) -> object: ...
-    @property
-    def names(self) -> tuple[str, ...]: ...
-    @property
-    def within(self) -> tuple[str, ...]: ...
-    @property
-    def is_enabled(self) -> bool: ...
-    @property
-    def needs_list(self) -> bool: ...
-    @property
-    def shadow(self) -> Shadow | None: ...
-
-def key_text(key: str, /) -> str:
-    """Give the exact text of a key; TypeError if it is none."""
-
-@final
-class View:
-    """Hold one version of an engine's data.
-
-    Args:
-        store: what was put before, as a `KeyStore`; or None.
-        overlay: `dict[str, Rule | None]`, what was put or removed since; nobody changes it any more.
-        lists: `NamedLists`, or a dictionary to make one of.
-        default: the name of the default list, or None.
-        version: the number of this version.
-        settings: what does not change from version to version, see `Settings` in records.py.
-        names: of the lists that records of the store link by number.
-    """
-    def __new__(
-        cls,
-        store: KeyStore | None,
-        overlay: dict[str, Rule | None],
-        lists: NamedLists | dict[str, FrozenList],
-        default: str | None,
-        version: int,
-        settings: Settings,
-        names: tuple[str, ...] = (),
-    ) -> View: ...
-    def following(
-        self,
-        overlay: dict[str, Rule | None],
-        lists: NamedLists,
-        default: str | None,
-        version: int,
-        settings: Settings,
-    ) -> View:
-        """Make the view of a later version on the same store, with the same names and numbers."""
-    def number_of(self, name: str, /) -> int | None:
-        """Give the number by which records of the store link a list, or None."""
-    @property
-    def store(self) -> KeyStore | None: ...
-    @property
-    def names(self) -> tuple[str, ...]: ...
-    @property
-    def overlay(self) -> dict[str, Rule | None]: ...
-    @property
-    def lists(self) -> NamedLists: ...
-    @property
-    def default(self) -> str | None: ...
-    @property
-    def version(self) -> int: ...
-    @property
-    def settings(self) -> Settings: ...
-    def held_id(self, key: str, /) -> str:
-        """Give the id under which this view holds a key; TypeError for a key that is no text."""
-    def rule(self, key: str, /) -> Rule | None:
-        """Give the rule of a key by its held id, or None; TypeError for a key that is no text."""
-    def state(self, rule: Rule, /) -> State:
-        """Give the `State` of a key."""
-    def __iter__(self) -> Iterator[str]: ...
 
 @disjoint_base
 class Checker:
@@ -299,7 +101,7 @@ class Decision:
     def version(self) -> int:
         """The version of the engine's data that was judged."""
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> AskedPolicy:
         """The engine's `Policy`."""
     @property
     def address(self) -> str | None:
@@ -346,10 +148,8 @@ class Decision:
     def __copy__(self) -> Decision: ...
     def __deepcopy__(self, memo: object, /) -> Decision: ...
 
-def inner_address(translation: Prefix | str, address: AddressLike, /) -> str | None:
-    """Give the IPv4 address that an IPv6 address carries, as text, or None.
+def client_of(decision: Decision, /) -> Prefix | None:
+    """Give the address that was judged as a `Prefix`, or None when it was unknown or no address."""
 
-    Args:
-        translation: a `Prefix`, one of a policy's `translations`.
-        address: what `parse_address` takes.
-    """
+def carried_by(decision: Decision, /) -> tuple[Prefix, ...]:
+    """Give the IPv4 addresses that the judged address carries by the policy's translations, as a tuple of `Prefix`."""

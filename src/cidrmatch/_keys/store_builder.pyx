@@ -92,7 +92,7 @@ def named(error, key, /):
 # -- Records ------------------------------------------------------------------
 
 cdef class BlockBuilder:
-    """Write records one behind the other, and make a block of them."""
+    """BlockBuilder()\n--\n\nWrite records one behind the other, and make a block of them."""
 
     def __cinit__(self):
         self.block = NULL

@@ -26,16 +26,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
 
 from .._core.condition import Standing, standing_of
-from .._keys.check import Checker, FrozenList, Rule, Shadow, View, inner_address, key_text
-from .._keys.reasons import Reason, State
+from .._keys import Checker, FrozenList, Reason, Rule, Shadow, State, View, carried_by, client_of, key_text, rule_of
+from ..engine.records import settings_of
 from ..errors import brief, quote
 from ..policy.reach import allows
 
 if TYPE_CHECKING:
     from .._core.prefix import Entry
-    from .._keys.check import Decision
+    from .._keys import Decision, KeyRecord
     from ..engine.engine import Engine
-    from ..engine.records import KeyRecord, Settings
+    from ..engine.records import Settings
 
 __all__ = ["AskedList", "Covering", "Explanation", "Level", "explain"]
 
@@ -167,7 +167,7 @@ def explain(engine: Engine, key: str, address: object) -> Explanation:
         198.51.100.0/24 'Office': allows, and decides
     """
     view = engine.view
-    settings = cast("Settings", view.settings)
+    settings = settings_of(view)
     now = settings.clock()
     asking = _Asking(view, replace(settings.unhashed(), clock=lambda: now), key, address)
     decision = engine.check(key, address) if engine.is_stale else asking.decide(asking.copy)
@@ -189,7 +189,7 @@ class _Asking:
     @property
     def record(self) -> KeyRecord:
         """What was said about the key, if it is known."""
-        return cast("KeyRecord", cast("Rule", self.rule).record)
+        return cast("Rule", self.rule).record
 
     @property
     def copy(self) -> Rule | None:
@@ -198,12 +198,7 @@ class _Asking:
         if rule is None:
             return None
         shadow = None if rule.shadow is None else Shadow(rule.shadow.list)
-        return Rule(self.record, self.own, rule.names, rule.within, rule.is_enabled, rule.needs_list, shadow)
-
-    @property
-    def own(self) -> FrozenList | None:
-        """The key's own entries."""
-        return FrozenList(None, self.record.entries) if self.record.entries else None
+        return rule_of(rule.record, needs_list=rule.needs_list, shadow=shadow)
 
     def decide(self, rule: Rule | None, *, is_enforced: bool | None = None) -> Decision:
         """Put a rule for the key to the core."""
@@ -217,27 +212,23 @@ class _Asking:
         """Ask each level on its own, whether or not the whole key got as far."""
         if self.rule is None:
             return
-        record, own, default = self.record, self.own, self.view.default
-        if own is not None or record.lists:
-            yield self._level(own, record.lists, "linked")
-        elif default is not None:
-            yield self._level(None, (default,), "default")
-        for name in record.within:
-            yield self._level(None, (name,), "within")
+        for how, lists in self.view.levels(self.rule):
+            yield self._level(lists, "linked" if how == "united" else how)
 
-    def _level(self, own: FrozenList | None, names: tuple[str, ...], relation: Relation) -> Level:
+    def _level(self, lists: tuple[FrozenList, ...], relation: Relation) -> Level:
+        own = lists[0] if lists[0].name is None else None
+        names = tuple(frozen.name for frozen in lists if frozen.name is not None)
         decision = self.decide(Rule(self.record, own, names, (), True, False, None), is_enforced=True)
-        lists = [] if own is None else [self._ask(own, "own", decision)]
-        lists += [self._ask(self.view.lists[name], relation, decision) for name in names]
-        return Level(tuple(lists), decision)
+        asked = (self._ask(frozen, "own" if frozen is own else relation, decision) for frozen in lists)
+        return Level(tuple(asked), decision)
 
     def _ask(self, frozen: FrozenList, relation: Relation, decision: Decision) -> AskedList:
         """Find the entries of a list that cover the address, and the one that its level goes by."""
-        address, found, carried = decision.address, [], carried_by(decision)
+        client, found, carried = client_of(decision), [], carried_by(decision)
         covering = [
             entry
             for entry in frozen.entries
-            if (address is not None and entry.prefix.covers(address))
+            if (client is not None and entry.prefix.covers(client))
             or (not allows(entry) and any(map(entry.prefix.covers, carried)))
         ]
         decider = decision.entry if decision.list_name == frozen.name else None
@@ -255,14 +246,6 @@ class _Asking:
         return AskedList(relation, frozen.name, len(frozen.entries), tuple(found))
 
 
-def carried_by(decision: Decision) -> list[str]:
-    """List the IPv4 addresses that the judged address carries by the policy's translations."""
-    if decision.address is None:
-        return []
-    inner = (inner_address(prefix, decision.address) for prefix in decision.policy.translations)
-    return [address for address in inner if address is not None]
-
-
 # -- Telling ------------------------------------------------------------------
 
 
@@ -276,7 +259,7 @@ def _tell(asking: _Asking, decision: Decision, levels: tuple[Level, ...]) -> Ite
         given = "was not given" if asking.address is None else f"is no address: {quote(asking.address)}"
         yield f"the address of the client {given}"
     for inner in carried_by(decision):
-        yield f"the address carries {inner}: what denies that one denies it, too"
+        yield f"the address carries {inner.address}: what denies that one denies it, too"
     is_asked = decision.reason not in (Reason.UNRESTRICTED, Reason.NOT_ENFORCED, Reason.INACTIVE, Reason.STALE_DATA)
     for level in levels:
         yield _tell_level(level, is_asked=is_asked)
@@ -298,7 +281,7 @@ def _tell_state(asking: _Asking, levels: tuple[Level, ...]) -> str:
     if view.state(rule) is State.INACTIVE:
         return f"the key is inactive: it has no list, and one {created}, not before the cutover, needs one"
     if not levels:
-        legacy = view.settings.policy.keys.new_keys_need_list
+        legacy = asking.settings.policy.keys.new_keys_need_list
         return "the key is unrestricted: it has no list" + (
             f", and one {created}, before the cutover, needs none" if legacy else ", and there is no default list"
         )

@@ -39,7 +39,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
 from .._core.address import parse_address
 from .._core.condition import Standing, standing_of
-from .._keys.reasons import State
+from .._keys import State
+from ..engine.records import settings_of
 from ..errors import SnapshotError, quote
 from ..policy.reach import Reach, allows, range_of, reach_of
 
@@ -47,10 +48,8 @@ if TYPE_CHECKING:
     from .._core.address import AddressLike
     from .._core.condition import Condition
     from .._core.prefix import Entry
-    from .._keys.check import Rule, View
+    from .._keys import KeyRecord, Rule, View
     from ..engine.engine import Engine
-    from ..engine.records import KeyRecord
-    from ..policy.policy import Policy
 
 __all__ = ["OPEN", "Finding", "lint"]
 
@@ -136,10 +135,12 @@ class _Linter:
 
     def __init__(self, view: View, seen: Mapping[str, Iterable[AddressLike]]) -> None:
         self.view = view
-        self.policy: Policy = view.settings.policy
-        self.now = view.settings.clock()
+        self.settings = settings_of(view)
+        self.policy = self.settings.policy
+        self.now = self.settings.clock()
         self.rules = {key: self._find_rule(key) for key in sorted(view)}
-        self.records = {key: cast("KeyRecord", rule.record) for key, rule in self.rules.items() if rule}
+        self.records = {key: rule.record for key, rule in self.rules.items() if rule}
+        self.levels = {key: view.levels(rule) for key, rule in self.rules.items() if rule}
         self.states = {key: view.state(rule) for key, rule in self.rules.items() if rule}
         self.seen = {view.held_id(key): _sorted(addresses) for key, addresses in seen.items()}
         self.seen_together: dict[tuple[str, ...], _Seen] = {}
@@ -155,24 +156,24 @@ class _Linter:
         except SnapshotError:
             return None
 
-    def _names(self, record: KeyRecord) -> tuple[str, ...]:
+    def _names(self, key: str) -> tuple[str, ...]:
         """Name the lists that are united with a key's own entries, or stand in for them."""
-        uses_default = self.view.default is not None and not record.entries and not record.lists
-        return (str(self.view.default),) if uses_default else record.lists
+        united = (lists for how, lists in self.levels[key] if how != "within")
+        return tuple(frozen.name for frozen in chain.from_iterable(united) if frozen.name is not None)
 
     def _find_users(self) -> dict[str, list[str]]:
         """Name for each list the keys that it decides for."""
         users: dict[str, list[str]] = defaultdict(list)
         for key, record in self.records.items():
-            for name in {*self._names(record), *record.within}:
+            for name in {*self._names(key), *record.within}:
                 users[name].append(key)
         return users
 
     def _find_shut(self) -> dict[str, int]:
         """Count for each list the keys that go by it alone, or lie within it, while it lets nobody in."""
         shut: dict[str, int] = defaultdict(int)
-        for record in self.records.values():
-            names = self._names(record)
+        for key, record in self.records.items():
+            names = self._names(key)
             alone = names if len(names) == 1 and not record.entries else ()
             for name in {*alone, *record.within}:
                 if self.reaches[name].is_nobody():
@@ -183,7 +184,7 @@ class _Linter:
 
     def lint_switches(self) -> Iterator[Finding]:
         """Tell the settings by which lists do not matter."""
-        name, settings = self.policy.name, self.view.settings
+        name, settings = self.policy.name, self.settings
         if not settings.is_enforced:
             message = "enforced is false: every key passes from every address"
             yield Finding("not_enforced", "warning", "engine", name, None, message)
@@ -195,7 +196,7 @@ class _Linter:
         """Tell every key that its lists do not restrict, in one block."""
         backups = self._find_backups()
         for key, record in self.records.items():
-            if self.states[key] is State.UNRESTRICTED and (record.within or record.entries or self._names(record)):
+            if self.states[key] is State.UNRESTRICTED and (record.within or record.entries or self._names(key)):
                 yield Finding(
                     "disabled_list", "warning", "key", key, None, "its lists are disabled: every address passes"
                 )
@@ -203,7 +204,7 @@ class _Linter:
                 is_backup = key in backups
                 message = "no entries: every address passes" + ("; a backup key, perhaps" if is_backup else "")
                 yield Finding("unrestricted", "advice" if is_backup else "warning", "key", key, None, message)
-            elif record.within or self._names(record):
+            elif record.within or self._names(key):
                 yield from self._judge_union(key, record)
 
     def _find_backups(self) -> set[str]:
@@ -217,7 +218,7 @@ class _Linter:
 
     def _judge_union(self, key: str, record: KeyRecord) -> Iterator[Finding]:
         """Look at all the lists of a restricted key together."""
-        names = self._names(record)
+        names = self._names(key)
         levels = [self._unite(self._alive(record.entries), names)] if names or record.entries else []
         levels += [self.reaches[name] for name in record.within]
         for family in (4, 6):
@@ -261,7 +262,7 @@ class _Linter:
                 yield Finding("damaged", "warning", "key", key, None, "its record is damaged: it is denied")
                 continue
             record = self.records[key]
-            names = self._names(record)
+            names = self._names(key)
             own = self._alive(record.entries)
             if (record.entries or len(names) > 1) and self._unite(own, names).is_nobody():
                 why = _why_nobody((*own, *chain.from_iterable(self.alive[name] for name in names)))

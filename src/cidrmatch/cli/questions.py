@@ -20,7 +20,7 @@ from rich.console import Console
 
 from .._core.allow_list import AllowList
 from .._core.prefix import Entry, parse_prefix
-from .._keys.check import Decision
+from .._keys import Decision
 from ..advice.explain import explain as explain_check
 from ..engine.engine import Engine
 from ..errors import quote

@@ -31,9 +31,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from .._core.prefix import Entry, check_is_list, parse_prefix, take_apart
-from .._keys.check import Checker, FrozenList, Rule, View
-from .._keys.reasons import State
-from .._keys.store_builder import named, pairs_of
+from .._keys import Checker, FrozenList, KeyRecord, Rule, State, View, named, pairs_of
 from ..errors import (
     AlreadyExists,
     Conflict,
@@ -49,7 +47,6 @@ from ..errors import (
 from ..policy.checks import check_switches
 from ..policy.policy import Policy, Report
 from ..policy.problems import UNRESTRICTED, Problem, Severity
-from .records import KeyRecord
 
 if TYPE_CHECKING:
     from .._core.prefix import EntryLike

@@ -23,14 +23,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from .._keys.check import FrozenList, Rule, Shadow, View, key_text
+from .._keys import FrozenList, KeyRecord, Rule, Shadow, View, key_text, rule_of
 from ..errors import UnknownName
-from .records import KeyRecord, Settings, check_record
+from .records import Settings, check_record, settings_of
 
 if TYPE_CHECKING:
-    from .._keys.reasons import State
+    from .._keys import State
 
 __all__ = ["Draft"]
 
@@ -52,7 +52,7 @@ class Draft:
     @classmethod
     def of(cls, view: View) -> Draft:
         """Begin where a view stands."""
-        return cls(view, cast("Settings", view.settings), view.default)
+        return cls(view, settings_of(view), view.default)
 
     # Changing
 
@@ -88,10 +88,8 @@ class Draft:
         """Put a record that can be stored; whether the policy takes it is up to the caller."""
         key = key_text(key)
         check_record(key, record)
-        own = FrozenList(None, record.entries) if record.entries else None
         needs = self.settings.policy.keys.needs_list(record.created_at)
-        shadow = self._shadow(key, record)
-        self.set_rule(key, Rule(record, own, record.lists, record.within, record.enabled, needs, shadow))
+        self.set_rule(key, rule_of(record, needs_list=needs, shadow=self._shadow(key, record)))
 
     def replace_all(self, keys: Mapping[str, KeyRecord], lists: Iterable[FrozenList], default: str | None) -> None:
         """Put all keys and lists anew, as they are; UnknownName for a list that is named and not among them."""
@@ -144,7 +142,7 @@ class Draft:
 
     def record(self, key: str) -> KeyRecord:
         """Find the record of a key, changed or not."""
-        return cast("KeyRecord", self.rule(key).record)
+        return self.rule(key).record
 
     def find_list(self, name: str) -> FrozenList | None:
         """Find a named list, changed or not; None if there is none."""
@@ -166,9 +164,7 @@ class Draft:
         """
         rule = self.rule(key)
         if rule.shadow is not None and not counts:
-            record = cast("KeyRecord", rule.record)
-            own = FrozenList(None, record.entries) if record.entries else None
-            rule = Rule(record, own, rule.names, rule.within, record.enabled, rule.needs_list, None)
+            rule = rule_of(rule.record, needs_list=rule.needs_list, shadow=None)
         names = {*rule.names, *rule.within, *(() if self.default is None else (self.default,))}
         lists = {name: self.frozen(name) for name in names}
         return View(None, {key: rule}, lists, self.default, self.start.version, self.settings.unhashed())
@@ -225,6 +221,6 @@ class Draft:
 
 
 def _is_bare(rule: Rule) -> bool:
-    record = cast("KeyRecord", rule.record)
+    record = rule.record
     has_lists = record.entries or record.lists or record.within
     return not has_lists and rule.is_enabled and not rule.needs_list

@@ -34,22 +34,26 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace as replaced  # where an argument has that name
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from .._keys.block_file import (
+from .._keys import (
+    Checker,
+    FrozenList,
     Identity,
-    PathLike,
+    KeyRecord,
     Revision,
+    Shadow,
+    View,
     checksum_of,
     content_at,
     flush_name,
     identify,
+    key_text,
     open_block,
     remove_drafts,
     revision_of,
     save_block,
 )
-from .._keys.check import Checker, FrozenList, Shadow, View, key_text
 from ..errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief
 from ..policy.checks import check_switches
 from ..policy.presets import check_policy
@@ -59,12 +63,11 @@ from .file_lock import FileLock
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
 from .ids import id_hash_of
-from .records import KeyRecord, Settings, canonical, check_record, folded, opened
+from .records import Settings, canonical, check_record, folded, opened, settings_of
 from .saving import Known, Standing, check_newer, next_revision
 
 if TYPE_CHECKING:
-    from .._keys.reasons import State
-    from .._keys.store import KeyStore
+    from .._keys import KeyStore, PathLike, State
     from ..policy.policy import Policy, Report
 
 __all__ = ["Engine", "Transaction"]
@@ -408,7 +411,7 @@ class Engine(Checker, Writer):
             is_other = not is_same or discards or self._lags(standing)
             if is_other:
                 settings, version = (
-                    cast("Settings", view.settings),
+                    settings_of(view),
                     max(store.generation, known.version, view.version + 1),
                 )
                 view = opened(store, version, settings.clock, settings.permits, settings.id_hash)
@@ -548,7 +551,7 @@ class Engine(Checker, Writer):
     @property
     def policy(self) -> Policy:
         """What the product accepts."""
-        return self.view.settings.policy
+        return settings_of(self.view).policy
 
     @property
     def version(self) -> int:

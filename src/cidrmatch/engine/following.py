@@ -26,7 +26,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from .._keys.check import Checker
+    from .._keys import Checker
 
 __all__ = ["Follower", "Freshness", "seconds_since_boot"]
 

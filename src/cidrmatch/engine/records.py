@@ -1,36 +1,28 @@
-"""What an engine knows of its keys, as objects and as bytes.
+"""What an engine knows of its keys: the settings that all views share, and a whole view as a store and back.
 
-    KeyRecord --Rule-->  what a check asks         frozen_record --> a record of a `KeyStore`
-        ^                                                               |
-        '---------------------------- thawed <--------------------------'
+    view --folded-->    KeyStore                      beside those who read
+         --canonical--> KeyStore, sorted, to a file   with policy, lists and default, as what is said `about` the whole
+         <--opened--    KeyStore out of a file
 
-A record of the store has the entries as numbers, links as numbers of lists, flags;
-what a check does not read (labels, owner, conditions, a list on trial) is JSON in
-its notes.  A view's keys become a store by `folded`, beside those who read; a store
-that goes to a file is `canonical`, with policy, lists and default beside it, and
-`opened` makes a view of that again.
+A single key as a record of the store is the business of `_keys`.  Nothing here changes anything, and a damaged
+snapshot gives no view.
 
-Nothing here changes anything, and what cannot be read is never half read: a
-damaged record gives no rule, a damaged snapshot no view.
-
-What cannot be written is never let in: `check_record` stands before each change,
-so that a later fold has nothing to refuse.
+What cannot be written is never let in: `check_record` stands before each change, so that a later fold has nothing to
+refuse.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, cast
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
 
 from .._core.prefix import Entry
-from .._keys.check import FrozenList, Rule, Shadow, View
-from .._keys.notes import entry_as_values, notes_of, parse_notes
-from .._keys.store import HAS_ENTRIES, IS_ENABLED, NEEDS_LIST, NEEDS_OBJECTS, Builder, KeyStore
-from ..errors import SnapshotError, brief, quote
+from .._keys import Builder, FrozenList, KeyRecord, KeyStore, View, entry_as_values, parse_notes, write_rule
+from ..errors import SnapshotError, quote
 from ..policy.checks import check_switches
 from ..policy.plain import read_policy, write_policy
 from ..policy.responses import Response, render
@@ -39,9 +31,8 @@ from .ids import IdHash, check_said
 if TYPE_CHECKING:
     from ..policy.policy import Policy
 
-__all__ = ["KeyRecord", "Settings", "canonical", "check_record", "folded", "opened"]
+__all__ = ["Settings", "canonical", "check_record", "folded", "opened", "settings_of"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_LIST = 0xFFFFFFFF
 _MOST_LINKS = 0xFFFF
 """Links, or lists that a key lies within: a record counts them in 16 bits."""
@@ -49,36 +40,6 @@ _MOST_TEXT = 1 << 30
 """Bytes that the name of a key, or the notes of its record, may take."""
 _ENTRY_TEXT = 320
 """Bytes that an entry may take in notes, without its label."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyRecord:
-    """Hold what was said about a key.
-
-    Attributes:
-        entries: the key's own entries.
-        lists: the named lists it is linked to, united with its entries (P6, P8).
-        within: named lists that must let the address pass as well, such as an organisation's.
-        created_at: timezone-aware; decides what is a legacy key (N2, N5).
-        enabled: whether its lists are enforced; off keeps the entries.
-        owner: whose key it is, for advice about backup keys (B30).
-        shadow: entries on trial, which decide nothing (B31); None for no trial.
-    """
-
-    created_at: datetime
-    entries: tuple[Entry, ...] = ()
-    lists: tuple[str, ...] = ()
-    within: tuple[str, ...] = ()
-    enabled: bool = True
-    owner: str | None = None
-    shadow: tuple[Entry, ...] | None = None
-
-    def __repr__(self) -> str:
-        ties = f"{len(self.entries):,} entries, {len(self.lists):,} lists, within {len(self.within):,}"
-        trial = "" if self.shadow is None else f", {len(self.shadow):,} entries on trial"
-        owner = "" if self.owner is None else f", of {brief(self.owner)}"
-        disabled = "" if self.enabled else ", disabled"
-        return f"<KeyRecord of {self.created_at.isoformat()}: {ties}{trial}{owner}{disabled}>"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,13 +72,10 @@ class Settings:
         """Give the same for a small view that is asked by the names in it."""
         return self if self.id_hash is None else replace(self, id_hash=None)
 
-    @staticmethod
-    def thaw(store: KeyStore, key: str, names: tuple[str, ...]) -> Rule | None:
-        """Make the rule that a record of the store amounts to; None if it does not say what a rule says."""
-        try:
-            return thawed(store.facts(key), names)
-        except (SnapshotError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
-            return None
+
+def settings_of(view: View) -> Settings:
+    """Give the settings of an engine's view; a view itself knows only what it asks of them."""
+    return cast("Settings", view.settings)
 
 
 # -- One record ---------------------------------------------------------------
@@ -179,60 +137,12 @@ def _most_notes(record: KeyRecord) -> int:
     return 12 * (labels + len(record.owner or "")) + _ENTRY_TEXT * len(entries)
 
 
-def frozen_record(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int]) -> None:
-    """Write a rule as a record: what a check reads as bytes, the rest as notes."""
-    record = cast("KeyRecord", rule.record)
-    is_plain = all(entry.condition is None for entry in record.entries) and record.shadow is None
-    flags = IS_ENABLED * record.enabled | NEEDS_LIST * rule.needs_list | NEEDS_OBJECTS * (not is_plain)
-    notes = b""
-    if not is_plain or record.owner is not None:
-        said = {} if record.owner is None else {"owner": record.owner}
-        notes = notes_of(record.entries, shadow=record.shadow, **said)
-    builder.add(
-        key,
-        record.entries if is_plain else (),
-        flags=flags | HAS_ENTRIES * bool(record.entries),
-        created=(record.created_at - _EPOCH) // timedelta(microseconds=1),
-        links=tuple(numbers[name] for name in record.lists),
-        within=tuple(numbers[name] for name in record.within),
-        notes=notes,
-    )
-
-
-def thawed(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
-    """Make the rule of a record; of what it links, only the names."""
-    entries, flags, links, within, created, notes = facts
-    shadow = parse_notes(notes, "shadow")
-    if bool(entries) != bool(flags & HAS_ENTRIES):
-        raise SnapshotError("a record tells other entries than its flags")  # without any the key would be free
-    if not isinstance(notes.get("owner"), str | None):
-        raise SnapshotError("a record tells an owner that is no text")
-    record = KeyRecord(
-        created_at=_EPOCH + timedelta(microseconds=created),
-        entries=entries,
-        lists=tuple(names[number] for number in links),
-        within=tuple(names[number] for number in within),
-        enabled=bool(flags & IS_ENABLED),
-        owner=notes.get("owner"),
-        shadow=shadow,
-    )
-    return Rule(
-        record,
-        FrozenList(None, entries) if entries else None,
-        record.lists,
-        record.within,
-        record.enabled,
-        bool(flags & NEEDS_LIST),
-        None if shadow is None else Shadow(FrozenList(None, shadow)),
-    )
-
-
 # -- All of them ---------------------------------------------------------------
 
 
 def canonical(view: View) -> KeyStore:
     """Make the store that goes to a file, sorted, so that the same content gives the same bytes."""
-    settings = cast("Settings", view.settings)
+    settings = settings_of(view)
     lists = dict(sorted(view.lists.items()))
     numbers = {name: number for number, name in enumerate(lists)}
     said = {
@@ -272,7 +182,7 @@ def folded(view: View) -> tuple[KeyStore, tuple[str, ...]]:
         builder.copy(view.store, view.overlay, [numbers.get(name, _NO_LIST) for name in view.names])
     for key, rule in view.overlay.items():
         if rule is not None:
-            frozen_record(builder, key, rule, numbers)
+            write_rule(builder, key, rule, numbers)
     store = builder.build(generation=view.version, lists=len(names))
     for key, rule in view.overlay.items():
         if rule is not None and rule.shadow is not None:

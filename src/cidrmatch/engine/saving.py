@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._keys.block_file import Identity, Revision, drawn_epoch
+from .._keys import Identity, Revision, drawn_epoch
 from ..errors import Conflict, SnapshotError
 
 __all__ = ["Known", "Standing", "check_newer", "next_revision"]

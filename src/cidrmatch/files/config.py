@@ -51,10 +51,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
-from .._keys.check import FrozenList
-from .._keys.reasons import State
+from .._keys import FrozenList, KeyRecord, State
 from ..engine.engine import Engine
-from ..engine.records import KeyRecord
+from ..engine.records import settings_of
 from ..errors import CidrmatchError, EngineError, quote
 from ..policy.plain import read_policy, write_policy
 from .documents import DocumentError, Place, noun_of, parse_json, parse_toml, path_of, place_in, read_text
@@ -63,7 +62,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from .._core.prefix import Entry, Prefix
-    from .._keys.check import Rule, View
+    from .._keys import Rule, View
     from ..policy.policy import Policy
 
 __all__ = ["ConfigError", "ConfigProblem", "dump", "dumps", "load", "loads", "schema"]
@@ -509,7 +508,8 @@ def dump(engine: Engine) -> dict[str, Any]:
     if engine.view.settings.id_hash is not None:
         raise EngineError("a document says the ids of keys, and this engine has only their hashes; save a snapshot")
     view = engine.view
-    settings, policy = view.settings, view.settings.policy
+    settings = settings_of(view)
+    policy = settings.policy
     document: dict[str, Any] = {
         "format": 1,
         "policy": write_policy(policy),
@@ -542,7 +542,7 @@ def dumps(engine: Engine, file_format: FileFormat) -> str:
 
 def _records(view: View) -> Iterator[tuple[str, KeyRecord]]:
     for key in sorted(view):
-        yield key, cast("KeyRecord", cast("Rule", view.rule(key)).record)
+        yield key, cast("Rule", view.rule(key)).record
 
 
 def _dump_list(policy: Policy, frozen: FrozenList) -> dict[str, Any]:

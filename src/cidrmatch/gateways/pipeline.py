@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..errors import brief
 
 if TYPE_CHECKING:
-    from .._keys.check import Decision
+    from .._keys import Decision
     from ..policy.policy import Policy
 
 __all__ = ["Outcome", "run_pipeline"]

@@ -17,36 +17,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from .._keys.reasons import Reason
-from ..errors import brief
+from .._keys import Reason, Response
 
 if TYPE_CHECKING:
-    from .._keys.check import Decision
+    from .._keys import Decision
 
 __all__ = ["RENDERERS", "Response", "render"]
 
 Renderer = Callable[["Decision", bool], "Response"]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """Hold an HTTP response, ready to send.
-
-    Attributes:
-        status: the status code.
-        headers: pairs of name and value.
-        body: the bytes of the body.
-    """
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-    def __repr__(self) -> str:
-        return f"<Response {self.status}: {brief(self.body)}>"
 
 
 def render(decision: Decision, *, show_address: bool = False) -> Response:

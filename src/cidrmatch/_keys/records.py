@@ -1,0 +1,94 @@
+"""A rule as a record of the store, and a record as a rule.
+
+    Rule  --write_rule-->  [ numbers | key | entries | numbers of lists | notes ]  --read_rule-->  Rule
+
+A record has the entries as numbers, links as numbers of lists, flags.  What a check does not read (labels, owner,
+conditions, a list on trial) is JSON in its notes.
+
+A damaged record gives no rule: what cannot be read is never half read.
+Threads: no state here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ..errors import SnapshotError
+from .key_record import KeyRecord
+from .notes import notes_of, parse_notes
+from .rule import FrozenList, Rule, Shadow
+from .store import HAS_ENTRIES, IS_ENABLED, NEEDS_LIST, NEEDS_OBJECTS, Builder, KeyStore
+
+__all__ = ["read_rule", "rule_of", "write_rule"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def rule_of(record: KeyRecord, *, needs_list: bool, shadow: Shadow | None) -> Rule:
+    """Make the rule of a record: its own entries ready to be asked, its lists by their names.
+
+    Args:
+        record: what was said about the key.
+        needs_list: whether the key is inactive while it has no list.
+        shadow: the trial of the record's `shadow` entries, with its counts; None for no trial.
+    """
+    own = FrozenList(None, record.entries) if record.entries else None
+    return Rule(record, own, record.lists, record.within, record.enabled, needs_list, shadow)
+
+
+def write_rule(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int]) -> None:
+    """Write a rule as a record: what a check reads as bytes, the rest as notes."""
+    record = rule.record
+    is_plain = record.shadow is None and all(entry.condition is None for entry in record.entries)
+    flags = (
+        IS_ENABLED * record.enabled
+        | NEEDS_LIST * rule.needs_list
+        | HAS_ENTRIES * bool(record.entries)
+        | NEEDS_OBJECTS * (not is_plain)
+    )
+    notes = b""
+    if not is_plain or record.owner is not None:
+        notes = notes_of(record.entries, shadow=record.shadow, owner=record.owner)
+    builder.add(
+        key,
+        record.entries if is_plain else (),
+        flags=flags,
+        created=(record.created_at - _EPOCH) // timedelta(microseconds=1),
+        links=tuple(numbers[name] for name in record.lists),
+        within=tuple(numbers[name] for name in record.within),
+        notes=notes,
+    )
+
+
+def read_rule(store: KeyStore, key: str, names: tuple[str, ...]) -> Rule | None:
+    """Make the rule that a record of the store amounts to; None if it does not say what a rule says.
+
+    Args:
+        names: of the lists that the record links by number.
+    """
+    try:
+        return _rule_of_facts(store.facts(key), names)
+    except (SnapshotError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        return None
+
+
+def _rule_of_facts(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
+    entries, flags, links, within, created, notes = facts
+    shadow = parse_notes(notes, "shadow")
+    if bool(entries) != bool(flags & HAS_ENTRIES):
+        raise SnapshotError("a record tells other entries than its flags")  # without any the key would be free
+    if not isinstance(notes.get("owner"), str | None):
+        raise SnapshotError("a record tells an owner that is no text")
+    record = KeyRecord(
+        created_at=_EPOCH + timedelta(microseconds=created),
+        entries=entries,
+        lists=tuple(names[number] for number in links),
+        within=tuple(names[number] for number in within),
+        enabled=bool(flags & IS_ENABLED),
+        owner=notes.get("owner"),
+        shadow=shadow,
+    )
+    trial = None if shadow is None else Shadow(FrozenList(None, shadow))
+    return rule_of(record, needs_list=bool(flags & NEEDS_LIST), shadow=trial)

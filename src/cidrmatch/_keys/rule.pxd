@@ -1,0 +1,89 @@
+# cython: language_level=3
+"""The lists and rules of keys, for the rooms that judge; the essay is in rule.pyx."""
+
+from libc.stdint cimport uint32_t
+
+from cidrmatch._core.address cimport Bits
+from cidrmatch._core.allow_list cimport AllowList, Table
+from cidrmatch._core.prefix cimport Entry
+from cidrmatch._keys.block cimport Verdict
+
+
+cdef struct Client:
+    Bits address
+    bint is_known
+    double now          # POSIX seconds, or NAN while nobody has asked
+
+
+cdef struct InForce:
+    # What one entry says about its prefix, and when.
+    double start            # POSIX seconds; the first moment belongs to it, the last does not
+    double end
+    bint denies
+
+
+cdef enum OwnEntries:
+    # What the entries of a record say of an address, if it has any.
+    NO_OWN
+    OWN_MISS
+    OWN_COVER
+
+
+cdef class FrozenList:
+    cdef readonly object name
+    cdef readonly tuple entries
+    cdef readonly str description
+    cdef bint is_timed
+    cdef bint may_deny          # some entry does, now or at another time
+    cdef AllowList allow        # of a list with times: all prefixes
+    cdef AllowList deny         # None: nothing is denied, or the list has times
+    cdef uint32_t *firsts       # of a list with times: for each prefix of `allow` the first of `said`, and one more
+    cdef InForce *said
+
+    cdef int note_all(self) except -1
+    cdef Py_ssize_t number_of(self, Entry entry) except -1
+    cdef int tell_time(self, Client *client, object clock) except -1
+    cdef int strongest(self, const Bits *address, double now, bint *denies) except -2
+    cdef bint lets_in(self, const Bits *address, double now) except -1
+
+
+cdef class NamedLists:
+    cdef tuple shelves
+    cdef Py_ssize_t count
+
+    cdef int put_all(self, dict changes) except -1
+    cdef FrozenList find(self, object name)
+    cdef FrozenList existing(self, object name)
+
+
+cdef class Shadow:
+    cdef readonly FrozenList list
+    cdef readonly unsigned long long would_allow
+    cdef readonly unsigned long long would_deny
+    cdef readonly dict denied
+
+    cdef int note(self, Client *client, object clock, tuple translations) except -1
+
+
+cdef class Rule:
+    # Most keys have entries of their own without conditions, and nothing else.  Then `table` is the whole truth:
+    # a copy of the list's own, at the head of the rule, so that a check touches one object less.  `ask_simple` in
+    # check.pyx reads `is_simple` and `table`, and nothing else.
+    cdef Table table
+    cdef bint is_simple
+    cdef AllowList simple       # owns what `table` points to
+
+    cdef readonly object record
+    cdef readonly tuple names
+    cdef readonly tuple within
+    cdef readonly bint is_enabled
+    cdef readonly bint needs_list
+    cdef readonly Shadow shadow
+    cdef tuple own_level
+
+
+cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clock, tuple translations) except *
+cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *
+cdef bint find_inner(const Bits *translation, const Bits *address, Bits *inner) noexcept nogil
+cdef Entry find_deciding(FrozenList frozen, const Bits *address, double now, bint denies)
+cdef object text_of(const Client *client)

@@ -1,0 +1,484 @@
+# cython: language_level=3, nonecheck=True
+"""The lists and rules of one key: what was said about it, ready to be asked.
+
+    Rule    record          all that was said, as a `KeyRecord`
+            own             FrozenList of its own entries
+            names, within   the names of its lists; a view knows the lists themselves
+            shadow          a list on trial, and its counts
+
+A rule names its lists instead of holding them.  So a changed list is one new entry in `NamedLists`, whatever the number
+of keys linked to it.
+
+Lists that are united are a level.  Within a level the most specific entry decides, and denies on a tie.  Where an IPv6
+address carries an IPv4 address by a translation that the policy names, a deny entry for the inner address denies, too;
+nobody gets in by it.  Which levels a key has, and in what order they are asked, is told in view.pyx.
+
+Cost: a level, a table search for each list.
+Threads: lists and rules never change; the counts of a `Shadow` do, and only people read them.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from libc.math cimport INFINITY, isfinite
+from libc.stdint cimport uint32_t, uint64_t
+
+from cidrmatch._core.address cimport OK, Bits, set_ipv4, take_address, write_address
+from cidrmatch._core.allow_list cimport AllowList, contains
+from cidrmatch._core.prefix cimport Entry, Prefix, covers, read_prefix
+from cidrmatch._keys.block cimport (
+    ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, MATCHED, NOT_LISTED, Verdict,
+)
+
+from collections.abc import Mapping
+
+from ..errors import brief
+
+__all__ = ["FrozenList", "NamedLists", "Rule", "Shadow", "inner_address"]
+
+cdef enum:
+    MOST_REMEMBERED = 1000      # denied addresses that a shadow keeps
+    SHELVES = 256               # dictionaries that share the named lists of a version; a power of two
+
+
+# -- Lists --------------------------------------------------------------------
+
+@cython.final
+cdef class FrozenList:
+    """FrozenList(name, entries, description='')\n--\n\nHold the entries of one list, ready to be asked.
+
+    A list without times is two tables, one of what it allows and one of what it
+    denies.  A list with times is one table of all its prefixes, and what is said
+    about each stands beside it, so that no moment changes anything here:
+
+        table    [ 10.0.0.0/8      | 10.1.0.0/16      | 10.1.2.0/24 ]
+        firsts   [ 0               | 1                | 3           | 4 ]
+        said     [ allow, always   | deny, from 12:00 , deny, from 18:00 | allow, until 15:00 ]
+
+    A check walks the entries that cover the address, the most specific first, and
+    takes the first length at which something counts now.
+
+    Args:
+        name: the name of a named list, None for a key's own.
+        entries: `tuple[Entry, ...]`.
+        description: what the list is for, in words.
+    """
+
+    def __cinit__(self, name, tuple entries not None, str description not None=""):
+        self.firsts = NULL
+        self.said = NULL
+        self.name = name
+        self.entries = entries
+        self.description = description
+        allow, deny = [], []
+        for entry in entries:
+            condition = entry.condition
+            if condition is not None and not condition.enabled:
+                continue
+            denies = condition is not None and condition.effect == "deny"
+            self.may_deny |= denies
+            self.is_timed |= condition is not None and (condition.not_before or condition.expires) is not None
+            (deny if denies else allow).append(entry.prefix)
+        if self.is_timed:
+            self.allow = AllowList(allow + deny)
+            self.note_all()
+            return
+        self.allow = AllowList(allow)
+        self.deny = AllowList(deny) if deny else None
+
+    def __repr__(self):
+        named = "" if self.name is None else f" {brief(self.name)}"
+        return f"<FrozenList{named} of {len(self.entries):,} entries>"
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.firsts)
+        PyMem_RawFree(self.said)
+
+    cdef int note_all(self) except -1:
+        """Note for each prefix what is said about it: count, then fill in."""
+        cdef Py_ssize_t i, size = len(self.allow), count = len(self.entries)
+        cdef uint32_t at
+        self.firsts = <uint32_t *>PyMem_RawCalloc(<size_t>size + 2, sizeof(uint32_t))
+        self.said = <InForce *>PyMem_RawCalloc(<size_t>count + 1, sizeof(InForce))
+        if self.firsts is NULL or self.said is NULL:
+            raise MemoryError()
+        # 1. how often is each said something about?  Counted two places on, so that 2. leaves each first in its place
+        for entry in self.entries:
+            if entry.condition is None or entry.condition.enabled:
+                self.firsts[self.number_of(entry) + 2] += 1
+        for i in range(2, size + 2):
+            self.firsts[i] += self.firsts[i - 1]
+        # 2. what?
+        for entry in self.entries:
+            if entry.condition is None or entry.condition.enabled:
+                i = self.number_of(entry) + 1
+                at = self.firsts[i]
+                self.firsts[i] += 1
+                self.said[at] = said_by(entry)
+        return 0
+
+    cdef Py_ssize_t number_of(self, Entry entry) except -1:
+        """The number of the very prefix of an entry: it begins where the entry does, or is an ancestor of what does."""
+        cdef Py_ssize_t at = self.allow.find_entry(&entry.bits)
+        cdef Bits bits
+        while at >= 0:
+            self.allow.bits_at(at, &bits)
+            if bits.length == entry.bits.length:
+                return at
+            at = self.allow.parents[at]
+        raise AssertionError("a prefix of the list is not in its table")
+
+    cdef int tell_time(self, Client *client, object clock) except -1:
+        """Read the clock, if this list needs it and nobody did."""
+        if self.is_timed and not isfinite(client.now):
+            client.now = clock()
+            if not isfinite(client.now):
+                raise ValueError("the clock gave no finite number of seconds")
+        return 0
+
+    cdef int strongest(self, const Bits *address, double now, bint *denies) except -2:
+        """The length of the most specific entry that counts now, or -1; it denies if one of that length does."""
+        cdef Py_ssize_t at
+        cdef uint32_t i
+        cdef int allowed, denied
+        cdef bint is_found
+        cdef Bits bits
+        denies[0] = False
+        if not self.is_timed:
+            allowed = length_of_match(self.allow, address)
+            denied = -1 if self.deny is None else length_of_match(self.deny, address)
+            denies[0] = denied >= allowed and denied >= 0
+            return max(allowed, denied)
+        at = self.allow.find_entry(address)
+        while at >= 0:
+            is_found = False
+            for i in range(self.firsts[at], self.firsts[at + 1]):
+                if self.said[i].start <= now < self.said[i].end:
+                    is_found = True
+                    denies[0] |= self.said[i].denies
+            if is_found:
+                self.allow.bits_at(at, &bits)
+                return bits.length
+            at = self.allow.parents[at]
+        return -1
+
+    cdef bint lets_in(self, const Bits *address, double now) except -1:
+        """Does an entry allow the address, and no other deny it?"""
+        cdef bint denies
+        if not self.is_timed and self.deny is None:
+            return contains(&self.allow.table, address)
+        return self.strongest(address, now, &denies) >= 0 and not denies
+
+
+cdef InForce said_by(Entry entry) except *:
+    cdef InForce said
+    if entry.condition is None:
+        return InForce(-INFINITY, INFINITY, False)
+    said.start = entry.condition.start
+    said.end = entry.condition.end
+    said.denies = entry.condition.effect == "deny"
+    return said
+
+
+# Nobody writes to this dictionary; each version without lists on a shelf has it there.
+cdef tuple EMPTY_SHELVES = ({},) * SHELVES
+
+
+@cython.final
+cdef class NamedLists:
+    """NamedLists(lists=None)\n--\n\nHold the named lists of one version.  Immutable.
+
+    The next version shares all of it but what changed.
+
+    Each name lies on one of 256 shelves, by its hash, and a shelf is a dictionary:
+
+        shelves   [ {office: ...} | {} | {home: ..., lab: ...} | {} | ... ]
+                          |                       |
+        next      [ {office: ...} | {} | {home: ..., lab: NEW} | {} | ... ]      one shelf is copied
+
+    Args:
+        lists: `dict[str, FrozenList]`, or None for no lists.
+    Raises:
+        TypeError: a list is no `FrozenList`.
+    Cost: a look-up as in a dictionary; a changed version, 256 references and the shelves that changed.
+    Threads: safe, never changes.
+    """
+
+    def __cinit__(self, dict lists=None):
+        self.shelves = EMPTY_SHELVES
+        if lists:
+            self.put_all(lists)
+
+    cdef int put_all(self, dict changes) except -1:
+        """Copy the shelves that change, once each; only for who makes this object."""
+        cdef list shelves = list(self.shelves)
+        cdef dict own = {}
+        cdef dict shelf
+        cdef Py_ssize_t at
+        for name, frozen in changes.items():
+            if frozen is not None and type(frozen) is not FrozenList:
+                raise TypeError(f"a list is a FrozenList, not {type(frozen).__name__}")
+            at = hash(name) & (SHELVES - 1)
+            shelf = own.get(at)
+            if shelf is None:
+                shelf = own[at] = shelves[at] = dict(shelves[at])
+            self.count -= name in shelf
+            if frozen is None:
+                shelf.pop(name, None)
+            else:
+                shelf[name] = frozen
+                self.count += 1
+        self.shelves = tuple(shelves)
+        return 0
+
+    def changed(self, dict changes not None, /):
+        """Give the lists with some of them put, or removed where there is None."""
+        cdef NamedLists other = NamedLists()
+        other.shelves, other.count = self.shelves, self.count
+        other.put_all(changes)
+        return other
+
+    cdef FrozenList find(self, object name):
+        """A list by its name, or None."""
+        return (<dict>self.shelves[hash(name) & (SHELVES - 1)]).get(name)
+
+    cdef FrozenList existing(self, object name):
+        """A list by its name; KeyError if there is none."""
+        cdef FrozenList frozen = self.find(name)
+        if frozen is None:
+            raise KeyError(name)
+        return frozen
+
+    def __getitem__(self, name):
+        return self.existing(name)
+
+    def get(self, name, default=None, /):
+        """Give a list by its name, or the default."""
+        frozen = self.find(name)
+        return default if frozen is None else frozen
+
+    def __contains__(self, name):
+        return self.find(name) is not None
+
+    def __len__(self):
+        return self.count
+
+    def __iter__(self):
+        """Name all lists, sorted."""
+        names = []
+        for shelf in self.shelves:
+            names.extend(shelf)
+        return iter(sorted(names))
+
+    keys = Mapping.keys
+    items = Mapping.items
+    values = Mapping.values
+
+    def __eq__(self, other):
+        return dict(self) == dict(other) if isinstance(other, Mapping) else NotImplemented
+
+    __hash__ = None
+
+    def __repr__(self):
+        return f"<NamedLists: {self.count:,} lists>"
+
+
+Mapping.register(NamedLists)
+
+
+# -- Levels -------------------------------------------------------------------
+
+cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clock, tuple translations) except *:
+    """Judge an address by lists that are united: the most specific entry decides, and denies on a tie.
+
+    Own entries that stand in a record are only said to cover the address or not.  Where a list of their level may
+    deny, lengths decide, and the answer is ASK_OBJECTS.
+    """
+    cdef FrozenList frozen
+    cdef bint has_entries = own != NO_OWN, may_deny = False
+    cdef Verdict verdict
+    for frozen in level:
+        if frozen is None:              # a record links a list that is not there
+            return DAMAGED
+        frozen.tell_time(client, clock)
+        has_entries |= len(frozen.entries) > 0
+        may_deny |= frozen.may_deny
+    if not has_entries:
+        return EMPTY_LIST
+    if may_deny:
+        if own != NO_OWN:
+            return ASK_OBJECTS
+        verdict = weigh_level(level, &client.address, client.now)
+        if verdict == MATCHED and translations and is_inner_denied(level, client, translations):
+            return DENIED_BY_ENTRY
+        return verdict
+    if own == OWN_COVER:
+        return MATCHED
+    for frozen in level:
+        if frozen.lets_in(&client.address, client.now):
+            return MATCHED
+    return NOT_LISTED
+
+
+cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *:
+    """Compare what allows with what denies, by length."""
+    cdef FrozenList frozen
+    cdef int longest = -1, length
+    cdef bint is_denied = False, denies
+    for frozen in level:
+        length = frozen.strongest(address, now, &denies)
+        if length > longest:
+            longest = length
+            is_denied = denies
+        elif length == longest:
+            is_denied |= denies
+    if longest < 0:
+        return NOT_LISTED
+    return DENIED_BY_ENTRY if is_denied else MATCHED
+
+
+cdef bint is_inner_denied(tuple level, Client *client, tuple translations) except -1:
+    """Does the level deny the IPv4 address that a translator wrote into this IPv6 address?"""
+    cdef Bits inner
+    for prefix in translations:
+        if find_inner(&(<Prefix>prefix).bits, &client.address, &inner):
+            if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:
+                return True
+    return False
+
+
+cdef bint find_inner(const Bits *translation, const Bits *address, Bits *inner) noexcept nogil:
+    """Read the IPv4 address behind the prefix of a translation; False if the address does not lie in it.
+
+    RFC 6052 section 2.2: the octet of bits 64 to 71 is not part of it, whatever it holds.  RFC 3056: 2002::/16.
+    """
+    cdef uint64_t behind
+    if not covers(translation, address):
+        return False
+    if translation.length == 16:
+        set_ipv4(inner, <uint32_t>(address.upper >> 16))
+    elif translation.length == 96:
+        set_ipv4(inner, <uint32_t>address.lower)
+    else:
+        behind = address.lower << 8
+        if translation.length < 64:
+            behind = address.upper << translation.length | behind >> (64 - translation.length)
+        set_ipv4(inner, <uint32_t>(behind >> 32))
+    return True
+
+
+def inner_address(translation, address, /):
+    """Give the IPv4 address that an IPv6 address carries, as text, or None.
+
+    Args:
+        translation: a `Prefix`, one of a policy's `translations`.
+        address: what `parse_address` takes.
+    """
+    cdef Client client
+    cdef Bits bits, inner
+    cdef Py_ssize_t position
+    read_prefix(translation, False, &bits)
+    if take_address(address, &client.address, &position) != OK or not find_inner(&bits, &client.address, &inner):
+        return None
+    client.address = inner
+    client.is_known = True
+    return text_of(&client)
+
+
+cdef int length_of_match(AllowList allow, const Bits *address) noexcept nogil:
+    """The length of the longest match, or -1."""
+    cdef Py_ssize_t at = allow.find_entry(address)
+    cdef Bits entry
+    if at < 0:
+        return -1
+    allow.bits_at(at, &entry)
+    return entry.length
+
+
+cdef Entry find_deciding(FrozenList frozen, const Bits *address, double now, bint denies):
+    """The first entry of the strongest length that counts now with this effect, or None."""
+    cdef Entry entry
+    cdef bint is_denied
+    cdef int length = frozen.strongest(address, now, &is_denied)
+    if length < 0 or is_denied != denies:
+        return None
+    for entry in frozen.entries:
+        if entry.bits.length == length and covers(&entry.bits, address) and counts(entry.condition, not denies, now):
+            return entry
+    return None
+
+
+cdef bint counts(condition, bint allows, double now) except -1:
+    """Does an entry count at this moment, for this effect?  `now` is NAN where no entry has times."""
+    if condition is None:
+        return allows
+    if not condition.enabled or (condition.effect == "allow") != allows:
+        return False
+    return not (now < condition.start or now >= condition.end)
+
+
+cdef object text_of(const Client *client):
+    cdef char text[45]
+    if not client.is_known:
+        return None
+    return text[:write_address(&client.address, text)].decode("ascii")
+
+
+# -- Rules --------------------------------------------------------------------
+
+@cython.final
+cdef class Shadow:
+    """Shadow(frozen, /)\n--\n\nCount what a list would have decided; it decides nothing (B31).
+
+    Attributes:
+        list: the `FrozenList` on trial.
+        would_allow, would_deny: how many checks.
+        denied: `dict[str, int]`, how often each address would have been denied, for the first 1,000 of them.
+    """
+
+    def __cinit__(self, FrozenList frozen not None, /):
+        self.list = frozen
+        self.denied = {}
+
+    def __repr__(self):
+        return f"<Shadow: {self.would_allow:,} would be allowed, {self.would_deny:,} denied>"
+
+    cdef int note(self, Client *client, object clock, tuple translations) except -1:
+        """Count one request."""
+        if client.is_known and judge_level((self.list,), NO_OWN, client, clock, translations) == MATCHED:
+            self.would_allow += 1
+            return 0
+        self.would_deny += 1
+        address = text_of(client) or "unknown"
+        if address in self.denied or len(self.denied) < MOST_REMEMBERED:
+            self.denied[address] = self.denied.get(address, 0) + 1
+        return 0
+
+
+@cython.final
+cdef class Rule:
+    """Rule(record, own, names, within, is_enabled, needs_list, shadow)\n--\n\nHold what was said about one key.
+
+    Args:
+        record: all that was said, as a `KeyRecord`.
+        own: the key's own entries as a `FrozenList`, or None.
+        names: the named lists it is linked to.
+        within: the named lists that must pass as well.
+        is_enabled: whether its lists are enforced.
+        needs_list: whether it is inactive rather than unrestricted while it has none.
+        shadow: a `Shadow`, or None.
+    """
+
+    def __cinit__(self, record, FrozenList own, tuple names not None, tuple within not None,
+                  bint is_enabled, bint needs_list, Shadow shadow):
+        self.record = record
+        self.own_level = () if own is None else (own,)
+        self.names = names
+        self.within = within
+        self.is_enabled = is_enabled or needs_list      # a key that needs its list cannot do without it (N2)
+        self.needs_list = needs_list
+        self.shadow = shadow
+        if own is not None and is_enabled and not names and not within and shadow is None:
+            if own.entries and not own.is_timed and not own.may_deny:
+                self.simple = own.allow
+                self.table = self.simple.table
+                self.is_simple = True

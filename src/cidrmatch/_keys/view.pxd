@@ -1,0 +1,45 @@
+# cython: language_level=3
+"""One version of the data and its judge, for the room of checks; the essay is in view.pyx."""
+
+from libc.stdint cimport uint32_t
+
+from cidrmatch._keys.block cimport Parts, Record, Verdict
+from cidrmatch._keys.rule cimport Client, FrozenList, NamedLists, Rule
+from cidrmatch._keys.store cimport KeyStore
+
+
+cdef struct Terms:
+    # What was said about a key, but for its lists.
+    bint has_lists      # own entries, or linked lists
+    bint has_united     # these, or a default that stands in for them
+    bint has_within
+    bint is_enabled
+    bint needs_list
+
+
+cdef class View:
+    cdef readonly KeyStore store
+    cdef readonly dict overlay
+    cdef readonly NamedLists lists
+    cdef readonly object default
+    cdef readonly unsigned long long version
+    cdef readonly object settings
+    cdef readonly tuple names
+    cdef dict numbers           # of the names
+    cdef bint has_overlay
+    cdef bint is_common         # a key of the overlay may be asked without another question
+    cdef object clock
+    cdef object id_hash         # gives the held id of a plain one; None: ids are held as they are
+    cdef bint is_enforced
+    cdef bint unknown_passes
+    cdef tuple translations     # of the policy
+
+    cdef Rule stored_rule(self, object name)
+    cdef Terms terms_of(self, Rule rule, const Record *record) noexcept
+    cdef tuple levels_of(self, Rule rule, const Record *record, const Parts *parts)
+    cdef FrozenList list_by_number(self, uint32_t number)
+
+
+cdef Verdict judge_rule(View view, Rule rule, object address, Client *client) except *
+cdef Verdict judge_stored(View view, object key, const Record *record, const Parts *parts, object address,
+                          Client *client) except *

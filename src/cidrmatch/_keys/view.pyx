@@ -1,0 +1,287 @@
+# cython: language_level=3, nonecheck=True
+"""One version of an engine's data, and the judge: the one place that says in which order a request is judged.
+
+    View 17                                               a commit builds View 18 beside it
+    |- overlay   { key: Rule or None }    changed lately; None: removed
+    |- store     KeyStore or None         everything else, without an object for a key
+    |- lists     NamedLists, by name
+    '- default   name or None
+
+A request is judged by a rule, or by a record of the store.  Both are put to the same questions (`judge`):
+
+    enforced?   state?   address?   level 1: own and linked lists, united;  none: the default list
+                                    then each list that the key lies `within`, a level of its own; all must pass
+
+A record of the store links lists by number.  The view's `names` say which lists these are; they change only with the
+store.  Entries with conditions, and trials, need a rule: it is made of the record when it is first asked for, and
+stays with the store.
+
+A view holds ids as the settings say, plain or hashed.  Its own methods take the id as it is held; `held_id` gives it.
+
+Whatever goes wrong raises or denies: there is no path from an exception to an allowance.
+Cost: for what is not judged by a table alone (check.pyx), an address parse and a table search for each list.
+Threads: views never change.
+"""
+
+cimport cython
+from libc.stdint cimport uint32_t
+
+from cidrmatch._core.address cimport OK, take_address
+from cidrmatch._keys.block cimport (
+    ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, HAS_ENTRIES, INACTIVE, IS_ENABLED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS,
+    NOT_ENFORCED, UNKNOWN_KEY, UNRESTRICTED, Parts, Record, Verdict, record_covers,
+)
+from cidrmatch._keys.rule cimport (
+    NO_OWN, OWN_COVER, OWN_MISS, Client, FrozenList, NamedLists, OwnEntries, Rule, judge_level,
+)
+from cidrmatch._keys.store cimport KeyStore
+from cidrmatch._keys.store_builder cimport name_of
+
+from ..errors import SnapshotError
+from .reasons import State
+from .records import read_rule
+
+__all__ = ["View", "key_text"]
+
+cdef enum:
+    MOST_MADE = 65_536      # rules made of records, without those on trial
+
+cdef dict STATES = {
+    <int>INACTIVE: State.INACTIVE, <int>UNRESTRICTED: State.UNRESTRICTED, <int>MATCHED: State.RESTRICTED,
+}
+
+
+@cython.final
+cdef class View:
+    """View(store, overlay, lists, default, version, settings, names=())\n--\n\nHold one version of an engine's data.
+
+    Args:
+        store: what was put before, as a `KeyStore`; or None.
+        overlay: `dict[str, Rule | None]`, what was put or removed since; nobody changes it any more.
+        lists: `NamedLists`, or a dictionary to make one of.
+        default: the name of the default list, or None.
+        version: the number of this version.
+        settings: what does not change from version to version, the engine's `Settings`.
+        names: of the lists that records of the store link by number.
+    """
+
+    def __cinit__(self, KeyStore store, dict overlay not None, lists not None, default, version, settings,
+                  tuple names not None=()):
+        self.store = store
+        self.overlay = overlay
+        self.has_overlay = len(overlay) > 0
+        self.lists = lists if type(lists) is NamedLists else NamedLists(lists)
+        self.default = default
+        self.version = version
+        self.settings = settings
+        self.names = names
+        self.numbers = {}
+        for name in names:
+            self.numbers[name] = len(self.numbers)
+        self.clock = settings.clock
+        self.id_hash = settings.id_hash
+        self.is_enforced = settings.is_enforced
+        self.is_common = self.has_overlay and self.is_enforced
+        self.unknown_passes = settings.unknown_passes
+        self.translations = settings.policy.translations
+
+    def following(self, dict overlay not None, NamedLists lists not None, default, version, settings):
+        """Make the view of a later version on the same store, with the same names and numbers."""
+        cdef View view = View(self.store, overlay, lists, default, version, settings)
+        view.names, view.numbers = self.names, self.numbers
+        return view
+
+    def number_of(self, name, /):
+        """Give the number by which records of the store link a list, or None."""
+        return self.numbers.get(name)
+
+    def __repr__(self):
+        stored = 0 if self.store is None else len(self.store)
+        keys = f"{stored:,} keys stored, {len(self.overlay):,} changed"
+        return f"<View {self.version}: {keys}, {len(self.lists):,} lists>"
+
+    def held_id(self, key, /):
+        """Give the id under which this view holds a key; TypeError for a key that is no text."""
+        name = name_of(key)
+        return name if self.id_hash is None else self.id_hash(name)
+
+    def rule(self, key, /):
+        """Give the rule of a key by its held id, or None; TypeError for a key that is no text."""
+        name = name_of(key)
+        if name in self.overlay:
+            return self.overlay[name]
+        if self.store is None or name not in self.store:
+            return None
+        rule = self.stored_rule(name)
+        if rule is None:
+            raise SnapshotError(f"the record of the key {name!r} is damaged")
+        return rule
+
+    cdef Rule stored_rule(self, object name):
+        """The rule that a record amounts to, None for a damaged one.  Made once, so that a trial goes on counting."""
+        cdef dict made = self.store.rules_made
+        rule = made.get(name)
+        if rule is None:
+            rule = read_rule(self.store, name, self.names)
+            if rule is None:
+                return None
+            if len(made) >= MOST_MADE:
+                for other, old in list(made.items()):
+                    if (<Rule>old).shadow is None:
+                        made.pop(other, None)       # another thread may do the same
+            rule = made.setdefault(name, rule)
+        return rule
+
+    def __iter__(self):
+        """Name the keys of this version."""
+        for key in self.store or ():
+            if key not in self.overlay:
+                yield key
+        for key, rule in self.overlay.items():
+            if rule is not None:
+                yield key
+
+    cdef Terms terms_of(self, Rule rule, const Record *record) noexcept:
+        """What was said about a key beside its lists: by a rule, or by a record where there is none."""
+        cdef Terms terms
+        if rule is not None:
+            terms.has_lists = len(rule.own_level) + len(rule.names) > 0
+            terms.has_within = len(rule.within) > 0
+            terms.is_enabled = rule.is_enabled
+            terms.needs_list = rule.needs_list
+        else:
+            terms.has_lists = record.flags & HAS_ENTRIES != 0 or record.links > 0
+            terms.has_within = record.within > 0
+            terms.is_enabled = record.flags & (IS_ENABLED | NEEDS_LIST) != 0     # as in `Rule`
+            terms.needs_list = record.flags & NEEDS_LIST != 0
+        terms.has_united = terms.has_lists or self.default is not None
+        return terms
+
+    cdef tuple levels_of(self, Rule rule, const Record *record, const Parts *parts):
+        """The levels of a key: its own and linked lists, united, or else the default; then each that it lies within.
+
+        Own entries that stand in a record are not among them.  A list that a record links and that is not there is
+        None; one that a rule names is a KeyError.
+        """
+        cdef Terms terms = self.terms_of(rule, record)
+        cdef tuple united = (), levels = ()
+        cdef uint32_t i
+        # No comprehension here: Cython 3.3 frees an item twice when memory runs out while it appends one.
+        if not terms.has_lists:
+            if self.default is not None:
+                levels = ((self.lists.existing(self.default),),)
+        elif rule is not None:
+            united = rule.own_level
+            for name in rule.names:
+                united += (self.lists.existing(name),)
+            levels = (united,)
+        else:
+            for i in range(record.links):
+                united += (self.list_by_number(parts.links[i]),)
+            levels = (united,)
+        if rule is not None:
+            for name in rule.within:
+                levels += ((self.lists.existing(name),),)
+        else:
+            for i in range(record.within):
+                levels += ((self.list_by_number(parts.links[record.links + i]),),)
+        return levels
+
+    cdef FrozenList list_by_number(self, uint32_t number):
+        """A list as a record links it, or None where there is no such list."""
+        return self.lists.find(self.names[number]) if number < <size_t>len(self.names) else None
+
+    def levels(self, Rule rule not None, /):
+        """Give the levels by which a key is judged, in the order in which they are asked; all must pass.
+
+        Returns:
+            For each level how it belongs to the key, and its lists: "united", its own entries and linked lists;
+            "default", the list that stands in for them; "within", a list that it lies within.
+        Raises:
+            KeyError: a list that the rule names is not there.
+        """
+        cdef Terms terms = self.terms_of(rule, NULL)
+        cdef list named = []
+        for level in self.levels_of(rule, NULL, NULL):
+            how = "within" if named or not terms.has_united else "united" if terms.has_lists else "default"
+            named.append((how, level))
+        return tuple(named)
+
+    def state(self, Rule rule not None, /):
+        """Give the `State` of a key."""
+        cdef Terms terms = self.terms_of(rule, NULL)
+        return STATES[<int>judge_state(&terms)]
+
+
+cdef Verdict judge_state(const Terms *terms) noexcept:
+    """Which state is a key in: INACTIVE, UNRESTRICTED, or MATCHED for one whose lists are asked."""
+    if not terms.has_united:
+        if terms.needs_list:
+            return INACTIVE
+        if not terms.has_within:
+            return UNRESTRICTED
+    if not terms.is_enabled:
+        return UNRESTRICTED
+    return MATCHED
+
+
+cdef Verdict judge(View view, Rule rule, const Record *record, const Parts *parts, object address,
+                   Client *client) except *:
+    """Judge one request by a rule, or by a record where there is none.  This is the order of the questions, for all.
+
+    ASK_OBJECTS for a record that needs a rule: one of its lists may deny, so lengths decide.
+    """
+    cdef Py_ssize_t position
+    cdef Verdict verdict
+    cdef Terms terms
+    cdef tuple level
+    cdef OwnEntries own = NO_OWN
+    if not view.is_enforced:
+        return NOT_ENFORCED
+    # 1. the state
+    terms = view.terms_of(rule, record)
+    verdict = judge_state(&terms)
+    if verdict != MATCHED:
+        return verdict
+    # 2. the address
+    client.is_known = take_address(address, &client.address, &position) == OK
+    if not client.is_known:
+        return CLIENT_IP_UNKNOWN
+    # 3. its own entries and lists, then each list that it lies within
+    if rule is None and record.flags & HAS_ENTRIES:
+        own = OWN_COVER if record_covers(&view.store.store, record, parts, &client.address) else OWN_MISS
+    for level in view.levels_of(rule, record, parts):
+        verdict = judge_level(level, own, client, view.clock, view.translations)
+        if verdict != MATCHED:
+            return verdict
+        own = NO_OWN
+    return MATCHED
+
+
+cdef Verdict judge_rule(View view, Rule rule, object address, Client *client) except *:
+    """Judge one request by a rule, and count it where a list is on trial; None is a key that was removed."""
+    cdef Py_ssize_t position
+    if rule is None:
+        return UNKNOWN_KEY
+    if rule.shadow is not None:
+        client.is_known = take_address(address, &client.address, &position) == OK
+        rule.shadow.note(client, view.clock, view.translations)
+    return judge(view, rule, NULL, NULL, address, client)
+
+
+cdef Verdict judge_stored(View view, object key, const Record *record, const Parts *parts, object address,
+                          Client *client) except *:
+    """Judge one request by a record of the store; by a rule that is made of it where the record is not enough."""
+    cdef Verdict verdict
+    cdef Rule rule
+    if not record.flags & NEEDS_OBJECTS:
+        verdict = judge(view, None, record, parts, address, client)
+        if verdict != ASK_OBJECTS:
+            return verdict
+    rule = view.stored_rule(key)
+    return DAMAGED if rule is None else judge_rule(view, rule, address, client)
+
+
+def key_text(key, /):
+    """Give the exact text of a key; TypeError if it is none."""
+    return name_of(key)
