@@ -63,6 +63,17 @@ def test_most_specific_entry_decides_and_denies_on_a_tie(client: str, reason: st
     assert engine.allows("k", client) is (reason == "matched")
 
 
+@pytest.mark.parametrize(
+    "client", ["::ffff:10.1.2.1", "::ffff:0a01:0201", b"\x0a\x01\x02\x01", ipaddress.ip_address("10.1.2.1")]
+)
+def test_address_in_an_uncommon_form_is_judged_as_any_other(client: object) -> None:
+    engine = engine_with("10.0.0.0/8")
+    assert engine.check("k", client).reason is Reason.MATCHED
+    assert engine.check("k", client).address == "10.1.2.1"
+    assert engine.allows("k", client)
+    assert engine.allows_many(["k"], [client]) == b"\1"
+
+
 @pytest.mark.parametrize("others", [[], ["203.0.113.5"], [entry("10.0.0.1", enabled=False)]], ids=str)
 def test_address_that_only_a_deny_entry_covers_is_denied_by_that_entry(others: list[Any]) -> None:
     """`denied_by_entry`: a deny entry covers the address, and no allow entry is more specific."""

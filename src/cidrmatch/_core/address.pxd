@@ -112,6 +112,7 @@ cdef object base_text(object value)
 cdef Status parse_unfolded(const Text *text, Bits *bits, Py_ssize_t *position) noexcept nogil
 cdef void load_packed(const uint8_t *packed, uint8_t family, Bits *bits) noexcept nogil
 cdef int take_address(object value, Bits *bits, Py_ssize_t *position) except -1
+cdef int take_uncommon(object value, Bits *bits, Py_ssize_t *position) except -1
 cdef int take_object(object value, Bits *bits, Py_ssize_t *position) except -1
 cdef int read_address(object value, Bits *bits, Py_ssize_t index=*) except -1
 cdef int write_address(const Bits *bits, char *out) noexcept nogil

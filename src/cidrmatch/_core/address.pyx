@@ -253,10 +253,16 @@ cdef int take_address(object value, Bits *bits, Py_ssize_t *position) except -1:
     `ipaddress` runs.  That must not look like an answer.
     """
     cdef Text text
+    if find_text(value, &text) and parse_common(&text, bits):
+        return OK
+    return take_uncommon(value, bits, position)
+
+
+cdef int take_uncommon(object value, Bits *bits, Py_ssize_t *position) except -1:
+    """As `take_address`, for what the parser of common texts has refused, so that it is not asked again."""
+    cdef Text text
     cdef int status
     if find_text(value, &text):
-        if parse_common(&text, bits):
-            return OK
         status = parse_unfolded(&text, bits, position)
     elif is_network(value):
         return WRONG_TYPE

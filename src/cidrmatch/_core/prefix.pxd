@@ -110,5 +110,7 @@ cdef class Entry:
 
 cdef Prefix new_prefix(const Bits *bits)
 cdef Entry new_entry(const Bits *bits, object label)
+cdef int take_uncommon_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t *position) except -1
+cdef int refuse_prefix(object value, int status, Py_ssize_t position, Py_ssize_t index) except -1
 cdef int read_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t index=*) except -1
 cpdef int check_is_list(object entries, str noun=*) except -1

@@ -92,15 +92,21 @@ cdef void mask(Bits *bits) noexcept nogil:
 cdef int take_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t *position) except -1:
     """Take any accepted object as a prefix; a refusal is a status, as in `take_address`."""
     cdef Text text
-    cdef int status
-    position[0] = 0
     if type(value) is Prefix:
         bits[0] = (<Prefix>value).bits
         return OK
+    if find_text(value, &text) and parse_common_prefix(&text, bits):
+        return OK
+    return take_uncommon_prefix(value, mask_host_bits, bits, position)
+
+
+cdef int take_uncommon_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t *position) except -1:
+    """As `take_prefix`, for what the parser of common texts has refused, so that it is not asked again."""
+    cdef Text text
+    cdef int status
+    position[0] = 0
     # 1. the bits
     if find_text(value, &text):
-        if parse_common_prefix(&text, bits):
-            return OK
         status = parse_prefix_text(text.start, text.length, bits, position)
     elif PyUnicode_Check(value) and find_text(base_text(value), &text):
         return take_prefix(base_text(value), mask_host_bits, bits, position)
@@ -121,8 +127,11 @@ cdef int read_prefix(object value, bint mask_host_bits, Bits *bits, Py_ssize_t i
     """Take a prefix or raise: InvalidPrefix for a bad text, TypeError for another type."""
     cdef Py_ssize_t position = 0
     cdef int status = take_prefix(value, mask_host_bits, bits, &position)
-    if status == OK:
-        return 0
+    return 0 if status == OK else refuse_prefix(value, status, position, index)
+
+
+cdef int refuse_prefix(object value, int status, Py_ssize_t position, Py_ssize_t index) except -1:
+    """Raise the exception of a status that is not OK."""
     if status == WRONG_TYPE:
         raise wrong_type("a prefix", value, None if index < 0 else index)
     value = shown(value)

@@ -20,13 +20,15 @@ Threads: an array belongs to the thread that fills it.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport INT32_MAX, SIZE_MAX, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memchr, memcpy, memset
 
-from cidrmatch._core.address cimport ROOM_BEFORE, Bits, Text, find_text, is_mapped, width
+from cidrmatch._core.address cimport OK, ROOM_BEFORE, Bits, Text, find_text, is_mapped, width
 from cidrmatch._core.prefix cimport (
-    check_is_list, has_host_bits, new_prefix, parse_common_prefix, read_prefix,
+    Entry, Prefix, check_is_list, has_host_bits, new_prefix, parse_common_prefix, read_prefix, refuse_prefix,
+    take_uncommon_prefix,
 )
 
 from .prefix import take_apart
@@ -94,7 +96,28 @@ cdef class PrefixArray:
         return True
 
     cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Bits *bits):
-        """Add the prefix of an entry in any form, or raise; give its label.  The noun names the list that is made."""
+        """Add the prefix of an entry that `add_common` refused, or raise; give its label.
+
+        The noun names the list that is made.
+        """
+        cdef Py_ssize_t position
+        cdef int status
+        # 1. what needs no taking apart: a text, and what was read before
+        if PyUnicode_CheckExact(entry):
+            status = take_uncommon_prefix(entry, False, bits, &position)
+            if status != OK:
+                refuse_prefix(entry, status, position, index)
+            self.push(bits)
+            return None
+        if type(entry) is Prefix:
+            bits[0] = (<Prefix>entry).bits
+            self.push(bits)
+            return None
+        if type(entry) is Entry and (<Entry>entry).condition is None:
+            bits[0] = (<Entry>entry).bits
+            self.push(bits)
+            return (<Entry>entry).label
+        # 2. every other form
         prefix, label, condition = take_apart(entry, f"entry {index}: ")
         if condition is not None:
             raise ValueError(f"entry {index}: only an Engine judges conditions, "

@@ -31,7 +31,7 @@ from cpython.unicode cimport PyUnicode_CheckExact
 from libc.math cimport NAN
 from libc.stdint cimport uint8_t
 
-from cidrmatch._core.address cimport OK, Bits, take_address
+from cidrmatch._core.address cimport OK, Bits, take_address, take_uncommon
 from cidrmatch._core.allow_list cimport NOT_COMMON, ask_common
 from cidrmatch._core.prefix cimport Entry, Prefix, new_prefix
 from cidrmatch._keys.block cimport (
@@ -72,11 +72,12 @@ cdef Verdict judge_key(View view, object key, object address, Client *client) ex
     """Judge one request, for the exact text of a key."""
     cdef const Record *record
     cdef PyObject *found
+    cdef Py_ssize_t position
     cdef Verdict verdict
     cdef Parts parts
     cdef Rule rule
     cdef int answer
-    client.is_known = False
+    client.is_read = client.is_known = False
     client.now = NAN
     # 1. what changed lately
     if view.has_overlay:
@@ -88,6 +89,9 @@ cdef Verdict judge_key(View view, object key, object address, Client *client) ex
                     # No branch on a yes or no that nobody can foresee.
                     return <Verdict>(NOT_LISTED - (<int>NOT_LISTED - <int>MATCHED) * answer)
             rule = <object>found        # held while Python code runs
+            if view.is_enforced and rule is not None and rule.is_simple:
+                client.is_known = take_uncommon(address, &client.address, &position) == OK
+                client.is_read = True   # and is no common text, so the parser of those is not asked again
             return judge_rule(view, rule, address, client)
     if view.store is None:
         return UNKNOWN_KEY
@@ -434,7 +438,7 @@ cdef class Decision:
         """The client that was judged.  The common case judges a text and keeps no address, so it is read again."""
         cdef Py_ssize_t position
         client[0] = self.client
-        if not client.is_known:
+        if not client.is_read:
             client.is_known = take_address(self.asked, &client.address, &position) == OK
         return 0
 

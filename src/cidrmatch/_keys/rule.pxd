@@ -11,7 +11,8 @@ from cidrmatch._keys.block cimport Verdict
 
 cdef struct Client:
     Bits address
-    bint is_known
+    bint is_read        # somebody looked at what was given
+    bint is_known       # and it is an address
     double now          # POSIX seconds, or NAN while nobody has asked
 
 

@@ -27,7 +27,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
-from cidrmatch._core.address cimport OK, Bits, Text, find_text, overlap, set_ipv4, take_address, vectors_here, width
+from cidrmatch._core.address cimport OK, Bits, Text, find_text, overlap, set_ipv4, take_uncommon, vectors_here, width
 from cidrmatch._core.allow_list cimport Answers, refuse_overlap
 from cidrmatch._core.prefix cimport check_is_list, has_host_bits, new_prefix
 from cidrmatch._keys.block cimport (
@@ -635,7 +635,7 @@ cdef int find_verdict_parsed(KeyStore store, const Record *record, const Parts *
     # Declared in the .pxd, so that it stays a call: inlined into `find_verdict_for`, it costs a check 16 instructions.
     cdef Bits client
     cdef Py_ssize_t position
-    if take_address(address, &client, &position) != OK:
+    if take_uncommon(address, &client, &position) != OK:
         return CLIENT_IP_UNKNOWN
     return MATCHED if record_covers(&store.store, record, parts, &client) else NOT_LISTED
 

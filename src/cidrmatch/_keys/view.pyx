@@ -225,13 +225,21 @@ cdef Verdict judge_state(const Terms *terms) noexcept:
     return MATCHED
 
 
+cdef int read_client(Client *client, object address) except -1:
+    """Read the address that was given, once a check."""
+    cdef Py_ssize_t position
+    if not client.is_read:
+        client.is_known = take_address(address, &client.address, &position) == OK
+        client.is_read = True
+    return 0
+
+
 cdef Verdict judge(View view, Rule rule, const Record *record, const Parts *parts, object address,
                    Client *client) except *:
     """Judge one request by a rule, or by a record where there is none.  This is the order of the questions, for all.
 
     ASK_OBJECTS for a record that needs a rule: one of its lists may deny, so lengths decide.
     """
-    cdef Py_ssize_t position
     cdef Verdict verdict
     cdef Terms terms
     cdef tuple level
@@ -244,7 +252,7 @@ cdef Verdict judge(View view, Rule rule, const Record *record, const Parts *part
     if verdict != MATCHED:
         return verdict
     # 2. the address
-    client.is_known = take_address(address, &client.address, &position) == OK
+    read_client(client, address)
     if not client.is_known:
         return CLIENT_IP_UNKNOWN
     # 3. its own entries and lists, then each list that it lies within
@@ -260,11 +268,10 @@ cdef Verdict judge(View view, Rule rule, const Record *record, const Parts *part
 
 cdef Verdict judge_rule(View view, Rule rule, object address, Client *client) except *:
     """Judge one request by a rule, and count it where a list is on trial; None is a key that was removed."""
-    cdef Py_ssize_t position
     if rule is None:
         return UNKNOWN_KEY
     if rule.shadow is not None:
-        client.is_known = take_address(address, &client.address, &position) == OK
+        read_client(client, address)
         rule.shadow.note(client, view.clock, view.translations)
     return judge(view, rule, NULL, NULL, address, client)
 
