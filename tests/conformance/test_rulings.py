@@ -94,7 +94,7 @@ def restricted(name: str, *entries: Any) -> Engine:
 
 def import_list(engine: Engine, name: str, *entries: Entry) -> None:
     """Put a list as it is, as an import does, without asking the policy."""
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.lists[name] = FrozenList(name, entries, "imported")
 
 
@@ -307,7 +307,7 @@ def test_C8_new_key_whose_last_list_goes_is_inactive() -> None:
 
 def test_C8_new_key_that_is_imported_empty_is_inactive() -> None:
     engine = restricted("nomsa")
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.set_record("imported", replace(draft.record("k"), entries=()))
     assert engine.state("imported") is State.INACTIVE
     assert engine.check("imported", LISTED).reason is Reason.INACTIVE

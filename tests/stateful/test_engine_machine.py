@@ -409,7 +409,7 @@ class EngineMachine(RuleBasedStateMachine):
     @rule(name=lists, entries=entry_lists(junk=False))
     def import_list(self, name: str, entries: Entries) -> None:
         """As it is, which may be empty (C22)."""
-        with self.engine._open(None) as draft:
+        with self.engine._drafting(None) as draft:
             draft.set_list(name, FrozenList(name, tuple(our_entry(entry) for entry in entries), "what for"))
         self.twin.import_list(name, entries)
 
@@ -418,7 +418,7 @@ class EngineMachine(RuleBasedStateMachine):
         known = sorted(self.twin.data.lists)
         linked = tuple(data.draw(st.lists(st.sampled_from(known), unique=True, max_size=2))) if known else ()
         ours = tuple(our_entry(entry) for entry in entries)
-        with self.engine._open(None) as draft:
+        with self.engine._drafting(None) as draft:
             draft.set_record(draft.held_id(key), KeyRecord(created_at=moment(created_at), entries=ours, lists=linked))
         self.twin.import_key(key, TwinKey(created_at, entries, linked))
 

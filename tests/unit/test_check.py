@@ -160,7 +160,7 @@ def test_each_reason_has_its_own_name_and_state() -> None:
     engine.put_key("new", ["203.0.113.5"], created_at=CUTOVER)
     engine.put_key("inactive", ["203.0.113.5"], created_at=CUTOVER)
     engine.update_key("inactive", entries=[])
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.lists["empty"] = FrozenList("empty", ())
         draft.set_record("empty", KeyRecord(created_at=CUTOVER, lists=("empty",)))
     for key, client, reason, state in [
@@ -183,7 +183,7 @@ def test_each_reason_has_its_own_name_and_state() -> None:
 
 def test_empty_list_beside_one_with_entries_adds_nothing() -> None:
     engine = engine_with("10.0.0.0/8")
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.lists["empty"] = FrozenList("empty", ())
         draft.set_record("k", KeyRecord(created_at=CUTOVER, entries=(Entry("10.0.0.0/8"),), lists=("empty",)))
     assert engine.check("k", "10.0.0.1").reason == "matched"

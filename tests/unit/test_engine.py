@@ -30,7 +30,7 @@ from cidrmatch import (
     presets,
 )
 from cidrmatch._keys import FrozenList
-from cidrmatch.engine.changes import Writer
+from cidrmatch.engine.changes import Changes
 
 CUTOVER = datetime(2025, 6, 16, tzinfo=UTC)
 BEFORE = CUTOVER - timedelta(microseconds=1)
@@ -124,7 +124,7 @@ def test_unknown_key_passes_only_where_it_was_said(word: str, allowed: bool) -> 
 
 def test_writer_alone_writes_nowhere() -> None:
     with pytest.raises(NotImplementedError):
-        Writer().remove_key("k")
+        Changes().remove_key("k")
 
 
 # -- Keys ---------------------------------------------------------------------
@@ -837,7 +837,7 @@ def test_old_view_never_changes(engine: Engine) -> None:
 
 def test_record_can_be_put_as_it_is(engine: Engine) -> None:
     """For imports: nothing is judged, but what is there is in force."""
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.set_record("k", KeyRecord(created_at=CUTOVER, entries=(Entry("10.0.0.0/8"),), shadow=()))
     assert engine.allows("k", "10.1.1.1")
     shadow = engine.shadow("k")

@@ -398,7 +398,7 @@ def test_renderer_that_raises_is_heard_and_the_denial_stands() -> None:
         raise ZeroDivisionError
 
     engine = build_engine()
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.settings = replace(draft.settings, render=render)
     decision = engine.check("simple", UNLISTED)
     with pytest.raises(ZeroDivisionError):
@@ -533,7 +533,7 @@ def test_key_that_lies_is_taken_by_its_characters() -> None:
 
 
 def put_as_it_is(engine: Engine, key: str, **fields: Any) -> None:
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.set_record(key, KeyRecord(**{"created_at": CUTOVER, **fields}))
 
 
@@ -592,7 +592,7 @@ def test_C8_new_key_imported_empty_is_inactive() -> None:
 def test_C22_list_emptied_by_import_denies() -> None:
     engine = build_engine()
     for name in ("office", "org"):
-        with engine._open(None) as draft:
+        with engine._drafting(None) as draft:
             draft.lists[name] = FrozenList(name, ())
     for key in ("linked", "within", "default"):
         assert engine.state(key) is State.RESTRICTED
@@ -603,7 +603,7 @@ def test_C22_list_emptied_by_import_denies() -> None:
 @pytest.mark.parametrize("key", ["linked", "within", "default"])
 def test_list_that_is_missing_denies_or_raises(key: str) -> None:
     engine = build_engine()
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.lists.update(dict.fromkeys(draft.start.lists))
     for client in (LISTED, UNLISTED, None):
         assert is_denied(engine, key, client)
@@ -611,7 +611,7 @@ def test_list_that_is_missing_denies_or_raises(key: str) -> None:
 
 def test_default_that_is_no_list_any_more_denies_or_raises() -> None:
     engine = build_engine()
-    with engine._open(None) as draft:
+    with engine._drafting(None) as draft:
         draft.default = "gone"
     assert is_denied(engine, "default", LISTED)
 

@@ -57,7 +57,8 @@ from .._keys import (
 from ..errors import Conflict, EngineError, FeatureOff, SnapshotError, UnknownName, brief
 from ..policy.checks import check_switches
 from ..policy.presets import check_policy
-from .changes import Transaction, Writer, tell, warn_of_open, warn_of_switch, warning
+from .answers import report_of, warn_of_open, warn_of_switch, warning
+from .changes import Changes, Transaction
 from .draft import Draft
 from .file_lock import FileLock
 from .following import Follower, Freshness, seconds_since_boot
@@ -96,7 +97,7 @@ def _is_as_before(now: Standing | None, before: Standing | None) -> bool:
     return (None if now is None else now.known) == (None if before is None else before.known)
 
 
-class Engine(Checker, Writer):
+class Engine(Checker, Changes):
     """Keep keys and their lists, and answer: may this client address use this key?
 
     Args:
@@ -168,7 +169,7 @@ class Engine(Checker, Writer):
             self._follower.begin_anew()
 
     @contextmanager
-    def _open(self, if_version: int | None) -> Iterator[Draft]:
+    def _drafting(self, if_version: int | None) -> Iterator[Draft]:
         with self._lock:
             start = self.view
             if if_version is not None and if_version != start.version:
@@ -542,7 +543,7 @@ class Engine(Checker, Writer):
         >>> engine.version
         1
         """
-        with self._open(if_version) as draft:
+        with self._drafting(if_version) as draft:
             yield Transaction(draft)
 
     def __repr__(self) -> str:
@@ -577,9 +578,9 @@ class Engine(Checker, Writer):
             TypeError: `enforced` is not True or False.
         """
         check_switches(enforced=enforced)
-        with self._open(None) as draft:
+        with self._drafting(None) as draft:
             draft.settings = replaced(draft.settings, is_enforced=enforced)
-            return tell(draft, warn_of_switch(enforced))
+            return report_of(draft, warn_of_switch(enforced))
 
     # What there is.
 
@@ -677,7 +678,7 @@ class Engine(Checker, Writer):
             FeatureOff: the feature is off and stays off (U2).
             TypeError, ValueError: a record that no store can hold, or a list without a name or with that of another.
         """
-        with self._open(None) as draft:
+        with self._drafting(None) as draft:
             if enforced is not None:
                 check_switches(enforced=enforced)
             if not draft.settings.is_enforced and enforced is not True:
@@ -687,7 +688,7 @@ class Engine(Checker, Writer):
             draft.replace_all(keys, lists, default)
             draft.settings = replaced(draft.settings, is_enforced=enforced is not False)
             gone = [warning("keys are unknown now: every address passes")] if forgets else []
-            return tell(draft, [*warn_of_open(draft, keys), *gone, *warn_of_switch(draft.settings.is_enforced)])
+            return report_of(draft, [*warn_of_open(draft, keys), *gone, *warn_of_switch(draft.settings.is_enforced)])
 
 
 def _held(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
