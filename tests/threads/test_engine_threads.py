@@ -31,7 +31,7 @@ SECONDS = float(os.environ.get("CIDRMATCH_SECONDS", "2"))
 @pytest.fixture(autouse=True)
 def _switch_often(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """And fold in the background, again and again."""
-    monkeypatch.setattr("cidrmatch.engine.engine._SMALLEST_FOLD", 16)
+    monkeypatch.setattr("cidrmatch.engine.folding._SMALLEST_FOLD", 16)
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-5)
     yield

@@ -300,22 +300,22 @@ def test_fold_that_fails_fails_no_change_and_is_told_and_tried_again(monkeypatch
     def fail(*_given: object) -> object:
         raise MemoryError("no room")
 
-    monkeypatch.setattr("cidrmatch.engine.engine._SMALLEST_FOLD", 8)
+    monkeypatch.setattr("cidrmatch.engine.folding._SMALLEST_FOLD", 8)
     engine = Engine()
     with monkeypatch.context() as broken:
-        broken.setattr("cidrmatch.engine.engine.folded", fail)
+        broken.setattr("cidrmatch.engine.folding.fold_view", fail)
         engine.put_keys({f"key_{number}": [HOME] for number in range(10 * bulk)})
-        if engine._folder is not None:
-            engine._folder.join()
+        if engine._folder.thread is not None:
+            engine._folder.thread.join()
         assert isinstance(engine.fold_error, MemoryError)
         engine.put_key("after", [HOME])
         with pytest.raises(MemoryError):
             engine.fold()
     assert engine.allows("after", HOME)
-    monkeypatch.setattr(engine, "_fold_not_before", 0.0)
+    monkeypatch.setattr(engine._folder, "not_before", 0.0)
     engine.put_key("again", [HOME])
-    assert engine._folder is not None
-    engine._folder.join()
+    assert engine._folder.thread is not None
+    engine._folder.thread.join()
     assert repr(engine.fold_error) == "None"
     assert engine.view.store is not None
 
@@ -324,7 +324,7 @@ def test_thread_that_cannot_start_fails_no_change(monkeypatch: Any) -> None:
     def fail(_thread: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("cidrmatch.engine.engine._SMALLEST_FOLD", 8)
+    monkeypatch.setattr("cidrmatch.engine.folding._SMALLEST_FOLD", 8)
     monkeypatch.setattr(threading.Thread, "start", fail)
     engine = Engine()
     engine.put_keys({f"key_{number}": [HOME] for number in range(10)})

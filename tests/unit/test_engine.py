@@ -750,7 +750,7 @@ def test_writers_wait_for_each_other(engine: Engine) -> None:
 
 
 def test_overlay_is_folded_and_removed_keys_stay_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cidrmatch.engine.engine._SMALLEST_FOLD", 64)
+    monkeypatch.setattr("cidrmatch.engine.folding._SMALLEST_FOLD", 64)
     engine = Engine()
     for number in range(600):
         engine.put_key(f"k{number}", [f"10.0.{number // 256}.{number % 256}"] if number % 3 else [])

@@ -29,8 +29,8 @@ from cidrmatch._keys import View
 from cidrmatch._keys.block_file import content_at, drawn_epoch
 from cidrmatch._keys.store import Builder
 from cidrmatch.engine.file_lock import FileLock
-from cidrmatch.engine.records import canonical
 from cidrmatch.engine.saving import Known, next_revision
+from cidrmatch.engine.snapshots import snapshot_of
 
 HOME, ELSEWHERE = "203.0.113.5", "192.0.2.1"
 
@@ -105,9 +105,9 @@ def test_B2_a_look_during_a_save_never_makes_old_data_the_newest(path: Path, mon
 
     def beside_a_look(view: View) -> KeyStore:
         worker.refresh()
-        return canonical(view)
+        return snapshot_of(view)
 
-    monkeypatch.setattr("cidrmatch.engine.engine.canonical", beside_a_look)
+    monkeypatch.setattr("cidrmatch.engine.engine.snapshot_of", beside_a_look)
     with pytest.raises(Conflict):
         worker.save(path)
     assert not Engine.open(path).allows("revoked", HOME)
@@ -121,7 +121,9 @@ def test_C19_a_look_that_fails_half_way_moves_nothing_and_the_next_one_works(
     with Engine.edit(path) as engine:
         engine.remove_key("revoked")
     with monkeypatch.context() as patch:
-        patch.setattr("cidrmatch.engine.engine.replaced", lambda *_, **__: (_ for _ in ()).throw(MemoryError()))
+        patch.setattr(
+            "cidrmatch.engine.engine.dataclasses.replace", lambda *_, **__: (_ for _ in ()).throw(MemoryError())
+        )
         with pytest.raises(MemoryError):
             worker.refresh()
     assert worker.allows("revoked", HOME)
@@ -225,12 +227,12 @@ def test_what_another_program_wrote_in_another_way_is_a_new_generation(
     reader, engine = Engine.open(path), Engine.open(path)
 
     def canonical_of_a_later_release(view: View) -> KeyStore:
-        store = canonical(view)
+        store = snapshot_of(view)
         builder = Builder()
         builder.copy(store, (), in_order=True)
         return builder.build(lists=store.lists, about=store.about + b" ")
 
-    monkeypatch.setattr("cidrmatch.engine.engine.canonical", canonical_of_a_later_release)
+    monkeypatch.setattr("cidrmatch.engine.engine.snapshot_of", canonical_of_a_later_release)
     engine.save(path)
     assert reader.refresh()
     assert reader.keys() == ["key", "revoked"]

@@ -39,7 +39,8 @@ from cidrmatch import (
 from cidrmatch._keys import FrozenList, View
 from cidrmatch._keys.block_file import open_block
 from cidrmatch._keys.store import IS_ENABLED, NEEDS_OBJECTS, Builder
-from cidrmatch.engine.records import canonical, folded, opened
+from cidrmatch.engine.folding import fold_view
+from cidrmatch.engine.snapshots import snapshot_of, view_of_snapshot
 
 HOME, OFFICE, ELSEWHERE = "203.0.113.5", "198.51.100.7", "192.0.2.1"
 CUTOVER = datetime(2026, 1, 1, tzinfo=UTC)
@@ -559,11 +560,11 @@ def test_lists_that_came_after_a_fold_do_not_move_the_links_of_keys(tmp_path: Pa
 def test_U2_a_switch_that_is_not_plainly_off_enforces(switch: object) -> None:
     engine = Engine()
     engine.put_key("k", ["192.0.2.1"])
-    store = canonical(engine.view)
+    store = snapshot_of(engine.view)
     builder = Builder()
     builder.copy(store, ())
     odd = builder.build(lists=store.lists, about=json.dumps(json.loads(store.about) | {"enforced": switch}).encode())
-    engine.view = opened(odd, 1, engine.view.settings.clock, None, None)
+    engine.view = view_of_snapshot(odd, 1, engine.view.settings.clock, None, None)
     assert not engine.allows("k", "198.51.100.1")
 
 
@@ -574,12 +575,12 @@ def test_B2_a_fold_that_ends_late_brings_back_nothing(monkeypatch: pytest.Monkey
 
     def beside_a_quicker_one(view: View) -> tuple[KeyStore, tuple[str, ...]]:
         monkeypatch.undo()
-        made = folded(view)
+        made = fold_view(view)
         engine.update_key("k", entries=["198.51.100.1"])
         engine.fold()
         return made
 
-    monkeypatch.setattr("cidrmatch.engine.engine.folded", beside_a_quicker_one)
+    monkeypatch.setattr("cidrmatch.engine.folding.fold_view", beside_a_quicker_one)
     engine.fold()
     assert not engine.allows("k", "192.0.2.1")
     assert engine.allows("k", "198.51.100.1")

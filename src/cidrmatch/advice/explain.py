@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
 
 from .._core.condition import Standing, standing_of
 from .._keys import Checker, FrozenList, Reason, Rule, Shadow, State, View, carried_by, client_of, key_text, rule_of
-from ..engine.records import settings_of
+from ..engine.settings import settings_of
 from ..errors import brief, quote
 from ..policy.reach import allows
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .._core.prefix import Entry
     from .._keys import Decision, KeyRecord
     from ..engine.engine import Engine
-    from ..engine.records import Settings
+    from ..engine.settings import Settings
 
 __all__ = ["AskedList", "Covering", "Explanation", "Level", "explain"]
 

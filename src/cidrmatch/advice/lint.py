@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 from .._core.address import parse_address
 from .._core.condition import Standing, standing_of
 from .._keys import State
-from ..engine.records import settings_of
+from ..engine.settings import settings_of
 from ..errors import SnapshotError, quote
 from ..policy.reach import Reach, allows, range_of, reach_of
 

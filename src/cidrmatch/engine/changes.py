@@ -31,7 +31,6 @@ from .answers import problem_of_key, report_of, warn_of_open, warning, with_warn
 from .refusals import (
     check_change,
     check_list_lets_in,
-    check_name,
     check_not_locked_out,
     check_permitted,
     entries_without,
@@ -42,6 +41,7 @@ from .refusals import (
     report_of_kept,
     take_once,
 )
+from .storable import check_name
 
 if TYPE_CHECKING:
     from .._core.prefix import Entry, EntryLike

@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._keys import FrozenList, KeyRecord, Rule, Shadow, View, key_text, rule_of
 from ..errors import UnknownName
-from .records import Settings, check_record, settings_of
+from .settings import Settings, settings_of
+from .storable import check_record
 
 if TYPE_CHECKING:
     from .._keys import State

@@ -3,17 +3,13 @@
 The engine keeps no data of its own beside its current `View` (see check.pyx).
 A change (changes.py) works on a `Draft`, a view in the making (draft.py).  The
 engine publishes it by moving one reference; whatever goes wrong before that
-leaves the old view standing:
+leaves the old view base_file:
 
     put_key() --> lock --> Draft --> validate, change, guard --> View n + 1 --> engine.view
                             ^                                                     ^
                             '-- transaction(): several changes, one commit        '-- readers look here, once a check
 
-What changed lately is an overlay of objects, some thousand keys at most.  When it
-has grown, it is folded: a new `KeyStore` is made of the old one and the overlay,
-beside the readers, and the next view has it and an overlay of what came since.
-A fold that fails changes nothing: it is logged, `fold_error` tells of it, and
-after a pause the next commit tries again in the background.
+When the overlay of a view has grown, it is folded into the store (folding.py).
 
 An engine with an `id_secret` holds hashes for the ids of its keys, see ids.py: each
 method that takes a key takes the plain id, and each that names keys gives hashes.
@@ -26,14 +22,12 @@ Threads: writers take turns by a lock; readers take none.
 
 from __future__ import annotations
 
-import logging
-import math
+import dataclasses
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace as replaced  # where an argument has that name
 from typing import TYPE_CHECKING
 
 from .._keys import (
@@ -61,28 +55,20 @@ from .answers import report_of, warn_of_open, warn_of_switch, warning
 from .changes import Changes, Transaction
 from .draft import Draft
 from .file_lock import FileLock
+from .folding import Folder, view_on_new_store
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
 from .ids import id_hash_of
-from .records import Settings, canonical, check_record, folded, opened, settings_of
-from .saving import Known, Standing, check_newer, next_revision
+from .saving import BaseFile, Known, check_newer, next_revision
+from .settings import Settings, settings_of
+from .snapshots import snapshot_of, view_of_snapshot
+from .storable import check_record
 
 if TYPE_CHECKING:
     from .._keys import KeyStore, PathLike, State
     from ..policy.policy import Policy, Report
 
 __all__ = ["Engine", "Transaction"]
-
-_SMALLEST_FOLD = 2_048
-"""An overlay this small is not worth folding into the store."""
-_LARGEST_OVERLAY = 4
-"""An overlay larger than this many times the background limit is folded at once, inside the commit."""
-_FOLD_AGAIN = 1.0
-"""Seconds after a failed fold until the next try; doubled by each failure after it, up to a minute."""
-_NOTHING = object()
-
-_log = logging.getLogger(__name__)
-
 
 # -- The engine ---------------------------------------------------------------
 
@@ -92,7 +78,7 @@ def _at_version(view: View, version: int) -> View:
     return view.following(view.overlay, view.lists, view.default, version, view.settings)
 
 
-def _is_as_before(now: Standing | None, before: Standing | None) -> bool:
+def _is_as_before(now: BaseFile | None, before: BaseFile | None) -> bool:
     """Whether an engine knows of its file what it knew before, wherever that lies."""
     return (None if now is None else now.known) == (None if before is None else before.known)
 
@@ -146,12 +132,9 @@ class Engine(Checker, Changes):
             id_hash=id_hash_of(id_secret),
         )
         self._lock = threading.RLock()
-        self._folder: threading.Thread | None = None
-        self._fold_error: Exception | None = None
-        self._fold_pause = 0.0
-        self._fold_not_before = 0.0
+        self._folder = Folder(lambda: self.view, self._publish_folded)
         self._looks = threading.Lock()  # one look at the file at a time
-        self._standing: Standing | None = None
+        self._base_file: BaseFile | None = None
         self._known: dict[str, Known] = {}  # what was read or written, by the file's own path
         self._freshness = Freshness(self)
         self._follower: Follower | None = None
@@ -163,7 +146,7 @@ class Engine(Checker, Changes):
         """Make new locks and threads, in a forked child; it is called by itself."""
         self._lock = threading.RLock()
         self._looks = threading.Lock()
-        self._folder = None
+        self._folder.begin_anew()
         self._freshness.begin_anew()
         if self._follower is not None:
             self._follower.begin_anew()
@@ -182,7 +165,7 @@ class Engine(Checker, Changes):
                 self.view = draft.build(start.version + 1)
             finally:
                 draft.is_over = True
-            self._fold_if_large()
+            self._folder.fold_if_large()
 
     # The file.
 
@@ -212,10 +195,10 @@ class Engine(Checker, Changes):
             remove_drafts(target)
             began = seconds_since_boot()
             with self._lock:  # together: a look may go over to another file at any other moment
-                view, standing, known = self.view, self._standing, self._known.get(target)
-            is_own = standing is None or os.path.realpath(standing.path) == target
-            base = None if standing is None else standing.known
-            store = canonical(view)
+                view, base_file, known = self.view, self._base_file, self._known.get(target)
+            is_own = base_file is None or os.path.realpath(base_file.path) == target
+            base = None if base_file is None else base_file.known
+            store = snapshot_of(view)
             checksum = checksum_of(store)
             there, content = content_at(target)
             revision = next_revision(there, content, known, base, view.version, checksum, replace=replace)
@@ -224,9 +207,9 @@ class Engine(Checker, Changes):
             with self._lock:
                 if not is_own:
                     self._known[target] = known
-                elif _is_as_before(self._standing, standing):  # else a look has gone over to this very file
-                    stands = standing or Standing(os.path.abspath(path), identity, known)
-                    self._stand_as_saved(replaced(stands, identity=identity, known=known))
+                elif _is_as_before(self._base_file, base_file):  # else a look has gone over to this very file
+                    stands = base_file or BaseFile(os.path.abspath(path), identity, known)
+                    self._stand_as_saved(dataclasses.replace(stands, identity=identity, known=known))
             if is_own:
                 self._freshness.note(began)
             flush_name(target)
@@ -238,23 +221,23 @@ class Engine(Checker, Changes):
             return nullcontext()
         return FileLock(target, timeout)
 
-    def _stand_as_saved(self, standing: Standing) -> None:
+    def _stand_as_saved(self, base_file: BaseFile) -> None:
         """Stand on a file that was written; the version moves forward, so that it never lies behind the file's."""
-        known, view, generation = standing.known, self.view, standing.known.revision.generation
+        known, view, generation = base_file.known, self.view, base_file.known.revision.generation
         if generation > view.version:
             if view.version == known.version:  # nothing was committed since
-                standing = replaced(standing, known=replaced(known, version=generation))
+                base_file = dataclasses.replace(base_file, known=dataclasses.replace(known, version=generation))
             view = _at_version(view, generation)
-        self._stand(standing, view)
+        self._stand(base_file, view)
 
-    def _stand(self, standing: Standing, view: View) -> None:
+    def _stand(self, base_file: BaseFile, view: View) -> None:
         """Stand on a file, with a view; whoever calls has the lock, or an engine of his own.
 
         All that can fail is done by now.  A process that is forked between the last two lines has a view that lies
         behind what it stands on, and its next look reads the file again.
         """
-        self._known[os.path.realpath(standing.path)] = standing.known
-        self._standing = standing
+        self._known[os.path.realpath(base_file.path)] = base_file.known
+        self._base_file = base_file
         self.view = view
 
     @classmethod
@@ -298,9 +281,9 @@ class Engine(Checker, Changes):
         id_hash = id_hash_of(id_secret)
         store, identity = open_block(path, verify=verify, copy=copy)
         engine = cls()
-        view = opened(store, store.generation, clock, permits, id_hash)
+        view = view_of_snapshot(store, store.generation, clock, permits, id_hash)
         known = Known(Revision(store.epoch, store.generation), store.generation, store.body_checksum)
-        engine._stand(Standing(path, identity, known, verify, copy), view)
+        engine._stand(BaseFile(path, identity, known, verify, copy), view)
         engine._freshness = Freshness(engine, began)
         return engine
 
@@ -354,11 +337,11 @@ class Engine(Checker, Changes):
 
     def _has_changes(self) -> bool:
         """Whether there are commits that the file does not have: by their number, wherever they are kept."""
-        return self._standing is not None and self.view.version > self._standing.known.version
+        return self._base_file is not None and self.view.version > self._base_file.known.version
 
-    def _lags(self, standing: Standing) -> bool:
+    def _lags(self, base_file: BaseFile) -> bool:
         """Whether the view is older than what it stands on: this process was forked while that was moved."""
-        return self.view.version < standing.known.version
+        return self.view.version < base_file.known.version
 
     def refresh(self, *, discard_changes: bool = False) -> bool:
         """Look whether the file has a later revision, and go over to it.
@@ -375,49 +358,49 @@ class Engine(Checker, Changes):
         Threads: checks go on; each is answered by one revision.
         """
         with self._looks:
-            standing = self._standing
-            if standing is None:
+            base_file = self._base_file
+            if base_file is None:
                 raise EngineError("this engine was not opened from a file, and not saved to one")
             discards = discard_changes and self._has_changes()
             began = seconds_since_boot()
-            identity = identify(standing.path)
-            if identity != standing.identity or discards or self._lags(standing):
-                self._check_newer(standing, revision_of(standing.path, identity), discards=discards)
-                store, identity = open_block(standing.path, verify=standing.verify, copy=standing.copy)
-                return self._take_over(standing, store, identity, began, discards=discards)
+            identity = identify(base_file.path)
+            if identity != base_file.identity or discards or self._lags(base_file):
+                self._check_newer(base_file, revision_of(base_file.path, identity), discards=discards)
+                store, identity = open_block(base_file.path, verify=base_file.verify, copy=base_file.copy)
+                return self._take_over(base_file, store, identity, began, discards=discards)
             self._freshness.note(began)
             return False
 
-    def _check_newer(self, standing: Standing, revision: Revision, *, discards: bool) -> None:
-        check_newer(standing, revision)
-        if revision != standing.known.revision and self._has_changes() and not discards:
+    def _check_newer(self, base_file: BaseFile, revision: Revision, *, discards: bool) -> None:
+        check_newer(base_file, revision)
+        if revision != base_file.known.revision and self._has_changes() and not discards:
             raise Conflict(
-                f"{standing.path} is of {revision} now, and this engine has changes of its own: refresh with "
+                f"{base_file.path} is of {revision} now, and this engine has changes of its own: refresh with "
                 "discard_changes=True drops them, save with replace=True drops what the file says"
             )
 
     def _take_over(
-        self, standing: Standing, store: KeyStore, identity: Identity, began: float, *, discards: bool
+        self, base_file: BaseFile, store: KeyStore, identity: Identity, began: float, *, discards: bool
     ) -> bool:
         """Go over to a store that was opened, unless it is what the engine has already."""
         with self._lock:
-            if self._standing is not standing:
+            if self._base_file is not base_file:
                 return False  # it was saved meanwhile, which is later
             revision = Revision(store.epoch, store.generation)
-            self._check_newer(standing, revision, discards=discards)
-            is_same = revision == standing.known.revision
-            if is_same and store.body_checksum != standing.known.checksum:
-                raise SnapshotError(f"{standing.path}: it has the same revision with other content: {revision}")
-            known, view = standing.known, self.view
-            is_other = not is_same or discards or self._lags(standing)
+            self._check_newer(base_file, revision, discards=discards)
+            is_same = revision == base_file.known.revision
+            if is_same and store.body_checksum != base_file.known.checksum:
+                raise SnapshotError(f"{base_file.path}: it has the same revision with other content: {revision}")
+            known, view = base_file.known, self.view
+            is_other = not is_same or discards or self._lags(base_file)
             if is_other:
                 settings, version = (
                     settings_of(view),
                     max(store.generation, known.version, view.version + 1),
                 )
-                view = opened(store, version, settings.clock, settings.permits, settings.id_hash)
+                view = view_of_snapshot(store, version, settings.clock, settings.permits, settings.id_hash)
                 known = Known(revision, version, store.body_checksum)
-            self._stand(replaced(standing, identity=identity, known=known), view)
+            self._stand(dataclasses.replace(base_file, identity=identity, known=known), view)
             self._freshness.note(began)
             return is_other
 
@@ -427,12 +410,12 @@ class Engine(Checker, Changes):
 
         Only a look at the file that succeeds makes it small again: see `refresh` and `follow`.
         """
-        return 0.0 if self._standing is None else self._freshness.age
+        return 0.0 if self._base_file is None else self._freshness.age
 
     @property
     def revision(self) -> Revision | None:
         """The revision of the file that the engine stands on, as it last read or wrote it; None without a file."""
-        return None if self._standing is None else self._standing.known.revision
+        return None if self._base_file is None else self._base_file.known.revision
 
     def follow(
         self, seconds: float = 1.0, *, max_age: float | None = None, when_stale: str = "deny"
@@ -452,7 +435,7 @@ class Engine(Checker, Changes):
             EngineError: this engine stands on no file.  ValueError: an argument makes no sense.
         Threads: one looks, and with `max_age` another watches the clock.  A forked process starts its own by itself.
         """
-        if self._standing is None:
+        if self._base_file is None:
             raise EngineError("this engine was not opened from a file, and not saved to one")
         follower = Follower(self, self._freshness, seconds, max_age, when_stale)
         with self._lock:
@@ -471,17 +454,15 @@ class Engine(Checker, Changes):
             Whatever went wrong, such as MemoryError; the engine answers as before.
         Cost: copies the store.  Threads: beside readers and writers; what is written meanwhile stays in the overlay.
         """
-        view = self.view
-        if view.overlay:
-            store, names = folded(view)
-            with self._lock:
-                now = self.view
-                if now.store is view.store:  # else somebody else folded meanwhile, or all was replaced
-                    overlay = {
-                        key: rule for key, rule in now.overlay.items() if view.overlay.get(key, _NOTHING) is not rule
-                    }
-                    self.view = View(store, overlay, now.lists, now.default, now.version, now.settings, names)
-        self._fold_error, self._fold_pause = None, 0.0
+        self._folder.fold()
+
+    def _publish_folded(self, folded_from: View, store: KeyStore, names: tuple[str, ...]) -> bool:
+        """Go over to a store that was made of an earlier view; False if that one is no longer what counts."""
+        with self._lock:
+            view = view_on_new_store(self.view, folded_from, store, names)
+            if view is not None:
+                self.view = view
+            return view is not None
 
     @property
     def fold_error(self) -> Exception | None:
@@ -489,43 +470,7 @@ class Engine(Checker, Changes):
 
         Checks and changes are right all the same, but each commit copies an overlay that grows.
         """
-        return self._fold_error
-
-    def _fold_if_large(self) -> None:
-        """Keep commits cheap: fold in the background, or now if a bulk of changes came at once.
-
-        A change was published before this is called, so nothing here may fail it.  After a failure nothing is
-        folded inside a commit any more, until a fold has worked.
-        """
-        view = self.view
-        limit = max(_SMALLEST_FOLD, 2 * math.isqrt(0 if view.store is None else len(view.store)))
-        if len(view.overlay) <= limit:
-            return
-        if len(view.overlay) > _LARGEST_OVERLAY * limit and self._fold_error is None:
-            self._try_to_fold()
-        elif (self._folder is None or not self._folder.is_alive()) and time.monotonic() >= self._fold_not_before:
-            self._start_folder()
-
-    def _start_folder(self) -> None:
-        folder = threading.Thread(target=self._try_to_fold, name="cidrmatch-fold", daemon=True)
-        try:
-            folder.start()
-        except RuntimeError as error:  # no thread can be started now
-            self._note_failed_fold(error)
-        else:
-            self._folder = folder
-
-    def _try_to_fold(self) -> None:
-        try:
-            self.fold()
-        except Exception as error:  # whatever it is: the change that it follows was published
-            self._note_failed_fold(error)
-
-    def _note_failed_fold(self, error: Exception) -> None:
-        self._fold_pause = min(60.0, 2 * self._fold_pause or _FOLD_AGAIN)
-        self._fold_not_before = time.monotonic() + self._fold_pause
-        self._fold_error = error
-        _log.error("a fold failed; the next one waits %.0f s: %s: %s", self._fold_pause, type(error).__name__, error)
+        return self._folder.error
 
     @contextmanager
     def transaction(self, *, if_version: int | None = None) -> Iterator[Transaction]:
@@ -579,7 +524,7 @@ class Engine(Checker, Changes):
         """
         check_switches(enforced=enforced)
         with self._drafting(None) as draft:
-            draft.settings = replaced(draft.settings, is_enforced=enforced)
+            draft.settings = dataclasses.replace(draft.settings, is_enforced=enforced)
             return report_of(draft, warn_of_switch(enforced))
 
     # What there is.
@@ -683,15 +628,15 @@ class Engine(Checker, Changes):
                 check_switches(enforced=enforced)
             if not draft.settings.is_enforced and enforced is not True:
                 raise FeatureOff("allow lists are switched off; they cannot be edited")
-            keys = _held(draft, keys)
+            keys = _records_by_held_id(draft, keys)
             forgets = draft.settings.unknown_passes and any(key not in keys for key in draft.start)
             draft.replace_all(keys, lists, default)
-            draft.settings = replaced(draft.settings, is_enforced=enforced is not False)
+            draft.settings = dataclasses.replace(draft.settings, is_enforced=enforced is not False)
             gone = [warning("keys are unknown now: every address passes")] if forgets else []
             return report_of(draft, [*warn_of_open(draft, keys), *gone, *warn_of_switch(draft.settings.is_enforced)])
 
 
-def _held(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
+def _records_by_held_id(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
     """Name records by held ids; a plain id is judged before it is hashed."""
     if draft.settings.id_hash is None:
         return keys

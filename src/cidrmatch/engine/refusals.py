@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 __all__ = [
     "check_change",
     "check_list_lets_in",
-    "check_name",
     "check_not_locked_out",
     "check_permitted",
     "entries_without",
@@ -49,14 +48,6 @@ _T = TypeVar("_T")
 
 
 # -- What was given -----------------------------------------------------------
-
-
-def check_name(noun: str, name: object) -> None:
-    """Refuse what names nothing: TypeError for what is no text, ValueError for a blank one."""
-    if type(name) is not str:
-        raise TypeError(f"{noun} is named by a text, not {type(name).__name__}")
-    if not name.strip():
-        raise ValueError(f"{noun} needs a name")
 
 
 def take_once(items: Iterable[_T], noun: str = "entries") -> Collection[_T]:

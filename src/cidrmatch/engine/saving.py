@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from .._keys import Identity, Revision, drawn_epoch
 from ..errors import Conflict, SnapshotError
 
-__all__ = ["Known", "Standing", "check_newer", "next_revision"]
+__all__ = ["BaseFile", "Known", "check_newer", "next_revision"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BaseFile:
     """Remember the file that an engine stands on.
 
     Attributes:
@@ -55,10 +55,10 @@ class Standing:
     copy: bool | None = None
 
 
-def check_newer(standing: Standing, revision: Revision) -> None:
+def check_newer(base_file: BaseFile, revision: Revision) -> None:
     """Refuse a file that is of an earlier revision than what an engine has; SnapshotError."""
-    if revision < standing.known.revision:
-        raise SnapshotError(f"{standing.path}: it is of {revision}, older than {standing.known.revision}")
+    if revision < base_file.known.revision:
+        raise SnapshotError(f"{base_file.path}: it is of {revision}, older than {base_file.known.revision}")
 
 
 def next_revision(

@@ -53,7 +53,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from .._keys import FrozenList, KeyRecord, State
 from ..engine.engine import Engine
-from ..engine.records import settings_of
+from ..engine.settings import settings_of
 from ..errors import CidrmatchError, EngineError, quote
 from ..policy.plain import read_policy, write_policy
 from .documents import DocumentError, Place, noun_of, parse_json, parse_toml, path_of, place_in, read_text
