@@ -170,6 +170,13 @@ CUSTOM = Policy(
 )
 
 
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_moment_that_utc_has_no_date_for_is_refused_by_its_place(moment: str) -> None:
+    assert problems_of(document(keys=[key(created_at=moment)])) == [
+        ("keys[0].created_at", f"{moment!r} lies outside the years 1 to 9999 of UTC")
+    ]
+
+
 @pytest.mark.parametrize(
     ("policy", "written"),
     [

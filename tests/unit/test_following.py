@@ -230,6 +230,8 @@ def test_a_later_follower_takes_the_place_of_an_earlier_one(path: Path, reader: 
     [
         ({"seconds": 0}, "so many seconds"),
         ({"seconds": float("nan")}, "so many seconds"),
+        ({"seconds": True}, "so many seconds, not True"),
+        ({"seconds": 0.5, "max_age": True}, "larger than the 0.5 seconds between two looks, not True"),
         ({"seconds": 2.0, "max_age": 1.0}, "larger than"),
         ({"seconds": 2.0, "max_age": float("nan")}, "larger than"),
         ({"when_stale": "allow"}, "'deny' or 'serve'"),

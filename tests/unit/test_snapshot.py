@@ -584,3 +584,36 @@ def test_B2_a_fold_that_ends_late_brings_back_nothing(monkeypatch: pytest.Monkey
     engine.fold()
     assert not engine.allows("k", "192.0.2.1")
     assert engine.allows("k", "198.51.100.1")
+
+
+def test_a_fold_that_published_nothing_is_no_proof_that_folds_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile the engine went over to a newer file.  Only a fold that works, or has nothing to do, ends the error."""
+
+    def fail(_view: View) -> object:
+        raise MemoryError("no room")
+
+    def beside_a_refresh(view: View) -> tuple[KeyStore, tuple[str, ...]]:
+        made = fold_view(view)
+        assert engine.refresh(discard_changes=True)
+        return made
+
+    path = tmp_path / "keys.snap"
+    Engine().save(path)
+    engine = Engine.open(path)
+    with monkeypatch.context() as broken:
+        broken.setattr("cidrmatch.engine.folding._SMALLEST_FOLD", 1)
+        broken.setattr("cidrmatch.engine.folding.fold_view", fail)
+        engine.put_keys({f"k{number}": ["192.0.2.1"] for number in range(10)})
+    assert isinstance(engine.fold_error, MemoryError)
+    with Engine.edit(path) as editor:
+        editor.put_key("later", ["192.0.2.1"])
+    with monkeypatch.context() as slow:
+        slow.setattr("cidrmatch.engine.folding.fold_view", beside_a_refresh)
+        engine.fold()
+    assert engine.keys() == ["later"]
+    assert isinstance(engine.fold_error, MemoryError)
+    engine.fold()
+    assert engine.view.overlay == {}
+    assert repr(engine.fold_error) == "None"

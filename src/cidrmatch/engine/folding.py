@@ -107,9 +107,8 @@ class Folder:
     def fold(self) -> None:
         """Fold what changed lately; whatever goes wrong is raised, and the engine answers as before."""
         view = self._current()
-        if view.overlay:
-            store, names = fold_view(view)
-            self._publish(view, store, names)
+        if view.overlay and not self._publish(view, *fold_view(view)):
+            return  # the engine has gone over to another store meanwhile, so this fold is no proof that one works
         self.error, self._pause = None, 0.0
 
     def fold_if_large(self) -> None:

@@ -110,9 +110,9 @@ class Follower:
     def __init__(
         self, engine: Followed, freshness: Freshness, seconds: float, max_age: float | None, when_stale: str
     ) -> None:
-        if not 0 < seconds < math.inf:
+        if isinstance(seconds, bool) or not 0 < seconds < math.inf:  # True would be a second
             raise ValueError(f"a follower looks every so many seconds, not {seconds!r}")
-        if max_age is not None and not seconds < max_age < math.inf:
+        if max_age is not None and (isinstance(max_age, bool) or not seconds < max_age < math.inf):
             raise ValueError(f"max_age is larger than the {seconds!r} seconds between two looks, not {max_age!r}")
         if when_stale not in ("deny", "serve"):
             raise ValueError(f"when_stale is 'deny' or 'serve', not {when_stale!r}")

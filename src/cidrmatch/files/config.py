@@ -54,6 +54,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 from .._keys import FrozenList, KeyRecord, State
 from ..engine.engine import Engine
 from ..engine.settings import settings_of
+from ..engine.storable import check_years
 from ..errors import CidrmatchError, EngineError, quote
 from ..policy.plain import read_policy, write_policy
 from .documents import DocumentError, Place, noun_of, parse_json, parse_toml, path_of, place_in, read_text
@@ -396,10 +397,16 @@ class _Reader:
         if not isinstance(text, str) or place in self.unsound:
             return None
         try:
-            return datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(text)
         except ValueError as error:
             self.refuse(place, f"{quote(text)}: {error}")
             return None
+        try:
+            check_years(quote(text), moment)
+        except ValueError as error:
+            self.refuse(place, str(error))
+            return None
+        return moment
 
     def read_entries(self, policy: Policy, place: Place, given: object) -> tuple[Entry, ...]:
         """Judge entries by the policy; none at all are let in, and deny."""
