@@ -22,7 +22,18 @@ from setuptools import Extension, setup
 
 BUILD = os.environ.get("CIDRMATCH_BUILD", "release")
 ROOMS = {
-    "_core": ["address", "prefix", "prefixes", "patricia", "arrow", "allow_list"],
+    "_core": [
+        "address",
+        "prefix",
+        "prefixes",
+        "patricia",
+        "arrow",
+        "multibit",
+        "frozen",
+        "batch",
+        "allow_list",
+        "probe",
+    ],
     "_keys": ["store_builder", "store", "rule", "view", "check", "capi", "probe"],
 }
 WANTED = os.environ.get("CIDRMATCH_ROOMS", "").split() or [room for rooms in ROOMS.values() for room in rooms]

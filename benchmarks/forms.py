@@ -26,7 +26,7 @@ from benchmarks.data import FULL, Family
 from benchmarks.paired import Patience, race
 from benchmarks.questions import POOL, Question, Side
 from benchmarks.results import Spread
-from cidrmatch._core.allow_list import freeze_as
+from cidrmatch._core.probe import freeze_as
 
 SIZES = (8, 16, 32, 48, 64, 96, 128, 256, 1_000, 10_000, FULL)
 PARTS = (1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000)

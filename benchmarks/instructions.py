@@ -48,7 +48,7 @@ from typing import Any, NamedTuple
 from benchmarks import data, machine, ways
 from benchmarks.data import Family
 from cidrmatch import AllowList, Engine, KeyStore, Policy, parse_address
-from cidrmatch._core.allow_list import freeze_as
+from cidrmatch._core.probe import freeze_as
 from cidrmatch._keys import store
 
 COMMITTED = Path(__file__).with_suffix(".json")

@@ -43,7 +43,7 @@ from benchmarks.data import FULL, Family
 from benchmarks.questions import FAMILIES, DisagreementError, given, label
 from benchmarks.results import Result, Row, Spread
 from cidrmatch import AllowList
-from cidrmatch._core.allow_list import table_bytes
+from cidrmatch._core.probe import table_bytes
 
 SIZES = (20, 100_000, FULL)
 SIZES_BUILT = (FULL,)

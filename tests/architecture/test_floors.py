@@ -50,17 +50,6 @@ LONGEST = 700
 """Lines of a file; a longer one says in its essay why it is one file, with these words."""
 LONG_WORDS = "This file is long because"
 
-KNOWN = frozenset(
-    {
-        ("_core/fields", "_core/prefix"),
-    }
-)
-"""Edges that run upward, or round, and are not mended yet."""
-KNOWN_LONG = {
-    "_core/allow_list.pyx",
-}
-"""Files that are too long, and are not mended yet."""
-
 
 def is_below(room: str, folder: str) -> bool:
     return room == folder or room.startswith(folder + "/")
@@ -78,7 +67,7 @@ def test_no_room_names_a_room_of_a_higher_floor_or_of_another_at_the_same_height
         for other in others
         if floor_of(room) != floor_of(other) and HEIGHT[floor_of(room)] <= HEIGHT[floor_of(other)]
     }
-    assert upward <= KNOWN
+    assert upward == set()
 
 
 @pytest.mark.parametrize(("room", "never"), NEVER)
@@ -88,13 +77,13 @@ def test_what_must_never_be_named_is_not(room: str, never: str) -> None:
         for one, others in edges().items()
         if (is_below(one, room) if room else not is_below(one, never))
         for other in others
-        if is_below(other, never) and (one, other) not in KNOWN
+        if is_below(other, never)
     ]
     assert found == []
 
 
 def others_of(room: str) -> Iterator[str]:
-    return iter(sorted(other for other in edges()[room] if (room, other) not in KNOWN))
+    return iter(sorted(edges()[room]))
 
 
 def circles() -> Iterator[list[str]]:
@@ -150,8 +139,7 @@ def test_private_names_cross_no_wall(path: Path) -> None:
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_a_file_is_short_or_says_why_not(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    is_known = path.relative_to(PACKAGE).as_posix() in KNOWN_LONG
-    assert text.count("\n") <= LONGEST or LONG_WORDS in text or is_known
+    assert text.count("\n") <= LONGEST or LONG_WORDS in text
 
 
 def test_the_reader_sees_each_way_of_naming() -> None:
@@ -161,7 +149,6 @@ def test_the_reader_sees_each_way_of_naming() -> None:
     assert "_core/c/bits.h" in edges()["_core/patricia"], "extern from"
     assert "_core/prefix" in edges()["_keys/check"], "cimport"
     assert "_keys/reasons" in edges()["_keys/check"], "import in a .pyx"
-    assert "_core/prefix" in edges()["_core/fields"], "import in a function"
     assert "_core/address" in edges()["_keys/check"], "import in a .pyi"
     assert "policy/presets" in edges()["__init__"], "from a folder"
     assert "cli/app" in edges()["__main__"], "import in a function of a .py"

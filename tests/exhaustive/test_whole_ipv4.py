@@ -33,7 +33,7 @@ from typing import NamedTuple
 import pytest
 
 from cidrmatch import AllowList
-from cidrmatch._core.allow_list import freeze_as
+from cidrmatch._core.probe import freeze_as
 
 DATA = os.environ.get("CIDRMATCH_DATA")
 SEED = int(os.environ.get("CIDRMATCH_SEED", "20240616"))

@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cidrmatch import AllowList, Entry
-from cidrmatch._core.allow_list import freeze_as, table_bytes
+from cidrmatch._core.probe import freeze_as, table_bytes
 from tests import reference
 from tests.judges import MAPPED
 from tests.reference import Address, Span, build_span, format_address, format_span, largest, length_of, packed_of

@@ -91,7 +91,7 @@ print(hash(Prefix("2001:db8::/32")), hash(Prefix("10.0.0.0/8")))
 BYTES = """
 import hashlib
 from cidrmatch import AllowList, KeyStore
-from cidrmatch._core.allow_list import freeze_as, table_bytes
+from cidrmatch._core.probe import freeze_as, table_bytes
 entries = [(f"2001:db8:{a:x}:{b:x}::/{56 + a % 9}", f"{a}") for a in range(0, 4000, 16) for b in (0, 256, 4096)]
 trie = freeze_as([prefix for prefix, label in entries], "map")
 answers = trie.match_many([f"2001:db8:{a:x}:1::1" for a in range(4000)])

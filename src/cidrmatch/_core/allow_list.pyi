@@ -15,17 +15,6 @@ _ManyEntries: TypeAlias = Iterable[EntryLike] | ArrowArrayExportable | ArrowStre
 _ByteOrder: TypeAlias = Literal["big", "little"] | None
 _Out = TypeVar("_Out", bound=WriteableBuffer)
 
-def freeze_as(entries: Iterable[EntryLike], form: str, vectors: int = 3, /) -> AllowList:
-    """Make an `AllowList` whose tables have a form that its size would not choose: to measure and to compare forms.
-
-    Args:
-        form: "by size", "scan", "ladder" or "map" (for IPv6, a trie, which may be too large: then it is a ladder).
-        vectors: 0 what every machine has, 1 AVX2, 2 AVX-512, 3 gathers; no more are used than this machine has.
-    """
-
-def table_bytes(allow: AllowList, /) -> int:
-    """Tell how many bytes of a list are its tables, without the entries: what checks read."""
-
 @type_check_only
 class SupportsAccept(Protocol):
     def accept(self, entries: Iterable[EntryLike], /) -> tuple[Entry, ...]: ...

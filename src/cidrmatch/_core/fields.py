@@ -42,13 +42,11 @@ def entry_schema(kind: type, parse: Callable[[Any], Any]) -> CoreSchema:
     return _field(kind, parse, written, core_schema.any_schema(), write_entry, written)
 
 
-def allow_list_schema(kind: type) -> CoreSchema:
-    """Build the schema of `AllowList`."""
+def allow_list_schema(kind: type, entry: type, parse: Callable[[Any], Any]) -> CoreSchema:
+    """Build the schema of `AllowList`, whose items are entries of another type, which `parse` makes."""
     from pydantic_core import core_schema
 
-    from .prefix import Entry, parse_entry
-
-    entries = core_schema.list_schema(entry_schema(Entry, parse_entry))
+    entries = core_schema.list_schema(entry_schema(entry, parse))
     written = core_schema.list_schema(_entry_in_json())
     return _field(kind, kind, entries, entries, _write_entries, written)
 

@@ -4,7 +4,7 @@
 from libc.stdint cimport uint8_t
 
 from cidrmatch._keys.block cimport Store
-from cidrmatch._core.allow_list cimport Table
+from cidrmatch._core.frozen cimport Table
 
 cdef int contains_text(const Table *table, const char *text, Py_ssize_t length) noexcept nogil
 cdef int contains_packed(const Table *table, const uint8_t *packed, Py_ssize_t length) noexcept nogil

@@ -24,7 +24,8 @@ from cidrmatch._keys.block cimport (
     record_covers,
 )
 from cidrmatch._keys.store cimport KeyStore
-from cidrmatch._core.allow_list cimport AllowList, Table, contains
+from cidrmatch._core.allow_list cimport AllowList
+from cidrmatch._core.frozen cimport Table, contains
 
 __all__ = ["get_include"]
 

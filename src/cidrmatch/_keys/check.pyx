@@ -32,7 +32,7 @@ from libc.math cimport NAN
 from libc.stdint cimport uint8_t
 
 from cidrmatch._core.address cimport OK, Bits, take_address, take_uncommon
-from cidrmatch._core.allow_list cimport NOT_COMMON, ask_common
+from cidrmatch._core.frozen cimport NOT_COMMON, ask_common
 from cidrmatch._core.prefix cimport Entry, Prefix, new_prefix
 from cidrmatch._keys.block cimport (
     ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, LAST_ALLOWED, MATCHED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, Parts, Record,

@@ -4,7 +4,8 @@
 from libc.stdint cimport uint32_t
 
 from cidrmatch._core.address cimport Bits
-from cidrmatch._core.allow_list cimport AllowList, Table
+from cidrmatch._core.allow_list cimport AllowList
+from cidrmatch._core.frozen cimport Table
 from cidrmatch._core.prefix cimport Entry
 from cidrmatch._keys.block cimport Verdict
 

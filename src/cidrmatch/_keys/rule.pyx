@@ -23,7 +23,9 @@ from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport uint32_t, uint64_t
 
 from cidrmatch._core.address cimport OK, Bits, set_ipv4, take_address, write_address
-from cidrmatch._core.allow_list cimport AllowList, contains
+from cidrmatch._core.allow_list cimport AllowList
+from cidrmatch._core.frozen cimport bits_at, find_entry
+from cidrmatch._core.frozen cimport bits_at, contains, find_entry
 from cidrmatch._core.prefix cimport Entry, Prefix, covers, read_prefix
 from cidrmatch._keys.block cimport (
     ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, MATCHED, NOT_LISTED, Verdict,
@@ -118,13 +120,13 @@ cdef class FrozenList:
 
     cdef Py_ssize_t number_of(self, Entry entry) except -1:
         """The number of the very prefix of an entry: it begins where the entry does, or is an ancestor of what does."""
-        cdef Py_ssize_t at = self.allow.find_entry(&entry.bits)
+        cdef Py_ssize_t at = find_entry(&self.allow.table, &self.allow.entries, &entry.bits)
         cdef Bits bits
         while at >= 0:
-            self.allow.bits_at(at, &bits)
+            bits_at(&self.allow.entries, at, &bits)
             if bits.length == entry.bits.length:
                 return at
-            at = self.allow.parents[at]
+            at = self.allow.entries.parents[at]
         raise AssertionError("a prefix of the list is not in its table")
 
     cdef int tell_time(self, Client *client, object clock) except -1:
@@ -148,7 +150,7 @@ cdef class FrozenList:
             denied = -1 if self.deny is None else length_of_match(self.deny, address)
             denies[0] = denied >= allowed and denied >= 0
             return max(allowed, denied)
-        at = self.allow.find_entry(address)
+        at = find_entry(&self.allow.table, &self.allow.entries, address)
         while at >= 0:
             is_found = False
             for i in range(self.firsts[at], self.firsts[at + 1]):
@@ -156,9 +158,9 @@ cdef class FrozenList:
                     is_found = True
                     denies[0] |= self.said[i].denies
             if is_found:
-                self.allow.bits_at(at, &bits)
+                bits_at(&self.allow.entries, at, &bits)
                 return bits.length
-            at = self.allow.parents[at]
+            at = self.allow.entries.parents[at]
         return -1
 
     cdef bint lets_in(self, const Bits *address, double now) except -1:
@@ -386,11 +388,11 @@ def inner_address(translation, address, /):
 
 cdef int length_of_match(AllowList allow, const Bits *address) noexcept nogil:
     """The length of the longest match, or -1."""
-    cdef Py_ssize_t at = allow.find_entry(address)
+    cdef Py_ssize_t at = find_entry(&allow.table, &allow.entries, address)
     cdef Bits entry
     if at < 0:
         return -1
-    allow.bits_at(at, &entry)
+    bits_at(&allow.entries, at, &entry)
     return entry.length
 
 

@@ -28,7 +28,7 @@ from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
 from cidrmatch._core.address cimport OK, Bits, Text, find_text, overlap, set_ipv4, take_uncommon, vectors_here, width
-from cidrmatch._core.allow_list cimport Answers, refuse_overlap
+from cidrmatch._core.batch cimport Answers, refuse_overlap
 from cidrmatch._core.prefix cimport check_is_list, has_host_bits, new_prefix
 from cidrmatch._keys.block cimport (
     ASK_OBJECTS, ASK_PARSER, CLIENT_IP_UNKNOWN, DAMAGED, HAS_ENTRIES, IS_ENABLED, IS_SORTED4, IS_SORTED6, LAST_ALLOWED,

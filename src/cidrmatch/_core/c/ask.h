@@ -31,14 +31,14 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_ipv6(
     if (!avx512_parse_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
         return NOT_COMMON;
     }
-    return contains6_by(&table->ipv6, upper, lower, &AVX512_WAYS);
+    return contains6_by(&table->table6, upper, lower, &AVX512_WAYS);
 }
 
 CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_text(
     const Table *table, const uint8_t *text, ptrdiff_t length) {
     __m128i octets;
     if (avx512_parse_octets(text, length, &octets)) {
-        return avx512_contains_octets(&table->ipv4, octets);
+        return avx512_contains_octets(&table->table4, octets);
     }
     return avx512_ask_ipv6(table, text, length);
 }
@@ -53,12 +53,12 @@ static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t le
     }
 #endif
     if (parse_common_ipv4(text, length, &value)) {
-        return contains4_by(&table->ipv4, value, &PLAIN_WAYS);
+        return contains4_by(&table->table4, value, &PLAIN_WAYS);
     }
     if (!parse_common_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
         return NOT_COMMON;      /* a mapped address is an IPv4 one (C16) */
     }
-    return contains6(&table->ipv6, upper, lower, table->vectors);
+    return contains6(&table->table6, upper, lower, table->vectors);
 }
 
 #endif

@@ -43,9 +43,9 @@ CIDRMATCH_INLINE void each4_by(
 CIDRMATCH_INLINE uint8_t one6_by(const Table *table, const uint8_t *packed, const Ways *ways) {
     uint64_t upper = load_network64(packed), lower = load_network64(packed + 8);
     if (upper == 0 && lower >> 32 == 0xffff) {
-        return (uint8_t)contains4_by(&table->ipv4, (uint32_t)lower, ways);
+        return (uint8_t)contains4_by(&table->table4, (uint32_t)lower, ways);
     }
-    return (uint8_t)contains6_by(&table->ipv6, upper, lower, ways);
+    return (uint8_t)contains6_by(&table->table6, upper, lower, ways);
 }
 
 CIDRMATCH_INLINE void each6_by(
@@ -137,7 +137,7 @@ CIDRMATCH_AVX512 void answer_sixteen6(
 
 /* Twice sixteen: while the gather of one waits, the other's runs.  Not if one of them may be an address of IPv4. */
 CIDRMATCH_AVX512 int gather_some6(const Table *table, const uint8_t *packed, uint8_t *out) {
-    const Trie *trie = &table->ipv6.trie;
+    const MultibitTrie *trie = &table->table6.trie;
     Sixteen6 a = load_sixteen6(packed), b = load_sixteen6(packed + 256);
     if (_mm512_testn_epi32_mask(a.firsts, a.firsts) | _mm512_testn_epi32_mask(b.firsts, b.firsts)) {
         return 0;
@@ -190,25 +190,25 @@ CIDRMATCH_AVX512 void avx512_each6(const Table *table, const uint8_t *packed, pt
 static inline void each4(
     const Table *table, const uint8_t *packed, ptrdiff_t size, int is_reversed, uint8_t *out) {
 #if CIDRMATCH_VECTORS
-    if (table->vectors == GATHERS && table->ipv4.map) {
-        gather_each4(&table->ipv4, packed, size, is_reversed, out);
+    if (table->vectors == GATHERS && table->table4.map) {
+        gather_each4(&table->table4, packed, size, is_reversed, out);
         return;
     }
     if (table->vectors >= AVX512) {
-        avx512_each4(&table->ipv4, packed, size, is_reversed, out);
+        avx512_each4(&table->table4, packed, size, is_reversed, out);
         return;
     }
     if (table->vectors == AVX2) {
-        avx2_each4(&table->ipv4, packed, size, is_reversed, out);
+        avx2_each4(&table->table4, packed, size, is_reversed, out);
         return;
     }
 #endif
-    each4_by(&table->ipv4, packed, size, is_reversed, out, &PLAIN_WAYS);
+    each4_by(&table->table4, packed, size, is_reversed, out, &PLAIN_WAYS);
 }
 
 static inline void each6(const Table *table, const uint8_t *packed, ptrdiff_t size, uint8_t *out) {
 #if CIDRMATCH_VECTORS
-    if (table->vectors == GATHERS && table->ipv6.trie.index) {
+    if (table->vectors == GATHERS && table->table6.trie.index) {
         gather_each6(table, packed, size, out);
         return;
     }

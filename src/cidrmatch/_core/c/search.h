@@ -150,7 +150,7 @@ typedef struct {
     uint16_t *index;                /* the number of the row of each /16; NULL where there is no trie */
     uint16_t *rows;
     uint16_t *nodes;
-} Trie;
+} MultibitTrie;
 
 typedef struct {
     Firsts4 firsts;                 /* without that of the first range; in a scan, firsts and spans */
@@ -169,26 +169,26 @@ typedef struct {
 typedef struct {
     Firsts6 firsts;
     Pair *last;                     /* one at least */
-    Trie trie;
+    MultibitTrie trie;
 } Table6;
 
 typedef struct {
     int vectors;                    /* the widest that are used */
-    Table4 ipv4;
-    Table6 ipv6;
+    Table4 table4;
+    Table6 table6;
 } Table;
 
 /* Entries: which one? */
 typedef struct {
     Firsts4 firsts;
     uint8_t *lengths;
-    Trie trie;
+    MultibitTrie trie;
 } Entries4;
 
 typedef struct {
     Firsts6 firsts;
     uint8_t *lengths;
-    Trie trie;
+    MultibitTrie trie;
 } Entries6;
 
 /* -- Counting ---------------------------------------------------------------- */
@@ -516,7 +516,7 @@ CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, ui
 }
 
 /* Down a trie, to the node that is the answer. */
-CIDRMATCH_INLINE uint32_t follow(const Trie *trie, uint64_t upper, int row_bits, int fork_bits, int below) {
+CIDRMATCH_INLINE uint32_t follow(const MultibitTrie *trie, uint64_t upper, int row_bits, int fork_bits, int below) {
     const int left = 64 - INDEX_BITS - row_bits;
     uint32_t row = trie->index[upper >> (64 - INDEX_BITS)];
     uint32_t node = trie->rows[(row << row_bits) + (upper >> left & ((1u << row_bits) - 1))];
@@ -528,11 +528,11 @@ CIDRMATCH_INLINE uint32_t follow(const Trie *trie, uint64_t upper, int row_bits,
 
 /* The answer of a trie (of ranges, or of entries: FIRST_LENGTH and the length of the longest match), or PARTLY_IN where
  * the ladder is to be asked: seldom, if there is a trie. */
-CIDRMATCH_INLINE uint32_t ask_trie4(const Trie *trie, uint64_t upper) {
+CIDRMATCH_INLINE uint32_t ask_trie4(const MultibitTrie *trie, uint64_t upper) {
     return trie->index ? follow(trie, upper, ROW_BITS4, FORK_BITS4, BELOW4) : PARTLY_IN;
 }
 
-CIDRMATCH_INLINE uint32_t ask_trie6(const Trie *trie, uint64_t upper) {
+CIDRMATCH_INLINE uint32_t ask_trie6(const MultibitTrie *trie, uint64_t upper) {
     return trie->index ? follow(trie, upper, ROW_BITS6, FORK_BITS6, BELOW6) : PARTLY_IN;
 }
 
