@@ -1,0 +1,33 @@
+"""Who asks: the client's address, found by one strategy that the host chooses.  Knows no key.
+
+>>> from cidrmatch.client import TrustedProxies
+>>> TrustedProxies(["10.0.0.0/8"]).find("10.0.0.7", [(b"x-forwarded-for", b"203.0.113.9")]).address
+'203.0.113.9'
+"""
+
+from __future__ import annotations
+
+from .proxy_protocol import Endpoint, ProxyHeader, ProxyProtocol, read_proxy_protocol
+from .strategies import (
+    ClientAddress,
+    ClientStrategy,
+    Headers,
+    PeerAddress,
+    SingleHeader,
+    TrustedHops,
+    TrustedProxies,
+)
+
+__all__ = [
+    "ClientAddress",
+    "ClientStrategy",
+    "Endpoint",
+    "Headers",
+    "PeerAddress",
+    "ProxyHeader",
+    "ProxyProtocol",
+    "SingleHeader",
+    "TrustedHops",
+    "TrustedProxies",
+    "read_proxy_protocol",
+]

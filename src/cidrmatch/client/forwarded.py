@@ -1,0 +1,197 @@
+"""The elements of a forwarding header, read from the right.
+
+Each proxy adds the address that it was asked from at the right end.  What stands further left was there before, and a
+client may have written it:
+
+    X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.8          written by  [client] [proxy 10.0.0.8] [proxy that asks us]
+    Forwarded: for=6.6.6.6, for="[2001:db8::1]:443";proto=https, for=10.0.0.8
+                                                      <------- read in this direction, and no further than needed
+
+So an element is cut off at the right end, and nothing that stands left of its comma can change what it says, not even
+half a quoted string.  Empty elements are skipped (RFC 9110 section 5.6.1).
+
+An element names a node: an address, perhaps in brackets, perhaps with a port.  Whatever else it is has a code:
+
+    unknown        "unknown" (RFC 7239 section 6.2)
+    obfuscated     "_hidden" (section 6.3)
+    zone           "fe80::1%eth0": a zone names an interface of another machine
+    malformed      anything else
+
+Cost: proportional to the elements that are read.
+Threads: keeps no state.
+Source: RFC 7239 sections 4 and 6, RFC 9110 sections 5.6.1 to 5.6.4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from .._core.address import parse_address
+from ..errors import InvalidAddress
+
+__all__ = ["BLANK", "FORWARDED", "LIST", "Grammar", "NodeError", "grammar_of", "packed_of"]
+
+BLANK = " \t"
+"""White space inside a header: OWS of RFC 9110."""
+
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_MOST_PORT = 65_535
+_OBFUSCATED = re.compile(r"_[A-Za-z0-9._-]+", re.ASCII)
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_QUOTED = r'"(?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*"'
+_PAIR = re.compile(rf"({_WORD})=({_WORD}|{_QUOTED})", re.ASCII)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+class NodeError(ValueError):
+    """Say why an element names no address; `code` is one of those above."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Grammar(NamedTuple):
+    """How a header is read: `cut` takes the last element off a text, `packed` reads its address.
+
+    `cut` gives what stands left of the element, and the element; an empty element says that there is none.  Both
+    raise `NodeError`.
+    """
+
+    cut: Callable[[str], tuple[str, str]]
+    packed: Callable[[str], bytes]
+
+
+def _cut_list(text: str) -> tuple[str, str]:
+    """Cut the last element off a list like that of X-Forwarded-For."""
+    while True:
+        text, _, element = text.rpartition(",")
+        element = element.strip(BLANK)
+        if element or not text:
+            return text, element
+
+
+def _cut_forwarded(text: str) -> tuple[str, str]:
+    """Cut the last element off a `Forwarded` list, where a comma in a quoted string is none."""
+    while True:
+        begin = _begin_of_last(text)
+        element = text[begin:].strip(BLANK)
+        text = text[: begin - 1] if begin else ""
+        if element or not text:
+            return text, element
+
+
+def _begin_of_last(text: str) -> int:
+    """Find where the last element begins: behind the last comma that stands in no quoted string."""
+    comma, end = text.rfind(","), len(text)
+    while (quotation := text.rfind('"', comma + 1, end)) >= 0:
+        end = _opening(text, quotation)
+        if end < comma:  # the comma stands in that quoted string
+            comma = text.rfind(",", 0, end)
+    return comma + 1
+
+
+def _opening(text: str, closing: int) -> int:
+    """Find the quotation mark that opens what ends at `closing`: the nearest one that no backslash escapes."""
+    at = text.rfind('"', 0, closing)
+    while at >= 0:
+        begin = at
+        while begin > 0 and text[begin - 1] == "\\":
+            begin -= 1
+        if (at - begin) % 2 == 0:
+            return at
+        at = text.rfind('"', 0, begin)
+    raise NodeError("malformed")
+
+
+def _node_of(element: str) -> str:
+    """Read the node that an element of `Forwarded` names by `for`; one without it names nobody ("unknown")."""
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(element):
+        if element[at] != ";":
+            pair = _PAIR.match(element, at)
+            if pair is None or pair[1].lower() in found:
+                raise NodeError("malformed")
+            found[pair[1].lower()] = pair[2]
+            at = pair.end()
+            if at < len(element) and element[at] != ";":
+                raise NodeError("malformed")
+        at += 1
+    node = found.get("for")
+    if node is None:
+        raise NodeError("unknown" if found else "malformed")
+    return _ESCAPED.sub(r"\1", node[1:-1]) if node[0] == '"' else node
+
+
+def packed_of(node: str, port: str = "optional") -> bytes:
+    """Read the address of a node: 4 or 16 bytes, an IPv4-mapped one as IPv4.
+
+    Args:
+        node: an address, perhaps in brackets, perhaps with a port.
+        port: "optional"; "never"; or "always", where the last colon begins the port, behind a bare IPv6 address, too.
+    Raises:
+        NodeError: it is no address.
+    """
+    if port == "always":
+        host, colon, digits = node.rpartition(":")
+        if not colon or not _is_port(":" + digits):
+            raise NodeError("malformed")
+        return _packed_of_host(host.removeprefix("[").removesuffix("]") if host[:1] + host[-1:] == "[]" else host)
+    try:
+        return parse_address(node)
+    except InvalidAddress:
+        pass
+    if node[:1] == "[":
+        host, bracket, rest = node[1:].partition("]")
+        if not bracket or ":" not in host or (rest and (port == "never" or not _is_port(rest))):
+            raise NodeError("malformed")
+        return _packed_of_host(host)
+    if node.count(":") == 1 and port != "never":
+        host, _, digits = node.partition(":")
+        if not _is_port(":" + digits):
+            raise NodeError("malformed")
+        return _packed_of_host(host)
+    return _packed_of_host(node)
+
+
+def _packed_of_host(host: str) -> bytes:
+    """Read an address without brackets and port, or say what else it is."""
+    try:
+        return parse_address(host)
+    except InvalidAddress as error:
+        code = "zone" if error.code == "zone_id" else "malformed"
+    if host.lower() == "unknown":
+        code = "unknown"
+    elif _OBFUSCATED.fullmatch(host):
+        code = "obfuscated"
+    raise NodeError(code)
+
+
+def _is_port(text: str) -> bool:
+    """Tell whether a text is a colon and a port, in digits or obfuscated (RFC 7239 section 6)."""
+    port = text[1:]
+    if text[0] != ":":
+        return False
+    if _PORT.fullmatch(port):
+        return int(port) <= _MOST_PORT
+    return _OBFUSCATED.fullmatch(port) is not None
+
+
+def _packed_of_pairs(element: str) -> bytes:
+    """Read the address of an element of `Forwarded`, where IPv6 stands in brackets."""
+    node = _node_of(element)
+    if node.count(":") > 1 and node[0] != "[":
+        raise NodeError("malformed")
+    return packed_of(node)
+
+
+LIST = Grammar(_cut_list, packed_of)
+FORWARDED = Grammar(_cut_forwarded, _packed_of_pairs)
+
+
+def grammar_of(header: str) -> Grammar:
+    """Give the grammar of a header by its name in lower case: RFC 7239 for "forwarded", else a plain list."""
+    return FORWARDED if header == "forwarded" else LIST

@@ -1,0 +1,406 @@
+"""Who asks: one strategy finds the client's address, and says what it looked at.
+
+A server knows its peer: the address at the other end of the connection.  Behind a proxy the peer is the proxy, and the
+client's address stands in a header.  Anybody can send such a header, so it is believed only as far as trusted hands
+wrote it:
+
+    client 203.0.113.9 --> proxy 10.0.0.8 --> proxy 10.0.0.7 --> us, and our peer is 10.0.0.7
+    X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.8
+                     ^ sent by the client   ^ written by 10.0.0.7
+                              ^ written by 10.0.0.8
+
+    PeerAddress()                            10.0.0.7       no proxy stands in front of us
+    TrustedProxies(["10.0.0.0/8"])           203.0.113.9    the first from the right that is not trusted
+    TrustedHops(2)                           203.0.113.9    the second from the right
+    SingleHeader("x-real-ip", ["10.0.0.7"])                 a header that the proxy sets, and lets nobody else set
+
+A host chooses one.  Nothing is guessed: no strategy tries a second header, the next element, or the peer where a header
+is missing.  What cannot be read is *no address*, with its code, and an engine denies that (C23).
+
+Two rules keep the chain safe.  It is read from the right, and no further than needed, so a client that writes more to
+the left changes nothing.  And a peer's header is believed only if the peer is trusted; a stranger is judged by the
+address that it came from.
+
+Cost: one or two microseconds for a chain of three.  A header is looked at up to 8,192 characters and 100 elements.
+Threads: a strategy never changes, and keeps no state.
+Source: B6, B28, C23; RFC 7239, RFC 9110 section 5.6.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeAlias
+
+from .._core.address import format_address, parse_address
+from ..errors import InvalidAddress, brief, quote
+from .forwarded import BLANK, NodeError, grammar_of, packed_of
+from .trusted import trusted_set
+
+if TYPE_CHECKING:
+    from .._core.allow_list import AllowList
+    from .._core.prefix import PrefixLike
+
+__all__ = [
+    "MOST_CHARACTERS",
+    "MOST_ELEMENTS",
+    "ClientAddress",
+    "ClientStrategy",
+    "Headers",
+    "PeerAddress",
+    "SingleHeader",
+    "TrustedHops",
+    "TrustedProxies",
+]
+
+MOST_CHARACTERS = 8_192
+"""Of all lines of one header together; with more there is no address ("too_long")."""
+MOST_ELEMENTS = 100
+"""Of all lines of one header together, empty ones counted; with more there is no address ("too_many")."""
+
+UNIX = "unix"
+"""How a trail shows a peer on a UNIX socket."""
+
+_OF_NAMES = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+
+Headers: TypeAlias = Iterable[tuple[bytes, bytes]] | Iterable[tuple[str, str]] | Mapping[str, str]
+"""Header lines in the order in which they came: pairs of `bytes` (ASGI) or of `str`, or a mapping, which has one line
+a name.  Names are compared without case; `str` holds the bytes as latin-1, as HTTP servers give them."""
+
+
+class ClientAddress(NamedTuple):
+    """Say who asks, or why nobody knows.
+
+    Attributes:
+        packed: the address, 4 or 16 bytes in network order, or None.
+        problem: why there is none, a stable code, or None: "no_peer", "malformed_peer", "missing", "repeated",
+            "malformed", "unknown", "obfuscated", "zone", "all_trusted", "too_few", "too_long", "too_many".
+        trail: the elements that were looked at, from the peer on, as they were written.  They come from outside: show
+            them with `repr` or `ascii`, and cut.
+
+    Exactly one of `packed` and `problem` is None.  There is no truth value: ask one of them.
+    """
+
+    packed: bytes | None
+    problem: str | None
+    trail: tuple[str, ...]
+
+    @property
+    def address(self) -> str | None:
+        """The address in canonical text (RFC 5952), or None."""
+        return None if self.packed is None else format_address(self.packed)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a ClientAddress has no truth value; ask its .address or its .problem")
+
+    def __repr__(self) -> str:
+        whom = self.problem if self.packed is None else self.address
+        return f"<ClientAddress {whom}, by {' < '.join(map(brief, self.trail)) or 'nothing'}>"
+
+
+class ClientStrategy(Protocol):
+    """What every strategy can do."""
+
+    def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
+        """Find the client's address."""
+
+
+class PeerAddress:
+    """The peer is the client: no proxy stands in front, and no header is read.
+
+    >>> PeerAddress().find("203.0.113.9", [(b"x-forwarded-for", b"6.6.6.6")])
+    <ClientAddress 203.0.113.9, by '203.0.113.9'>
+    """
+
+    __slots__ = ()
+
+    def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:  # noqa: ARG002  as the others
+        """Find the client's address.
+
+        Args:
+            peer: the address at the other end of the connection, as the server gives it; None or "" on a UNIX socket.
+            headers: not looked at.
+        Returns:
+            `ClientAddress`.  Never raises for what a client sent.
+        """
+        return _of_peer(peer)
+
+    def __repr__(self) -> str:
+        return "PeerAddress()"
+
+
+class _BehindProxies:
+    """What the strategies that read a header share: which peers are believed, and the header's text."""
+
+    __slots__ = ("_grammar", "_length", "_name", "_name_bytes", "_trusted", "_unix")
+
+    def __init__(self, header: str, trusted: AllowList | None, unix: bool) -> None:
+        if not isinstance(header, str) or not header or not set(header.lower()) <= _OF_NAMES:
+            raise ValueError(f"{quote(header)} is no name of a header")
+        if unix is not True and unix is not False:
+            raise TypeError(f"unix is True or False, not {quote(unix)}")
+        self._name = header.lower()
+        self._name_bytes = self._name.encode("ascii")
+        self._length = len(header)
+        self._grammar = grammar_of(self._name)
+        self._trusted = trusted
+        self._unix = unix
+
+    @property
+    def header(self) -> str:
+        """The name of the header that is read, in lower case."""
+        return self._name
+
+    def _stranger(self, peer: str | None) -> ClientAddress | None:
+        """Give the answer for a peer that is not believed; None for one that is."""
+        if not peer:
+            return None if self._unix else ClientAddress(None, "no_peer", ())
+        if not isinstance(peer, str):
+            raise TypeError(f"a peer is text or None, not {type(peer).__name__}")
+        try:
+            if self._trusted is None:
+                parse_address(peer)
+                return None
+            if peer in self._trusted:
+                return None
+        except InvalidAddress:
+            pass
+        return _of_peer(peer)
+
+    def _text(self, headers: Headers) -> str:
+        """Give what all lines of the header say, in one text."""
+        return _joined(self._lines(headers))
+
+    def _lines(self, headers: Headers) -> list[str | bytes]:
+        length, name, name_bytes = self._length, self._name, self._name_bytes
+        pairs = headers if type(headers) is list else headers.items() if isinstance(headers, Mapping) else headers
+        return [
+            value
+            for key, value in pairs
+            if len(key) == length and (key.lower() == name_bytes if isinstance(key, bytes) else key.lower() == name)
+        ]
+
+    def _shown(self, *more: str) -> str:
+        said = [*more, f"header={self._name!r}"]
+        if self._trusted is not None:
+            said.insert(0, f"<{len(self._trusted)} trusted prefixes>")
+        return f"{type(self).__name__}({', '.join([*said, *(['unix=True'] if self._unix else [])])})"
+
+
+class TrustedProxies(_BehindProxies):
+    """The client is the first from the right that is not a trusted proxy.
+
+    Args:
+        prefixes: the proxies, as an `AllowList` takes them.  Never the addresses of clients.
+        header: "forwarded" is read by RFC 7239; any other name as a list like that of X-Forwarded-For.
+        unix: whether a peer on a UNIX socket is trusted.
+        trust_everyone: whether `prefixes` may hold everybody of a family, so that any peer can name any client.
+    Raises:
+        ValueError, TypeError: the prefixes are refused, or the header's name.
+
+    A peer that is not trusted is the client itself, and its header is not read.  A chain in which everybody is trusted
+    has no client ("all_trusted"), and neither has one in which an element cannot be read.
+
+    >>> proxies = TrustedProxies(["10.0.0.0/8"])
+    >>> proxies.find("10.0.0.7", [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.9, 10.0.0.8")])
+    <ClientAddress 203.0.113.9, by '10.0.0.7' < '10.0.0.8' < '203.0.113.9'>
+    >>> proxies.find("198.51.100.1", [(b"x-forwarded-for", b"203.0.113.9")]).address
+    '198.51.100.1'
+    >>> proxies.find("10.0.0.7").problem
+    'missing'
+    """
+
+    __slots__ = ("_proxies",)
+
+    def __init__(
+        self,
+        prefixes: Iterable[PrefixLike],
+        *,
+        header: str = "x-forwarded-for",
+        unix: bool = False,
+        trust_everyone: bool = False,
+    ) -> None:
+        self._proxies = trusted_set(prefixes, trust_everyone=trust_everyone)
+        super().__init__(header, self._proxies, unix)
+
+    def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
+        """Find the client's address.
+
+        Args:
+            peer: the address at the other end of the connection, as the server gives it; None or "" on a UNIX socket.
+            headers: all header lines of the request.
+        Returns:
+            `ClientAddress`.  Never raises for what a client sent.
+        Raises:
+            TypeError: the peer is no text, or the headers are no pairs.
+        """
+        stranger = self._stranger(peer)
+        if stranger is not None:
+            return stranger
+        trail = [peer or UNIX]
+        trusted, (cut, packed_of_element) = self._proxies, self._grammar
+        try:
+            text = self._text(headers)
+            while True:
+                text, element = cut(text)
+                if not element:
+                    raise NodeError("all_trusted" if len(trail) > 1 else "missing")
+                trail.append(element)
+                packed = packed_of_element(element)
+                if packed not in trusted:
+                    return ClientAddress(packed, None, tuple(trail))
+        except NodeError as error:
+            return ClientAddress(None, error.code, tuple(trail))
+
+    def __repr__(self) -> str:
+        return self._shown()
+
+
+class TrustedHops(_BehindProxies):
+    """The client is the count-th value from the right: so many proxies stand in front, whoever they are.
+
+    Args:
+        count: how many values the proxies wrote, from 1.
+        header: as for `TrustedProxies`.
+        trusted: the peers that are believed, as prefixes; None believes every peer, so nobody else may reach the port.
+        unix, trust_everyone: as for `TrustedProxies`.
+    Raises:
+        ValueError, TypeError: the count is no whole number from 1 to 100; or as `TrustedProxies`.
+
+    Fewer values than that are no address ("too_few").  Values on the way may be "unknown" or obfuscated, for they name
+    proxies; one that cannot be read is no address.
+
+    >>> TrustedHops(2).find("10.0.0.7", [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.9, 10.0.0.8")]).address
+    '203.0.113.9'
+    """
+
+    __slots__ = ("_count",)
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        header: str = "x-forwarded-for",
+        trusted: Iterable[PrefixLike] | None = None,
+        unix: bool = False,
+        trust_everyone: bool = False,
+    ) -> None:
+        if type(count) is not int:
+            raise TypeError(f"a count of hops is a whole number, not {type(count).__name__}")
+        if not 1 <= count <= MOST_ELEMENTS:
+            raise ValueError(f"a count of hops is 1 to {MOST_ELEMENTS}, not {count}; PeerAddress() is for none")
+        believed = None if trusted is None else trusted_set(trusted, trust_everyone=trust_everyone)
+        super().__init__(header, believed, unix)
+        self._count = count
+
+    def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
+        """Find the client's address: arguments, answer and errors as those of `TrustedProxies.find`."""
+        stranger = self._stranger(peer)
+        if stranger is not None:
+            return stranger
+        trail = [peer or UNIX]
+        cut, packed_of_element = self._grammar
+        try:
+            text = self._text(headers)
+            for left in range(self._count - 1, -1, -1):
+                text, element = cut(text)
+                if not element:
+                    raise NodeError("too_few" if len(trail) > 1 else "missing")
+                trail.append(element)
+                try:
+                    packed = packed_of_element(element)
+                except NodeError as error:
+                    if left == 0 or error.code not in ("unknown", "obfuscated"):
+                        raise
+            return ClientAddress(packed, None, tuple(trail))
+        except NodeError as error:
+            return ClientAddress(None, error.code, tuple(trail))
+
+    def __repr__(self) -> str:
+        return self._shown(str(self._count))
+
+
+class SingleHeader(_BehindProxies):
+    """The client stands in a header that the proxy sets, and in which it replaces what a client sent.
+
+    Args:
+        name: the header, such as "cf-connecting-ip" or "x-real-ip".
+        trusted: the peers that are believed, as prefixes.
+        port: "optional", "never", or "always" for a header that ends with a port even behind a bare IPv6 address.
+        unix, trust_everyone: as for `TrustedProxies`.
+    Raises:
+        ValueError, TypeError: as `TrustedProxies`; or the port is another word.
+
+    The header has one line with one value; a second line is no address ("repeated"), for one of the two may be the
+    client's own.
+
+    >>> SingleHeader("x-real-ip", ["10.0.0.7"]).find("10.0.0.7", [(b"x-real-ip", b"203.0.113.9")]).address
+    '203.0.113.9'
+    """
+
+    __slots__ = ("_port",)
+
+    def __init__(
+        self,
+        name: str,
+        trusted: Iterable[PrefixLike],
+        *,
+        port: str = "optional",
+        unix: bool = False,
+        trust_everyone: bool = False,
+    ) -> None:
+        super().__init__(name, trusted_set(trusted, trust_everyone=trust_everyone), unix)
+        if port not in ("optional", "never", "always"):
+            raise ValueError(f"port is 'optional', 'never' or 'always', not {quote(port)}")
+        self._port = port
+
+    def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
+        """Find the client's address: arguments, answer and errors as those of `TrustedProxies.find`."""
+        stranger = self._stranger(peer)
+        if stranger is not None:
+            return stranger
+        trail = [peer or UNIX]
+        try:
+            lines = self._lines(headers)
+            if len(lines) > 1:
+                raise NodeError("repeated")
+            element = _joined(lines).strip(BLANK)
+            if not element:
+                raise NodeError("missing")
+            trail.append(element)
+            return ClientAddress(packed_of(element, self._port), None, tuple(trail))
+        except NodeError as error:
+            return ClientAddress(None, error.code, tuple(trail))
+
+    def __repr__(self) -> str:
+        return self._shown()
+
+
+def _joined(lines: list[str | bytes]) -> str:
+    """Join the lines of a header as RFC 9110 section 5.3 does, within the bounds."""
+    if len(lines) == 1:
+        (line,) = lines
+        text = line if type(line) is str else line.decode("latin-1")  # type: ignore[union-attr]
+    else:
+        if not lines:
+            raise NodeError("missing")
+        if sum(map(len, lines)) > MOST_CHARACTERS:
+            raise NodeError("too_long")
+        text = ",".join([line if isinstance(line, str) else line.decode("latin-1") for line in lines])
+    if len(text) >= MOST_ELEMENTS:
+        if len(text) > MOST_CHARACTERS:
+            raise NodeError("too_long")
+        if text.count(",") >= MOST_ELEMENTS:
+            raise NodeError("too_many")
+    return text
+
+
+def _of_peer(peer: str | None) -> ClientAddress:
+    """Take the peer for the client."""
+    if not peer:
+        return ClientAddress(None, "no_peer", ())
+    if not isinstance(peer, str):
+        raise TypeError(f"a peer is text or None, not {type(peer).__name__}")
+    try:
+        return ClientAddress(parse_address(peer), None, (peer,))
+    except InvalidAddress as error:
+        return ClientAddress(None, "zone" if error.code == "zone_id" else "malformed_peer", (peer,))

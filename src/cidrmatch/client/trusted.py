@@ -1,0 +1,56 @@
+"""A set of trusted prefixes: which peers may say who the client is.
+
+    TrustedSet(["10.0.0.0/8", "2001:db8:1::/48"])     "10.0.0.7" in it --> True     "203.0.113.9" in it --> False
+
+Whoever is in the set can name any client, so a mistake here opens every door at once.  The set refuses what is not a
+list of prefixes, is empty, or holds everybody of a family.  "Everybody" is judged over the whole list: 0.0.0.0/1 with
+128.0.0.0/1 is 0.0.0.0/0, and so is ::ffff:0:0/96.  A caller who means it says it a second time.
+
+Cost: a question, a search in an `AllowList`.
+Threads: never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from .._core.allow_list import AllowList
+from .._core.prefix import parse_prefix
+from ..errors import quote
+
+if TYPE_CHECKING:
+    from .._core.prefix import PrefixLike
+
+__all__ = ["trusted_set"]
+
+_EVERYONE = (parse_prefix("0.0.0.0/0"), parse_prefix("::/0"))
+
+
+def trusted_set(prefixes: Iterable[PrefixLike], *, trust_everyone: bool = False) -> AllowList:
+    """Make the set of trusted prefixes, or refuse it.
+
+    Args:
+        prefixes: what an `AllowList` takes, without labels and conditions.
+        trust_everyone: whether the set may hold every address of a family.
+    Raises:
+        ValueError: the set is empty, or holds everybody, or (InvalidPrefix) an entry is no prefix.
+        TypeError: one text where a list is meant, or an entry of another type.
+    """
+    if trust_everyone is not True and trust_everyone is not False:
+        raise TypeError(f"trust_everyone is True or False, not {quote(trust_everyone)}")
+    if isinstance(prefixes, str):
+        raise TypeError(f"trusted prefixes are a list, not one text: [{quote(prefixes)}]")
+    trusted = AllowList(prefixes)
+    if len(trusted) == 0:
+        raise ValueError(
+            "no prefix is trusted, so no header could ever be believed; PeerAddress() says that on purpose"
+        )
+    if not trust_everyone:
+        for everyone in _EVERYONE:
+            if trusted.covers(everyone):
+                raise ValueError(
+                    f"these prefixes trust everybody ({everyone}), so every client could say that it is another; "
+                    "name the proxies, or say trust_everyone=True"
+                )
+    return trusted
