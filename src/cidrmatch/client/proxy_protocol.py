@@ -190,21 +190,24 @@ def _read_binary(data: bytes, limit: int) -> ProxyHeader:
         raise _RefusedError("version")
     if len(data) < _FIXED:
         return _MORE
-    family, transport = data[13] >> 4, data[13] & 0x0F
-    if family not in _SIZES or transport not in _TRANSPORTS or (family == 0) != (transport == 0):
-        raise _RefusedError("family")
     end = _FIXED + int.from_bytes(data[14:16], "big")
     if end > _FIXED + limit:
         raise _RefusedError("too_long")
+    family, transport = data[13] >> 4, data[13] & 0x0F
+    is_known = family in _SIZES and transport in _TRANSPORTS and (family == 0) == (transport == 0)
+    if command == "proxy" and not is_known:
+        raise _RefusedError("family")
     if len(data) < end:
         return _MORE
+    if command == "local":  # the block is discarded, whatever it says
+        return ProxyHeader("ok", None, end, 2, command)
     behind = _FIXED + 2 * _SIZES[family] + (4 if family in (1, 2) else 0)
     if end < behind:
         raise _RefusedError("length")
     tlvs = _read_tlvs(data[behind:end])
     _check_sum(data[:end], tlvs, behind)
     source = destination = None
-    if command == "proxy" and family:
+    if family:
         source, destination = _endpoints(data[_FIXED:behind], family, _SIZES[family])
     return ProxyHeader("ok", None, end, 2, command, source, destination, _TRANSPORTS[transport], tlvs)
 
