@@ -1,0 +1,232 @@
+"""The guard: a request's key, peer and headers become one decision, and nothing that goes wrong lets anybody in.
+
+    key      --------------------------------------.
+    peer     --strategy.find--> ClientAddress -----+--engine.check--> Decision --> GuardDecision --> on_decision
+    headers  ---^                                                                     |
+                                                                                      '-- .allowed  .response()
+
+A gateway asks `guard.check` and acts by `.allowed`.  Whatever raises on the way is a denial with the reason
+"guard_error": a strategy of the host's own, a clock, a damaged record.  It is counted, handed to `on_decision`, and
+answered with 503, or with 403 where the guard was told so.  What `on_decision` raises changes no answer.
+
+Counters are kept by reason, never by key or address, so they fit a page of metrics.
+
+Cost: a microsecond above the strategy and the check.
+Threads: safe; the counters are kept under a lock.
+Source: B2, B28, U7; C23.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from ..client import ClientAddress
+from ..errors import brief, quote
+from ..policy.responses import Response
+
+if TYPE_CHECKING:
+    from .._keys.check import Decision
+    from ..client import ClientStrategy, Headers
+    from ..engine.engine import Engine
+
+__all__ = ["GUARD_ERROR", "Guard", "GuardDecision"]
+
+GUARD_ERROR = "guard_error"
+"""The reason of a denial because something raised; the others are those of `Reason`."""
+
+_log = logging.getLogger(__name__)
+_NOBODY = ClientAddress(None, "not_looked_for", ())
+
+
+class GuardDecision:
+    """Say whether a request passes, and how that came about.
+
+    Attributes:
+        allowed: whether the request passes.
+        reason: a `Reason`, or "guard_error".
+        key: the key's id.
+        client: the `ClientAddress`: the address that was judged, or why there was none, and what was looked at.
+        decision: the engine's `Decision`, with entry, list and version; None after an error.
+        age: seconds since the engine's data was known to be current.
+        error: what was raised, or None.
+
+    There is no truth value: ask `.allowed`.
+    """
+
+    __slots__ = ("_guard", "age", "allowed", "client", "decision", "error", "key", "reason")
+
+    def __init__(
+        self,
+        guard: Guard,
+        key: str,
+        client: ClientAddress,
+        decision: Decision | None,
+        age: float,
+        error: Exception | None = None,
+    ) -> None:
+        self._guard = guard
+        self.key = key
+        self.client = client
+        self.decision = decision
+        self.age = age
+        self.error = error
+        self.allowed: bool = decision is not None and decision.allowed is True
+        self.reason: str = GUARD_ERROR if decision is None else decision.reason
+
+    @property
+    def address(self) -> str | None:
+        """The address that was judged, in canonical text (B28), or None."""
+        return self.client.address
+
+    def response(self) -> Response:
+        """Render the denial: the product's own, or 503 after an error.
+
+        Raises:
+            ValueError: the request was allowed.
+        """
+        return self._guard.respond(self)
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the facts as plain values, for a log: those of `Decision.to_dict`, and how the client was found.
+
+        `trail` comes from outside; each element is escaped and cut.
+        """
+        facts: dict[str, object] = {} if self.decision is None else dict(self.decision.to_dict())
+        facts.update(
+            allowed=self.allowed,
+            reason=str(self.reason),
+            key=self.key,
+            address=self.address,
+            client_problem=self.client.problem,
+            trail=[brief(element) for element in self.client.trail],
+            age=self.age,
+            error=None if self.error is None else type(self.error).__name__,
+        )
+        return facts
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a GuardDecision has no truth value; ask its .allowed")
+
+    def __repr__(self) -> str:
+        said = "allowed" if self.allowed else "denied"
+        return f"<GuardDecision {said}: {self.reason}, {brief(self.key)} from {self.address or self.client.problem}>"
+
+
+class Guard:
+    """Guard(engine, client): decide about requests, and count what was decided.
+
+    Args:
+        engine: an `Engine`.
+        client: a strategy, such as `TrustedProxies([...])`.
+        on_error: "unavailable" answers an error with 503, "deny" with 403.
+        on_decision: called with each `GuardDecision`, in the thread of the request; it must be quick.
+        show_address: whether a denial may tell the client which address was judged (C26).
+    Raises:
+        TypeError, ValueError: an argument is of another kind.
+
+    >>> from cidrmatch import Engine, presets
+    >>> from cidrmatch.client import PeerAddress
+    >>> engine = Engine(presets.bitbybit())
+    >>> report = engine.put_key("key_live_1", ["203.0.113.0/24"])
+    >>> guard = Guard(engine, PeerAddress())
+    >>> guard.check("key_live_1", "203.0.113.9").allowed
+    True
+    >>> guard.check("key_live_1", "198.51.100.1").response().status
+    403
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        client: ClientStrategy,
+        *,
+        on_error: str = "unavailable",
+        on_decision: Callable[[GuardDecision], object] | None = None,
+        show_address: bool = False,
+    ) -> None:
+        if not callable(getattr(engine, "check", None)):
+            raise TypeError(f"an engine is an Engine, not {type(engine).__name__}")
+        if isinstance(client, type) or not callable(getattr(client, "find", None)):
+            raise TypeError(f"a client is a strategy such as PeerAddress(), not {quote(client)}")
+        if on_error not in ("unavailable", "deny"):
+            raise ValueError(f"on_error is 'unavailable' or 'deny', not {quote(on_error)}")
+        if on_decision is not None and not callable(on_decision):
+            raise TypeError("on_decision is a function, or None")
+        if show_address is not True and show_address is not False:
+            raise TypeError("show_address is True or False")
+        self.engine = engine
+        self.client = client
+        self._on_error = on_error
+        self._on_decision = on_decision
+        self._show_address = show_address
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def check(self, key: str, peer: str | None, headers: Headers = ()) -> GuardDecision:
+        """Decide about one request.
+
+        Args:
+            key: the key's id, as the host's authentication found it.
+            peer: the address at the other end of the connection; None or "" on a UNIX socket.
+            headers: all header lines of the request.
+        Returns:
+            `GuardDecision`.  Never raises an `Exception`: whatever goes wrong denies.
+        """
+        client = _NOBODY
+        try:
+            client = self.client.find(peer, headers)
+            decision = self.engine.check(key, client.packed)
+            found = GuardDecision(self, key, client, decision, self.engine.age)
+        except Exception as error:  # whatever it is, nobody gets in by it
+            found = GuardDecision(self, key, client, None, 0.0, error)
+            _log.exception("a request was denied because its check failed")
+        self._note(found)
+        return found
+
+    def respond(self, found: GuardDecision) -> Response:
+        """Render a denial; see `GuardDecision.response`."""
+        if found.allowed:
+            raise ValueError("the request was allowed; there is nothing to refuse")
+        if found.decision is not None:
+            try:
+                return found.decision.response(show_address=self._show_address)
+            except Exception:
+                _log.exception("a denial could not be rendered in the product's form")
+        return _refusal(503, "Service Unavailable") if self._on_error == "unavailable" else _refusal(403, "Forbidden")
+
+    def counts(self) -> dict[str, int]:
+        """Give how often each reason decided, since the guard was made; "on_decision_failed" counts besides."""
+        with self._lock:
+            return dict(self._counts)
+
+    def _note(self, found: GuardDecision) -> None:
+        """Count a decision and hand it on; what fails here is logged, and changes no answer."""
+        failed = False
+        if self._on_decision is not None:
+            try:
+                self._on_decision(found)
+            except Exception:
+                failed = True
+                _log.exception("on_decision failed; the answer stands")
+        with self._lock:
+            self._counts[found.reason] += 1
+            if failed:
+                self._counts["on_decision_failed"] += 1
+
+    def __repr__(self) -> str:
+        return f"<Guard of {self.engine!r} by {self.client!r}>"
+
+
+def _refusal(status: int, title: str) -> Response:
+    """Render a refusal of nobody's form: RFC 9457, without a word about the request."""
+    body = f'{{"type":"about:blank","title":"{title}","status":{status}}}'.encode("ascii")
+    headers = (
+        ("content-type", "application/problem+json"),
+        ("content-length", str(len(body))),
+        ("cache-control", "no-store"),
+    )
+    return Response(status, headers, body)
