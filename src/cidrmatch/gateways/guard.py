@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from ..client import ClientStrategy, Headers
     from ..engine.engine import Engine
 
-__all__ = ["GUARD_ERROR", "Guard", "GuardDecision"]
+__all__ = ["GUARD_ERROR", "NO_KEY", "Guard", "GuardDecision", "check_face"]
 
 GUARD_ERROR = "guard_error"
-"""The reason of a denial because something raised; the others are those of `Reason`."""
+"""The reason of a denial because something raised."""
+NO_KEY = "no_key"
+"""The reason of a denial because the request has no key; all others are those of `Reason`."""
 
 _log = logging.getLogger(__name__)
 _NOBODY = ClientAddress(None, "not_looked_for", ())
@@ -47,10 +49,10 @@ class GuardDecision:
 
     Attributes:
         allowed: whether the request passes.
-        reason: a `Reason`, or "guard_error".
-        key: the key's id.
+        reason: a `Reason`, "no_key" or "guard_error".
+        key: the key's id, or None where the request has none.
         client: the `ClientAddress`: the address that was judged, or why there was none, and what was looked at.
-        decision: the engine's `Decision`, with entry, list and version; None after an error.
+        decision: the engine's `Decision`, with entry, list and version; None without a key, and after an error.
         age: seconds since the engine's data was known to be current.
         error: what was raised, or None.
 
@@ -62,7 +64,7 @@ class GuardDecision:
     def __init__(
         self,
         guard: Guard,
-        key: str,
+        key: str | None,
         client: ClientAddress,
         decision: Decision | None,
         age: float,
@@ -75,7 +77,7 @@ class GuardDecision:
         self.age = age
         self.error = error
         self.allowed: bool = decision is not None and decision.allowed is True
-        self.reason: str = GUARD_ERROR if decision is None else decision.reason
+        self.reason: str = decision.reason if decision is not None else NO_KEY if error is None else GUARD_ERROR
 
     @property
     def address(self) -> str | None:
@@ -83,7 +85,7 @@ class GuardDecision:
         return self.client.address
 
     def response(self) -> Response:
-        """Render the denial: the product's own, or 503 after an error.
+        """Render the denial: the product's own, 401 without a key, 503 after an error.
 
         Raises:
             ValueError: the request was allowed.
@@ -166,11 +168,11 @@ class Guard:
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def check(self, key: str, peer: str | None, headers: Headers = ()) -> GuardDecision:
+    def check(self, key: str | None, peer: str | None, headers: Headers = ()) -> GuardDecision:
         """Decide about one request.
 
         Args:
-            key: the key's id, as the host's authentication found it.
+            key: the key's id, as the host's authentication found it; None denies.
             peer: the address at the other end of the connection; None or "" on a UNIX socket.
             headers: all header lines of the request.
         Returns:
@@ -179,11 +181,18 @@ class Guard:
         client = _NOBODY
         try:
             client = self.client.find(peer, headers)
-            decision = self.engine.check(key, client.packed)
+            decision = None if key is None else self.engine.check(key, client.packed)
             found = GuardDecision(self, key, client, decision, self.engine.age)
         except Exception as error:  # whatever it is, nobody gets in by it
             found = GuardDecision(self, key, client, None, 0.0, error)
             _log.exception("a request was denied because its check failed")
+        self._note(found)
+        return found
+
+    def fail(self, error: Exception) -> GuardDecision:
+        """Make the denial of a request about which a gateway could not even ask, because something raised."""
+        found = GuardDecision(self, None, _NOBODY, None, 0.0, error)
+        _log.error("a request was denied because its check failed", exc_info=error)
         self._note(found)
         return found
 
@@ -196,6 +205,8 @@ class Guard:
                 return found.decision.response(show_address=self._show_address)
             except Exception:
                 _log.exception("a denial could not be rendered in the product's form")
+        if found.reason == NO_KEY:
+            return _refusal(401, "Unauthorized")
         return _refusal(503, "Service Unavailable") if self._on_error == "unavailable" else _refusal(403, "Forbidden")
 
     def counts(self) -> dict[str, int]:
@@ -219,6 +230,21 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"<Guard of {self.engine!r} by {self.client!r}>"
+
+
+def check_face(guard: Guard, key: object, without_key: str) -> bool:
+    """Check what every face is made with; tell whether a request without a key passes.
+
+    Raises:
+        TypeError, ValueError: an argument is of another kind.
+    """
+    if not isinstance(guard, Guard):
+        raise TypeError(f"a guard is a Guard, not {type(guard).__name__}")
+    if not callable(key):
+        raise TypeError("key is a function that gives the id of a request's key")
+    if without_key not in ("deny", "pass"):
+        raise ValueError(f"without_key is 'deny' or 'pass', not {quote(without_key)}")
+    return without_key == "pass"
 
 
 def _refusal(status: int, title: str) -> Response:

@@ -1,0 +1,135 @@
+"""The guard in front of an ASGI application: Starlette, FastAPI, Litestar, Quart, or none of them.
+
+    server --scope--> AllowListMiddleware --allowed--> the application, the decision in scope["state"]
+                            '--denied--> the product's answer; a websocket is closed before it opens
+
+http        the response of the denial
+websocket   the same, where the server has "websocket.http.response"; else a close with 1008, which servers turn into 403
+lifespan    passed through
+others      refused: a protocol that nobody looked at is no way in
+
+A server may have rewritten the peer already, by a header that it believed.  uvicorn does so for peers on 127.0.0.1
+unless it is started with `--no-proxy-headers`.  A rewritten peer has no port, so a peer with port 0 is denied, and the
+log names the setting.
+
+Source: ASGI 3.0, HTTP and WebSocket; B2, B7, U7.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from .guard import Guard, GuardDecision, check_face
+
+if TYPE_CHECKING:
+    from ..policy.responses import Response
+
+__all__ = ["AllowListMiddleware", "decision_of"]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+KeyOf: TypeAlias = Callable[[Scope], "str | Awaitable[str | None] | None"]
+
+STATE = "cidrmatch"
+"""The name of the decision in `scope["state"]`, which Starlette shows as `request.state.cidrmatch`."""
+
+
+class RewrittenPeerError(RuntimeError):
+    """The server put another address in the place of the peer's."""
+
+
+class AllowListMiddleware:
+    """AllowListMiddleware(app, guard=..., key=...): let a request through if its key may be used from where it comes.
+
+    Args:
+        app: the application behind it.
+        guard: a `Guard`.
+        key: gives the id of the request's key by its scope, or None where it has none; may be a coroutine function.  It
+            is the host's authentication, so it must not take a key that it did not check.
+        without_key: "deny" answers a request without a key by 401; "pass" hands it to the application unasked.
+    Raises:
+        TypeError, ValueError: an argument is of another kind.
+    """
+
+    def __init__(self, app: Application, *, guard: Guard, key: KeyOf, without_key: str = "deny") -> None:
+        self._passes_without_key = check_face(guard, key, without_key)
+        self.app = app
+        self.guard = guard
+        self._key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        if kind not in ("http", "websocket"):
+            raise ValueError(f"the guard does not know the protocol {kind!r}, so it lets none of it through")
+        found = await self._decide(scope)
+        if found is None or found.allowed:
+            if found is not None:
+                scope.setdefault("state", {})[STATE] = found
+            await self.app(scope, receive, send)
+        elif kind == "http":
+            await _answer(send, "http.response", found.response())
+        else:
+            await _refuse_websocket(scope, receive, send, found.response())
+
+    async def _decide(self, scope: Scope) -> GuardDecision | None:
+        """Ask the guard; None where a request without a key passes."""
+        try:
+            peer = _peer_of(scope)
+            key = self._key(scope)
+            if inspect.isawaitable(key):
+                key = await key
+            headers = scope["headers"]
+        except Exception as error:  # whatever it is, nobody gets in by it
+            return self.guard.fail(error)
+        if key is None and self._passes_without_key:
+            return None
+        return self.guard.check(key, peer, headers)
+
+
+def decision_of(scope: Scope) -> GuardDecision:
+    """Give the decision that let a request through.
+
+    Raises:
+        LookupError: no guard stands in front, or the request passed without a key.
+    """
+    found = scope.get("state", {}).get(STATE)
+    if not isinstance(found, GuardDecision):
+        raise LookupError("no guard has decided about this request")
+    return found
+
+
+def _peer_of(scope: Scope) -> str | None:
+    """Give the address at the other end of the connection."""
+    client = scope.get("client")
+    if not client or not client[0]:
+        return None
+    host, port = client[0], client[1]
+    if port == 0:
+        raise RewrittenPeerError(
+            "the server took the peer's address from a header: start uvicorn with --no-proxy-headers, and remove"
+            " ProxyFix or ProxyHeadersMiddleware; the guard reads the header itself"
+        )
+    return str(host)
+
+
+async def _answer(send: Send, kind: str, response: Response) -> None:
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.headers]
+    await send({"type": f"{kind}.start", "status": response.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": response.body, "more_body": False})
+
+
+async def _refuse_websocket(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+    await receive()  # the handshake; a server waits for an answer to it
+    if "websocket.http.response" in (scope.get("extensions") or {}):
+        await _answer(send, "websocket.http.response", response)
+    else:
+        await send({"type": "websocket.close", "code": 1008, "reason": "not allowed"})
