@@ -4,7 +4,7 @@
                             '--denied--> the product's answer; a websocket is closed before it opens
 
 http        the response of the denial
-websocket   the same, where the server has "websocket.http.response"; else a close with 1008, which servers turn into 403
+websocket   the same, where the server has "websocket.http.response"; else a close with 1008, which is a 403
 lifespan    passed through
 others      refused: a protocol that nobody looked at is no way in
 
