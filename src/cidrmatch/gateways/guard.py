@@ -152,7 +152,7 @@ class Guard:
     ) -> None:
         if not callable(getattr(engine, "check", None)):
             raise TypeError(f"an engine is an Engine, not {type(engine).__name__}")
-        if isinstance(client, type) or not callable(getattr(client, "find", None)):
+        if isinstance(client, type | str | bytes) or not callable(getattr(client, "find", None)):
             raise TypeError(f"a client is a strategy such as PeerAddress(), not {quote(client)}")
         if on_error not in ("unavailable", "deny"):
             raise ValueError(f"on_error is 'unavailable' or 'deny', not {quote(on_error)}")

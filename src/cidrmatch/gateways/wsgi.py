@@ -4,8 +4,8 @@
                               '--denied--> the product's answer
 
 WSGI has a trap of its own.  Header names become variables, and `X-Forwarded-For` and `X_Forwarded_For` become one, so
-a client that sends the second adds to what the proxy says in the first.  Servers drop such names or join them, by a setting
-(gunicorn: `header_map = "drop"`, the default since 22.0).  Whoever believes a header has to know which.
+a client that sends the second adds to what the proxy says in the first.  Servers drop such names or join them, by a
+setting (gunicorn: `header_map = "drop"`, the default since 22.0).  Whoever believes a header has to know which.
 
 A middleware may have rewritten the peer already, such as werkzeug's ProxyFix.  It leaves the old value in the environ,
 and the guard denies then, for a header would be believed twice.
