@@ -12,6 +12,7 @@ FOREIGN = {
     "ipaddress.is_private", "secrets.token_bytes",  # attributes of the standard library
     "mv", "rsync",  # programs
     "test_B18_...",  # a pattern
+    "X_Forwarded_For",  # a header that somebody else may send
 }  # fmt: skip
 """Names that the pages speak of and that are not ours."""
 

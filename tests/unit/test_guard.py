@@ -287,6 +287,7 @@ def test_asgi_peer_on_a_unix_socket() -> None:
 def call(app: Any, **environ: Any) -> tuple[str, dict[str, str], bytes]:
     said: list[Any] = []
     environ = {"REMOTE_ADDR": PROXY, "HTTP_X_FORWARDED_FOR": HOME, "HTTP_X_API_KEY": "key_1", **environ}
+    environ.setdefault("SERVER_SOFTWARE", "gunicorn/27.0.1")
     body = b"".join(
         app({name: value for name, value in environ.items() if value is not None}, lambda *a: said.extend(a))
     )
@@ -331,6 +332,17 @@ def test_wsgi_denies_where_a_middleware_rewrote_the_peer(caplog: pytest.LogCaptu
     status, _, _ = call(wsgi_app(), **{"werkzeug.proxy_fix.orig": {"REMOTE_ADDR": "6.6.6.6"}})
     assert status == "503 Service Unavailable"
     assert "proxy_fix" in caplog.text
+
+
+@pytest.mark.parametrize("server", ["granian", "WSGIServer/0.2 CPython/3.11.7", "", None, "not gunicorn"])
+def test_wsgi_denies_where_an_underscore_may_be_a_dash(server: str | None, caplog: pytest.LogCaptureFixture) -> None:
+    assert call(wsgi_app(), SERVER_SOFTWARE=server)[0] == "503 Service Unavailable"
+    assert "drops_underscores=True" in caplog.text
+    said = wsgi.AllowListMiddleware(
+        wsgi_inner, guard=build_guard(), key=lambda environ: environ["HTTP_X_API_KEY"], drops_underscores=True
+    )
+    assert call(said, SERVER_SOFTWARE=server)[0] == "200 OK"
+    assert call(wsgi_app(client=PeerAddress()), SERVER_SOFTWARE=server, REMOTE_ADDR=HOME)[0] == "200 OK"
 
 
 def test_wsgi_peer_on_a_unix_socket_and_odd_ones(caplog: pytest.LogCaptureFixture) -> None:

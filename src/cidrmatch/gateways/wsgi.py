@@ -3,9 +3,10 @@
     server --environ--> AllowListMiddleware --allowed--> the application, the decision in environ["cidrmatch.decision"]
                               '--denied--> the product's answer
 
-WSGI has a trap of its own.  Header names become variables, and `X-Forwarded-For` and `X_Forwarded_For` become one, so
-a client that sends the second adds to what the proxy says in the first.  Servers drop such names or join them, by a
-setting (gunicorn: `header_map = "drop"`, the default since 22.0).  Whoever believes a header has to know which.
+WSGI has a trap of its own.  Header names become variables, and `X-Forwarded-For` and `X_Forwarded_For` become one, so a
+client that sends the second says what only the proxy may say.  gunicorn (from 22.0), waitress and werkzeug drop such
+names; granian and `wsgiref` do not.  The guard therefore reads a header only under a server that is known to drop them,
+or where the host says that they are dropped.
 
 A middleware may have rewritten the peer already, such as werkzeug's ProxyFix.  It leaves the old value in the environ,
 and the guard denies then, for a header would be believed twice.
@@ -18,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..client import PeerAddress
 from .guard import Guard, GuardDecision, check_face
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ Environ: TypeAlias = dict[str, Any]
 
 STATE = "cidrmatch.decision"
 """The name of the decision in the environ."""
+_DROPPING = ("gunicorn", "waitress", "Werkzeug")
+"""How the `SERVER_SOFTWARE` of servers begins that drop header names with underscores."""
 _REWRITTEN = ("werkzeug.proxy_fix.orig",)
 """What middleware leaves behind that has rewritten the peer."""
 _PHRASES = {401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
@@ -36,6 +40,10 @@ _PHRASES = {401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 
 class RewrittenPeerError(RuntimeError):
     """A middleware put another address in the place of the peer's."""
+
+
+class UnderscoreError(RuntimeError):
+    """Nobody said that the server drops header names with underscores."""
 
 
 class AllowListMiddleware:
@@ -47,6 +55,8 @@ class AllowListMiddleware:
         key: gives the id of the request's key by its environ, or None where it has none.  It is the host's
             authentication, so it must not take a key that it did not check.
         without_key: "deny" answers a request without a key by 401; "pass" hands it to the application unasked.
+        drops_underscores: True says that the server, or every proxy in front, drops header names with underscores.
+            Needed for servers that are not known to do so, where the strategy reads a header.
     Raises:
         TypeError, ValueError: an argument is of another kind.
     """
@@ -58,8 +68,12 @@ class AllowListMiddleware:
         guard: Guard,
         key: Callable[[Environ], str | None],
         without_key: str = "deny",
+        drops_underscores: bool = False,
     ) -> None:
         self._passes_without_key = check_face(guard, key, without_key)
+        if drops_underscores is not True and drops_underscores is not False:
+            raise TypeError("drops_underscores is True or False")
+        self._is_clear = drops_underscores or isinstance(guard.client, PeerAddress)
         self.app = app
         self.guard = guard
         self._key = key
@@ -84,6 +98,11 @@ class AllowListMiddleware:
                     raise RewrittenPeerError(
                         f"a middleware rewrote the peer ({name}); the guard reads the header itself"
                     )
+            if not (self._is_clear or str(environ.get("SERVER_SOFTWARE", "")).startswith(_DROPPING)):
+                raise UnderscoreError(
+                    "this server may take X_Forwarded_For for X-Forwarded-For; see that it drops header names with"
+                    " underscores, and say drops_underscores=True"
+                )
             key = self._key(environ)
             peer = environ.get("REMOTE_ADDR") or None
             headers = list(headers_of(environ))

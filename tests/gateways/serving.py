@@ -1,0 +1,143 @@
+"""Real servers on free ports of the loopback, started and stopped by the tests, and a client that sends bytes.
+
+    with running("uvicorn", strategy="proxies") as port:
+        reply = ask(port, "key_1", "X-Forwarded-For: 203.0.113.9")
+
+A request is bytes, so that it may be what no client library sends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parents[2]
+ASGI, WSGI = "tests.gateways.apps:asgi_app", "tests.gateways.apps:wsgi_app"
+PYTHON = sys.executable
+COMMANDS: dict[str, list[str]] = {
+    "uvicorn": ["uvicorn", "--no-proxy-headers", "--log-level=warning", "--host=127.0.0.1", "--port={port}", ASGI],
+    "uvicorn, as it comes": ["uvicorn", "--log-level=warning", "--host=127.0.0.1", "--port={port}", ASGI],
+    "uvicorn, h11": ["uvicorn", "--http=h11", "--no-proxy-headers", "--host=127.0.0.1", "--port={port}", ASGI],
+    "hypercorn": ["hypercorn", "--bind=127.0.0.1:{port}", ASGI],
+    "granian": ["granian", "--interface=asgi", "--host=127.0.0.1", "--port={port}", ASGI],
+    "gunicorn": ["gunicorn", "--bind=127.0.0.1:{port}", WSGI],
+    "waitress": ["waitress", "--no-clear-untrusted-proxy-headers", "--listen=127.0.0.1:{port}", WSGI],
+    "granian, wsgi": ["granian", "--interface=wsgi", "--host=127.0.0.1", "--port={port}", WSGI],
+    "gunicorn, on a UNIX socket": ["gunicorn", "--bind=unix:{path}", WSGI],
+    "uvicorn, on a UNIX socket": ["uvicorn", "--no-proxy-headers", "--uds={path}", ASGI],
+}
+ASGI_SERVERS = ("uvicorn", "uvicorn, h11", "hypercorn", "granian")
+WSGI_SERVERS = ("gunicorn", "waitress")
+
+
+class Reply(NamedTuple):
+    """What a server answered: its status, and what the body says."""
+
+    status: int
+    address: str | None
+    reason: str | None
+    body: bytes
+
+
+@contextmanager
+def running(server: str, **options: str) -> Iterator[int | str]:
+    """Run a server; give its port, or the path of its socket."""
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    environment |= {name.upper(): value for name, value in options.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        port, path = free_port(), f"{folder}/server.sock"
+        words = [word.format(port=port, path=path) for word in COMMANDS[server]]
+        log = Path(folder, "log")
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [PYTHON, "-m", *words], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
+            )
+        target: int | str = path if "UNIX" in server else port
+        try:
+            wait_for(target, process, log)
+            yield target
+        finally:
+            stop(process)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def connect(target: int | str) -> socket.socket:
+    if isinstance(target, int):
+        return socket.create_connection(("127.0.0.1", target), timeout=30)
+    stream = socket.socket(socket.AF_UNIX)
+    stream.settimeout(30)
+    try:
+        stream.connect(target)
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def wait_for(target: int | str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        with suppress(OSError), connect(target):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"the server did not start: {log.read_text(errors='replace')[-2_000:]}")
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a server and what it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+            return
+
+
+def send(target: int | str, request: bytes) -> bytes:
+    """Send bytes, and read until the server closes or is silent for a second after something came."""
+    with connect(target) as stream:
+        stream.sendall(request)
+        received = b""
+        with suppress(OSError):
+            while piece := stream.recv(65_536):
+                received += piece
+                stream.settimeout(1)
+        return received
+
+
+def ask(target: int | str, key: str | None, *lines: str | bytes) -> Reply:
+    """Send a request with these header lines."""
+    head = [b"GET / HTTP/1.1", b"Host: test", b"Connection: close"]
+    head += [] if key is None else [b"X-API-Key: " + key.encode()]
+    head += [line if isinstance(line, bytes) else line.encode("latin-1") for line in lines]
+    return read(send(target, b"\r\n".join([*head, b"", b""])))
+
+
+def read(received: bytes) -> Reply:
+    """Read a reply; status 0 where the server closed without one."""
+    found = re.match(rb"HTTP/1\.[01] (\d{3})", received)
+    body = received.partition(b"\r\n\r\n")[2]
+    facts: dict[str, Any] = {}
+    with suppress(ValueError):
+        said = json.loads(body)
+        facts = said.get("error", said) if isinstance(said, dict) else {}
+    if not isinstance(facts, dict):
+        facts = {}
+    return Reply(int(found[1]) if found else 0, facts.get("address"), facts.get("reason"), body)
