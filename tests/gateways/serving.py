@@ -134,10 +134,8 @@ def read(received: bytes) -> Reply:
     """Read a reply; status 0 where the server closed without one."""
     found = re.match(rb"HTTP/1\.[01] (\d{3})", received)
     body = received.partition(b"\r\n\r\n")[2]
-    facts: dict[str, Any] = {}
+    said: Any = None
     with suppress(ValueError):
         said = json.loads(body)
-        facts = said.get("error", said) if isinstance(said, dict) else {}
-    if not isinstance(facts, dict):
-        facts = {}
+    facts = said.get("error", said) if isinstance(said, dict) else {}
     return Reply(int(found[1]) if found else 0, facts.get("address"), facts.get("reason"), body)

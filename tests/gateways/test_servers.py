@@ -137,7 +137,7 @@ def test_peer_on_a_unix_socket_is_trusted_where_that_was_said(server: str) -> No
 
 @pytest.mark.parametrize("server", ASGI_SERVERS)
 def test_B2_websockets_open_for_listed_clients_only(server: str) -> None:
-    def shake(address: str) -> bytes:
+    def shake(port: int | str, address: str) -> bytes:
         lines = [
             "GET / HTTP/1.1", "Host: test", "X-API-Key: key_1", f"X-Forwarded-For: {address}", "Upgrade: websocket",
             "Connection: Upgrade", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", "",
@@ -145,9 +145,9 @@ def test_B2_websockets_open_for_listed_clients_only(server: str) -> None:
         return send(port, "\r\n".join(lines).encode())
 
     with running(server, strategy="proxies") as port:
-        opened = shake(HOME)
+        opened = shake(port, HOME)
         assert opened.startswith(b"HTTP/1.1 101")
         assert HOME.encode() in opened
-        refused = read(shake(AWAY))
+        refused = read(shake(port, AWAY))
         assert refused.status == 403
         assert isinstance(refused, Reply)
