@@ -4,7 +4,8 @@
 
 Whoever is in the set can name any client, so a mistake here opens every door at once.  The set refuses what is not a
 list of prefixes, is empty, or holds everybody of a family.  "Everybody" is judged over the whole list: 0.0.0.0/1 with
-128.0.0.0/1 is 0.0.0.0/0, and so is ::ffff:0:0/96.  A caller who means it says it a second time.
+128.0.0.0/1 is 0.0.0.0/0, and so is ::ffff:0:0/96.  Everybody is whoever can be a client, so 2000::/3, all of public
+IPv6, is refused, too.  A caller who means it says it a second time.
 
 Cost: a question, a search in an `AllowList`.
 Threads: never changes.
@@ -24,7 +25,17 @@ if TYPE_CHECKING:
 
 __all__ = ["trusted_set"]
 
-_EVERYONE = (parse_prefix("0.0.0.0/0"), parse_prefix("::/0"))
+_EVERYONE = {
+    "0.0.0.0/0": [
+        parse_prefix(text)
+        for text in (
+            "1.0.0.0/8", "2.0.0.0/7", "4.0.0.0/6", "8.0.0.0/5", "16.0.0.0/4", "32.0.0.0/3", "64.0.0.0/2",
+            "128.0.0.0/2", "192.0.0.0/3",
+        )
+    ],
+    "::/0": [parse_prefix("2000::/3")],
+}  # fmt: skip
+"""What holds everybody of a family: unicast IPv4 without 0.0.0.0/8, and the global unicast of IPv6 (RFC 4291)."""
 
 
 def trusted_set(prefixes: Iterable[PrefixLike], *, trust_everyone: bool = False) -> AllowList:
@@ -47,8 +58,8 @@ def trusted_set(prefixes: Iterable[PrefixLike], *, trust_everyone: bool = False)
             "no prefix is trusted, so no header could ever be believed; PeerAddress() says that on purpose"
         )
     if not trust_everyone:
-        for everyone in _EVERYONE:
-            if trusted.covers(everyone):
+        for everyone, clients in _EVERYONE.items():
+            if all(trusted.covers(prefix) for prefix in clients):
                 raise ValueError(
                     f"these prefixes trust everybody ({everyone}), so every client could say that it is another; "
                     "name the proxies, or say trust_everyone=True"
