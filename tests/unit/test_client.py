@@ -164,6 +164,14 @@ def test_headers_come_as_servers_give_them(headers: Any) -> None:
     assert PROXIES.find(PEER, headers).address == "203.0.113.9"
 
 
+def test_text_of_a_subclass_counts_by_its_characters() -> None:
+    class Text(str):
+        __slots__ = ()
+
+    assert PROXIES.find(Text(PEER), [(Text("X-Forwarded-For"), Text("203.0.113.9"))]).address == "203.0.113.9"
+    assert PROXIES.find(PEER, [(XFF, Text("203.0.113.9")), (XFF, Text("10.0.0.8"))]).address == "203.0.113.9"
+
+
 def test_header_beyond_a_bound_is_no_address() -> None:
     assert found(PROXIES, "6.6.6.6," * (MOST_ELEMENTS - 1) + "203.0.113.9") == "203.0.113.9"
     assert found(PROXIES, "6.6.6.6," * MOST_ELEMENTS + "203.0.113.9") == "too_many"

@@ -379,7 +379,7 @@ def _joined(lines: list[str | bytes]) -> str:
     """Join the lines of a header as RFC 9110 section 5.3 does, within the bounds."""
     if len(lines) == 1:
         (line,) = lines
-        text = line if type(line) is str else line.decode("latin-1")  # type: ignore[union-attr]
+        text = line if isinstance(line, str) else line.decode("latin-1")
     else:
         if not lines:
             raise NodeError("missing")
