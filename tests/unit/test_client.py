@@ -70,6 +70,24 @@ def test_peer_on_a_unix_socket_is_trusted_where_that_was_said() -> None:
             assert found(strategy, peer=peer) == "missing"
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        TrustedProxies,
+        lambda trusted, **more: SingleHeader(XFF, trusted, **more),
+        lambda trusted, **more: TrustedHops(1, trusted=trusted, **more),
+    ],
+)
+def test_who_trusts_only_the_unix_socket_names_no_prefix(make: Any) -> None:
+    strategy = make([], unix=True)
+    assert found(strategy, "203.0.113.9", peer=None) == "203.0.113.9"
+    for peer in ("127.0.0.1", "10.0.0.7", "::1", "198.51.100.1"):
+        assert found(strategy, "6.6.6.6", peer=peer) == peer
+    for unix in (False, 1):
+        with pytest.raises((ValueError, TypeError)):
+            make([], unix=unix)
+
+
 @pytest.mark.parametrize("peer", [b"\x0a\x00\x00\x07", 1, ("10.0.0.7", 80)])
 def test_peer_is_text(peer: Any) -> None:
     """Four bytes would be an address that nobody wrote."""

@@ -192,7 +192,7 @@ class TrustedProxies(_BehindProxies):
     Args:
         prefixes: the proxies, as an `AllowList` takes them.  Never the addresses of clients.
         header: "forwarded" is read by RFC 7239; any other name as a list like that of X-Forwarded-For.
-        unix: whether a peer on a UNIX socket is trusted.
+        unix: whether a peer on a UNIX socket is trusted; only then may the prefixes be none.
         trust_everyone: whether `prefixes` may hold everybody of a family, so that any peer can name any client.
     Raises:
         ValueError, TypeError: the prefixes are refused, or the header's name.
@@ -219,7 +219,7 @@ class TrustedProxies(_BehindProxies):
         unix: bool = False,
         trust_everyone: bool = False,
     ) -> None:
-        self._proxies = trusted_set(prefixes, trust_everyone=trust_everyone)
+        self._proxies = trusted_set(prefixes, trust_everyone=trust_everyone, may_be_empty=unix is True)
         super().__init__(header, self._proxies, unix)
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
@@ -288,7 +288,9 @@ class TrustedHops(_BehindProxies):
             raise TypeError(f"a count of hops is a whole number, not {type(count).__name__}")
         if not 1 <= count <= MOST_ELEMENTS:
             raise ValueError(f"a count of hops is 1 to {MOST_ELEMENTS}, not {count}; PeerAddress() is for none")
-        believed = None if trusted is None else trusted_set(trusted, trust_everyone=trust_everyone)
+        believed = (
+            None if trusted is None else trusted_set(trusted, trust_everyone=trust_everyone, may_be_empty=unix is True)
+        )
         super().__init__(header, believed, unix)
         self._count = count
 
@@ -348,7 +350,8 @@ class SingleHeader(_BehindProxies):
         unix: bool = False,
         trust_everyone: bool = False,
     ) -> None:
-        super().__init__(name, trusted_set(trusted, trust_everyone=trust_everyone), unix)
+        believed = trusted_set(trusted, trust_everyone=trust_everyone, may_be_empty=unix is True)
+        super().__init__(name, believed, unix)
         if port not in ("optional", "never", "always"):
             raise ValueError(f"port is 'optional', 'never' or 'always', not {quote(port)}")
         self._port = port

@@ -38,12 +38,15 @@ _EVERYONE = {
 """What holds everybody of a family: unicast IPv4 without 0.0.0.0/8, and the global unicast of IPv6 (RFC 4291)."""
 
 
-def trusted_set(prefixes: Iterable[PrefixLike], *, trust_everyone: bool = False) -> AllowList:
+def trusted_set(
+    prefixes: Iterable[PrefixLike], *, trust_everyone: bool = False, may_be_empty: bool = False
+) -> AllowList:
     """Make the set of trusted prefixes, or refuse it.
 
     Args:
         prefixes: what an `AllowList` takes, without labels and conditions.
         trust_everyone: whether the set may hold every address of a family.
+        may_be_empty: whether somebody without an address is trusted besides, such as the peer on a UNIX socket.
     Raises:
         ValueError: the set is empty, or holds everybody, or (InvalidPrefix) an entry is no prefix.
         TypeError: one text where a list is meant, or an entry of another type.
@@ -53,7 +56,7 @@ def trusted_set(prefixes: Iterable[PrefixLike], *, trust_everyone: bool = False)
     if isinstance(prefixes, str):
         raise TypeError(f"trusted prefixes are a list, not one text: [{quote(prefixes)}]")
     trusted = AllowList(prefixes)
-    if len(trusted) == 0:
+    if len(trusted) == 0 and not may_be_empty:
         raise ValueError(
             "no prefix is trusted, so no header could ever be believed; PeerAddress() says that on purpose"
         )
