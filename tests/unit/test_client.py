@@ -16,6 +16,7 @@ XFF = "x-forwarded-for"
 PROXIES = TrustedProxies(["10.0.0.0/8", "fd00::/8"])
 RFC7239 = TrustedProxies(["10.0.0.0/8", "fd00::/8"], header="forwarded")
 PEER = "10.0.0.7"
+PORTS = ("optional", "never", "always")
 
 
 def found(strategy: Any, *lines: str, name: str = XFF, peer: str | None = PEER) -> str | None:
@@ -327,6 +328,25 @@ def test_port_of_a_single_header() -> None:
         assert (found(never, line, name="a"), found(always, line, name="a")) == (without, behind), line
 
 
+def test_port_of_every_element_of_a_list() -> None:
+    """A bare IPv6 address with a port reads as another address, so whoever has such a proxy says so."""
+    optional, never, always = (TrustedProxies(["10.0.0.0/8", "fd00::/8"], port=port) for port in PORTS)
+    for line, expected in (
+        ("203.0.113.9", ("203.0.113.9", "203.0.113.9", "malformed")),
+        ("203.0.113.9:80", ("203.0.113.9", "malformed", "203.0.113.9")),
+        ("2001:db8::9:80", ("2001:db8::9:80", "2001:db8::9:80", "2001:db8::9")),
+        ("[2001:db8::9]:80", ("2001:db8::9", "malformed", "2001:db8::9")),
+        ("6.6.6.6, 203.0.113.9:80, fd00::8:80", ("203.0.113.9", "malformed", "203.0.113.9")),
+        ("203.0.113.9:80, 10.0.0.8", ("203.0.113.9", "malformed", "malformed")),
+        ("10.0.0.8:80", ("all_trusted", "malformed", "all_trusted")),
+    ):
+        assert tuple(found(strategy, line) for strategy in (optional, never, always)) == expected, line
+    assert found(TrustedProxies(["10.0.0.0/8"], header="forwarded", port="optional"), "for=1.2.3.4", name="forwarded")
+    for port in ("never", "always"):
+        with pytest.raises(ValueError, match="Forwarded"):
+            TrustedProxies(["10.0.0.0/8"], header="Forwarded", port=port)
+
+
 # What is refused when a strategy is made
 
 
@@ -371,6 +391,8 @@ def test_count_of_hops_is_a_whole_number_from_one(count: Any) -> None:
 def test_port_and_unix_are_what_they_are() -> None:
     with pytest.raises(ValueError, match="port"):
         SingleHeader("a", ["10.0.0.0/8"], port="maybe")
+    with pytest.raises(ValueError, match="port"):
+        TrustedProxies(["10.0.0.0/8"], port="maybe")
     odd: Any = 1
     with pytest.raises(TypeError):
         TrustedProxies(["10.0.0.0/8"], unix=odd)

@@ -26,12 +26,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from .._core.address import parse_address
-from ..errors import InvalidAddress
+from ..errors import InvalidAddress, quote
 
-__all__ = ["BLANK", "FORWARDED", "LIST", "Grammar", "NodeError", "grammar_of", "packed_of"]
+__all__ = ["BLANK", "FORWARDED", "LIST", "Grammar", "NodeError", "check_port", "grammar_of", "packed_of"]
 
 BLANK = " \t"
 """White space inside a header: OWS of RFC 9110."""
@@ -192,6 +193,21 @@ LIST = Grammar(_cut_list, packed_of)
 FORWARDED = Grammar(_cut_forwarded, _packed_of_pairs)
 
 
-def grammar_of(header: str) -> Grammar:
-    """Give the grammar of a header by its name in lower case: RFC 7239 for "forwarded", else a plain list."""
-    return FORWARDED if header == "forwarded" else LIST
+def check_port(port: str) -> None:
+    """Check a word for whether there is a port, as `packed_of` takes it."""
+    if port not in ("optional", "never", "always"):
+        raise ValueError(f"port is 'optional', 'never' or 'always', not {quote(port)}")
+
+
+def grammar_of(header: str, port: str = "optional") -> Grammar:
+    """Give the grammar of a header by its name in lower case: RFC 7239 for "forwarded", else a plain list.
+
+    Raises:
+        ValueError: the port is another word, or "forwarded" is asked to have one, or none; it says so itself.
+    """
+    check_port(port)
+    if port == "optional":
+        return FORWARDED if header == "forwarded" else LIST
+    if header == "forwarded":
+        raise ValueError(f"an element of Forwarded shows its port, so port={port!r} is not for it")
+    return Grammar(_cut_list, partial(packed_of, port=port))

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeAlias
 
 from .._core.address import format_address, parse_address
 from ..errors import InvalidAddress, brief, quote
-from .forwarded import BLANK, NodeError, grammar_of, packed_of
+from .forwarded import BLANK, NodeError, check_port, grammar_of, packed_of
 from .trusted import trusted_set
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class _BehindProxies:
 
     __slots__ = ("_grammar", "_length", "_name", "_name_bytes", "_trusted", "_unix")
 
-    def __init__(self, header: str, trusted: AllowList | None, unix: bool) -> None:
+    def __init__(self, header: str, trusted: AllowList | None, unix: bool, port: str = "optional") -> None:
         if not isinstance(header, str) or not header or not set(header.lower()) <= _OF_NAMES:
             raise ValueError(f"{quote(header)} is no name of a header")
         if unix is not True and unix is not False:
@@ -141,7 +141,7 @@ class _BehindProxies:
         self._name = header.lower()
         self._name_bytes = self._name.encode("ascii")
         self._length = len(header)
-        self._grammar = grammar_of(self._name)
+        self._grammar = grammar_of(self._name, port)
         self._trusted = trusted
         self._unix = unix
 
@@ -192,10 +192,11 @@ class TrustedProxies(_BehindProxies):
     Args:
         prefixes: the proxies, as an `AllowList` takes them.  Never the addresses of clients.
         header: "forwarded" is read by RFC 7239; any other name as a list like that of X-Forwarded-For.
+        port: "optional", "never", or "always" for proxies that write one behind every address, bare IPv6, too.
         unix: whether a peer on a UNIX socket is trusted; only then may the prefixes be none.
         trust_everyone: whether `prefixes` may hold everybody of a family, so that any peer can name any client.
     Raises:
-        ValueError, TypeError: the prefixes are refused, or the header's name.
+        ValueError, TypeError: the prefixes are refused, or the header's name, or the port.
 
     A peer that is not trusted is the client itself, and its header is not read.  A chain in which everybody is trusted
     has no client ("all_trusted"), and neither has one in which an element cannot be read.
@@ -216,11 +217,12 @@ class TrustedProxies(_BehindProxies):
         prefixes: Iterable[PrefixLike],
         *,
         header: str = "x-forwarded-for",
+        port: str = "optional",
         unix: bool = False,
         trust_everyone: bool = False,
     ) -> None:
         self._proxies = trusted_set(prefixes, trust_everyone=trust_everyone, may_be_empty=unix is True)
-        super().__init__(header, self._proxies, unix)
+        super().__init__(header, self._proxies, unix, port)
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
         """Find the client's address.
@@ -352,8 +354,7 @@ class SingleHeader(_BehindProxies):
     ) -> None:
         believed = trusted_set(trusted, trust_everyone=trust_everyone, may_be_empty=unix is True)
         super().__init__(name, believed, unix)
-        if port not in ("optional", "never", "always"):
-            raise ValueError(f"port is 'optional', 'never' or 'always', not {quote(port)}")
+        check_port(port)
         self._port = port
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
