@@ -13,6 +13,11 @@ FOREIGN = {
     "mv", "rsync",  # programs
     "test_B18_...",  # a pattern
     "X_Forwarded_For",  # a header that somebody else may send
+    "ProxyFix", "add_x_forwarded_for_proxy", "forwardedHeaders.insecure", "forwardedHeaders.notAppendXForwardedFor",
+    "forwardedHeaders.trustedIPs", "insecure", "notAppendXForwardedFor", "proxy_set_header", "reverse_proxy",
+    "routing.http.xff_client_port.enabled", "routing.http.xff_header_processing.mode", "set_real_ip_from",
+    "skip_xff_append", "trustedIPs", "trusted_proxies_strict", "use_remote_address",
+    "xff_client_port",  # settings of proxies
 }  # fmt: skip
 """Names that the pages speak of and that are not ours."""
 

@@ -17,6 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 MODULES = [
     "cidrmatch",
     "cidrmatch._core.address",
+    "cidrmatch.client",
+    "cidrmatch.client.proxy_protocol",
+    "cidrmatch.client.ready",
+    "cidrmatch.client.strategies",
     "cidrmatch._keys.check",
     "cidrmatch._keys.rule",
     "cidrmatch._keys.view",
@@ -47,7 +51,8 @@ def test_every_public_name_exists_and_has_a_docstring() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples_run(name: str) -> None:
     module = importlib.import_module(name)
-    names = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == name]
+    things = [thing for thing in vars(module).values() if getattr(thing, "__module__", None) == name]
+    names = [thing for thing in things if hasattr(thing, "__name__")]  # an instance has its class's module and no name
     globals_ = {public: getattr(cidrmatch, public) for public in cidrmatch.__all__} | vars(module)
     finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
     for thing in [module, *names]:
@@ -56,7 +61,7 @@ def test_docstring_examples_run(name: str) -> None:
     assert runner.failures == 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/texts.md", "docs/keys.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/texts.md", "docs/keys.md", "docs/client-address.md"])
 def test_python_examples_of_the_pages_run(page: str) -> None:
     """Each page is one session: what a block defines, the next ones use."""
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
