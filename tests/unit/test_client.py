@@ -285,6 +285,11 @@ def test_count_th_value_from_the_right(count: int, lines: list[str], expected: s
     assert found(TrustedHops(count, trusted=["10.0.0.0/8"]), *lines) == expected
 
 
+def test_who_believes_every_peer_believes_addresses_only() -> None:
+    for peer, expected in (("junk", "malformed_peer"), ("fe80::1%eth0", "zone"), ("unix:", "malformed_peer")):
+        assert found(TrustedHops(1), "6.6.6.6", peer=peer) == expected
+
+
 def test_hops_of_forwarded() -> None:
     strategy = TrustedHops(2, header="Forwarded")
     assert found(strategy, "for=203.0.113.9;host=a, for=_proxy", name="forwarded") == "203.0.113.9"
