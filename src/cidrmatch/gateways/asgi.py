@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .guard import Guard, GuardDecision, check_face
 
 if TYPE_CHECKING:
-    from ..policy.responses import Response
+    from .._keys import Response
 
 __all__ = ["AllowListMiddleware", "decision_of"]
 

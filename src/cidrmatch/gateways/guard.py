@@ -24,12 +24,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
+from .._keys import Response
 from ..client import ClientAddress
 from ..errors import brief, quote
-from ..policy.responses import Response
 
 if TYPE_CHECKING:
-    from .._keys.check import Decision
+    from .._keys import Decision
     from ..client import ClientStrategy, Headers
     from ..engine.engine import Engine
 
