@@ -21,6 +21,7 @@ cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_C_CONTIGUOUS, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, uint8_t
+from libc.string cimport memcpy
 
 from cidrmatch._core.address cimport Bits, overlap, read_address, width
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, count_items, find_item, offers_arrow, parse_item, take_chunks
@@ -172,7 +173,7 @@ cdef inline Py_ssize_t answer_size(const Search *search) noexcept nogil:
 cdef void answer_packed(const Search *search, const uint8_t *start, Py_ssize_t count, uint8_t family,
                         bint is_reversed, void *into) noexcept nogil:
     if search.entries is not NULL:
-        match_packed(search, start, count, family, is_reversed, <int32_t *>into)
+        match_packed(search, start, count, family, is_reversed, <char *>into)
     elif family == 4:
         each4(search.table, start, count, is_reversed, <uint8_t *>into)
     else:
@@ -203,7 +204,7 @@ cdef Py_ssize_t answer_chunk(const Search *search, Chunk chunk, void *into) noex
         return chunk.filled
     if search.entries is NULL:
         return contains_chunk(search.table, chunk, <uint8_t *>into)
-    return match_chunk(search, chunk, <int32_t *>into)
+    return match_chunk(search, chunk, <char *>into)
 
 
 cdef int contains_each(const Table *table, object addresses, Answers answers) except -1:
@@ -244,15 +245,20 @@ cdef Py_ssize_t contains_chunk(const Table *table, Chunk chunk, uint8_t *into) n
     return chunk.filled
 
 
+cdef inline void write_number(char *into, Py_ssize_t i, int32_t number) noexcept nogil:
+    """Write the i-th answer; a buffer that was given may begin anywhere, not only where a number may."""
+    memcpy(into + i * <Py_ssize_t>sizeof(int32_t), &number, sizeof(int32_t))
+
+
 cdef int match_each(const Search *search, object addresses, Answers answers) except -1:
     cdef Py_ssize_t i = 0
-    cdef int32_t *into = <int32_t *>answers.view.buf
+    cdef char *into = <char *>answers.view.buf
     cdef Bits bits
     for address in addresses:
         if i == answers.count:
             raise ValueError("the list of addresses grew while it was read")
         read_address(address, &bits, i)
-        into[i] = <int32_t>find_entry(search.table, search.entries, &bits)
+        write_number(into, i, <int32_t>find_entry(search.table, search.entries, &bits))
         i += 1
     if i < answers.count:
         raise ValueError("the list of addresses shrank while it was read")
@@ -260,17 +266,17 @@ cdef int match_each(const Search *search, object addresses, Answers answers) exc
 
 
 cdef void match_packed(const Search *search, const uint8_t *start, Py_ssize_t count, uint8_t family,
-                       bint is_reversed, int32_t *into) noexcept nogil:
+                       bint is_reversed, char *into) noexcept nogil:
     cdef Py_ssize_t i
     cdef Bits bits
     # hot: begin
     for i in range(count):
         read_packed(start, i, family, is_reversed, &bits)
-        into[i] = <int32_t>find_entry(search.table, search.entries, &bits)
+        write_number(into, i, <int32_t>find_entry(search.table, search.entries, &bits))
     # hot: end
 
 
-cdef Py_ssize_t match_chunk(const Search *search, Chunk chunk, int32_t *into) noexcept nogil:
+cdef Py_ssize_t match_chunk(const Search *search, Chunk chunk, char *into) noexcept nogil:
     cdef Py_ssize_t i
     cdef Item item
     cdef Bits bits
@@ -278,6 +284,6 @@ cdef Py_ssize_t match_chunk(const Search *search, Chunk chunk, int32_t *into) no
     for i in range(chunk.filled):
         if not (find_item(chunk, i, &item) and parse_item(&item, &bits)):
             return i
-        into[i] = <int32_t>find_entry(search.table, search.entries, &bits)
+        write_number(into, i, <int32_t>find_entry(search.table, search.entries, &bits))
     # hot: end
     return chunk.filled
