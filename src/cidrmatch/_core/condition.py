@@ -22,7 +22,7 @@ from typing import Final, Literal, Protocol
 
 from ..errors import quote
 
-__all__ = ["FIELDS", "Condition", "Standing", "condition_of", "fields_of_condition", "standing_of"]
+__all__ = ["FIELDS", "Condition", "Standing", "condition_of", "fields_of_condition", "fields_of_entry", "standing_of"]
 
 FIELDS: Final = ("effect", "enabled", "not_before", "expires")
 
@@ -151,3 +151,11 @@ def fields_of_condition(condition: Condition) -> dict[str, object]:
         elif value != getattr(_ALWAYS, name):
             fields[name] = value
     return fields
+
+
+def fields_of_entry(prefix: str, label: str | None, condition: Condition | None) -> dict[str, object]:
+    """Give an entry as a mapping of plain values that `parse_entry` takes, without what it does not say."""
+    fields: dict[str, object] = {"prefix": prefix}
+    if label is not None:
+        fields["label"] = label
+    return fields if condition is None else fields | fields_of_condition(condition)

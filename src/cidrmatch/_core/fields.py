@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .condition import FIELDS, fields_of_condition
+from .condition import FIELDS, fields_of_entry
 
 if TYPE_CHECKING:
     from pydantic_core import CoreSchema
@@ -53,10 +53,8 @@ def allow_list_schema(kind: type, entry: type, parse: Callable[[Any], Any]) -> C
 
 def write_entry(entry: Any) -> str | dict[str, object]:
     """Give an entry as plain values: its text, or a mapping where there is more to say."""
-    fields = {} if entry.label is None else {"label": entry.label}
-    if entry.condition is not None:
-        fields |= fields_of_condition(entry.condition)
-    return {"prefix": str(entry), **fields} if fields else str(entry)
+    fields = fields_of_entry(str(entry), entry.label, entry.condition)
+    return fields if len(fields) > 1 else str(entry)
 
 
 def _write_entries(allow: Any) -> list[str | dict[str, object]]:

@@ -156,19 +156,20 @@ def _identity(descriptor: int) -> Identity:
 # -- Writing ------------------------------------------------------------------
 
 
-def save_block(target: str, store: KeyStore, revision: Revision, *, mode: int | None = None) -> Identity:
+def save_block(target: str, store: KeyStore, revision: Revision, checksum: int, *, mode: int | None = None) -> Identity:
     """Write a store's block to a file, so that the name leads to the whole old file or the whole new one.
 
     Args:
         target: where, not a link; its directory must be writable.
         revision: what the header says.
+        checksum: what `checksum_of` says of the store; the body is summed once.
         mode: the permissions; None keeps those of the file that is replaced, and gives a new one 0600.
     Returns:
         Which file the name leads to now.
     Raises:
         PermissionError: the owner of the file that is replaced cannot be kept.  OSError: for another reason.
         In either case nothing was changed under that name.
-    Cost: one pass for the checksum, one to write.
+    Cost: one pass.
     """
     directory, name = os.path.split(target)
     draft = os.path.join(directory, f".{name}.{os.urandom(6).hex()}.tmp")
@@ -176,7 +177,9 @@ def save_block(target: str, store: KeyStore, revision: Revision, *, mode: int | 
     try:
         with os.fdopen(descriptor, "r+b") as file, store.block as block:
             _keep_owner_and_mode(file.fileno(), target, mode)
-            file.write(store.sealed_header(epoch=revision.epoch, generation=revision.generation))
+            file.write(
+                store.sealed_header(epoch=revision.epoch, generation=revision.generation, body_checksum=checksum)
+            )
             for begin in range(HEADER_BYTES, len(block), _PIECE):
                 file.write(block[begin : begin + _PIECE])
             file.flush()

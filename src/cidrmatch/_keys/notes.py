@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from .._core.condition import fields_of_condition
+from .._core.condition import fields_of_entry
 from .._core.prefix import Entry, EntryLike, Prefix, take_apart
 from ..errors import SnapshotError
 
@@ -26,10 +26,8 @@ def entry_as_values(entry: EntryLike, /) -> str | dict[str, Any]:
     """Give an entry as plain values: its text, or a mapping where there is more to say."""
     prefix, label, condition = take_apart(entry)
     text = str(prefix if type(prefix) is Prefix else Prefix(prefix))
-    fields: dict[str, Any] = {} if label is None else {"label": label}
-    if condition is not None:
-        fields.update(fields_of_condition(condition))
-    return {"prefix": text, **fields} if fields else text
+    fields = fields_of_entry(text, label, condition)
+    return fields if len(fields) > 1 else text
 
 
 def notes_of(entries: Iterable[EntryLike], /, **fields: str | Iterable[EntryLike] | None) -> bytes:

@@ -171,14 +171,15 @@ class KeyStore:
             every link names a list, and nothing lies outside.
         Cost: a second for some million keys.
         """
-    def sealed_header(self, *, epoch: int, generation: int) -> bytes:
+    def sealed_header(self, *, epoch: int, generation: int, body_checksum: int | None = None) -> bytes:
         """Give the header as it goes into a file, with its checksums.
 
         Args:
             epoch, generation: the revision that it says.
+            body_checksum: of all behind the header, where somebody has summed it already; None to sum it now.
         Returns:
             `bytes`, 128 long.
-        Cost: one pass over the block.
+        Cost: one pass over the block, without the checksum.
         """
     def check_sums(self, *, whole: bool = True) -> None:
         """Compare the checksums with what they were made of; that of the body only if `whole`.

@@ -419,19 +419,20 @@ cdef class KeyStore:
 
     # 4. Sums.
 
-    def sealed_header(self, *, unsigned long long epoch, unsigned long long generation):
+    def sealed_header(self, *, unsigned long long epoch, unsigned long long generation, body_checksum=None):
         """Give the header as it goes into a file, with its checksums.
 
         Args:
             epoch, generation: the revision that it says.
+            body_checksum: of all behind the header, where somebody has summed it already; None to sum it now.
         Returns:
             `bytes`, 128 long.
-        Cost: one pass over the block.
+        Cost: one pass over the block, without the checksum.
         """
         cdef StoreHeader header = self.header
         header.epoch = epoch
         header.generation = generation
-        header.body_checksum = checksum(self.block[sizeof(StoreHeader):])
+        header.body_checksum = checksum(self.block[sizeof(StoreHeader):]) if body_checksum is None else body_checksum
         header.header_checksum = sum_of_header(header)
         return header_bytes(&header)
 

@@ -203,7 +203,7 @@ class Engine(Checker, Changes):
             there, content = content_at(target)
             revision = next_revision(there, content, known, base, view.version, checksum, replace=replace)
             known = Known(revision, view.version, checksum)
-            identity = save_block(target, store, revision, mode=mode)
+            identity = save_block(target, store, revision, checksum, mode=mode)
             with self._lock:
                 if not is_own:
                     self._known[target] = known

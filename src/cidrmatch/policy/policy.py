@@ -19,7 +19,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
-from .._core.condition import fields_of_condition
+from .._core.condition import fields_of_entry
 from .._core.prefix import Entry, Prefix, check_is_list, parse_prefix
 from ..errors import PolicyError, brief
 from .checks import check_choice, check_moment, check_number, check_subset, check_switches
@@ -164,12 +164,7 @@ class Policy:
 
     def entry_to_dict(self, entry: Entry) -> dict[str, object]:
         """Give an entry as a mapping that `parse_entry` takes, without what it does not say."""
-        fields: dict[str, object] = {"prefix": self.canonical(entry.prefix)}
-        if entry.label is not None:
-            fields["label"] = entry.label
-        if entry.condition is not None:
-            fields |= fields_of_condition(entry.condition)
-        return fields
+        return fields_of_entry(self.canonical(entry.prefix), entry.label, entry.condition)
 
     def validate(self, entries: Iterable[EntryLike], *, on_key: bool = True) -> Report:
         """Judge a list and say everything that is wrong with it.
