@@ -2,8 +2,9 @@
 
 A program in C asks every twin the same and compares:
 
-    text.h, text_avx512.h     the common parsers, their portable twins, those for AVX-512, and `inet_pton`
-    search.h                  counts in nodes, scans and ladders, plain and by each kind of vectors
+    text.h and its kinds      the common parsers, their portable twins, those for AVX-512, and `inet_pton`
+    count.h and its kinds     counts in nodes and scans, plain and by each kind of vectors
+    search.h                  ladders, by each kind of vectors
     bits.h                    bytes the other way round
 
 Texts lie where a read too far is a fault, once at the end and once at the beginning of a page between two that cannot

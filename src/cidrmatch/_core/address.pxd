@@ -9,7 +9,10 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
 
-cdef extern from "_core/c/text_avx512.h" nogil:
+cdef extern from "_core/c/bits.h" nogil:
+    bint is_mapped6 "CIDRMATCH_IS_MAPPED6"(uint64_t upper, uint64_t lower)
+
+cdef extern from "_core/c/parse.h" nogil:
     enum: ROOM_BEFORE
     int parse_text(int vectors, const uint8_t *text, Py_ssize_t length, uint32_t *value, uint64_t *upper,
                    uint64_t *lower)
@@ -64,7 +67,7 @@ cdef inline uint8_t width(uint8_t family) noexcept nogil:
 
 cdef inline bint is_mapped(const Bits *bits) noexcept nogil:
     """Is this IPv6 address inside ::ffff:0:0/96, and so an IPv4 one in disguise?"""
-    return bits.family == 6 and bits.upper == 0 and bits.lower >> 32 == 0xFFFF
+    return bits.family == 6 and is_mapped6(bits.upper, bits.lower)
 
 
 cdef inline void set_ipv4(Bits *bits, uint32_t value) noexcept nogil:

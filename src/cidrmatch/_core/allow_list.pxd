@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""`AllowList` for other rooms and other extensions; the essays are in allow_list.pyx, frozen.pyx and search.h."""
+"""`AllowList` for other rooms and other extensions; the essays are in allow_list.pyx and frozen.pyx."""
 
 from cidrmatch._core.frozen cimport Block, Entries, Table
 from cidrmatch._core.prefix cimport Entry

@@ -6,7 +6,7 @@ from libc.stdint cimport uint8_t, uint32_t
 from cidrmatch._core.address cimport Bits, fold_mapped, load_packed, set_ipv4, width
 from cidrmatch._core.frozen cimport Entries, Table
 
-cdef extern from "_core/c/many.h" nogil:
+cdef extern from "_core/c/each.h" nogil:
     uint32_t load_reversed32(const uint8_t *packed)
 
 

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The frozen form and its finders, inline so that no check pays for a call.
 
-The essays are in frozen.pyx and search.h.
+The essays are in frozen.pyx, layout.h and search.h.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -12,7 +12,7 @@ from cidrmatch._core.prefix cimport lower_mask, upper_mask
 from cidrmatch._core.prefixes cimport PrefixArray
 
 
-cdef extern from "_core/c/search.h" nogil:
+cdef extern from "_core/c/layout.h" nogil:
     ctypedef struct Ladder:
         uint32_t nodes
         uint32_t height
@@ -65,6 +65,8 @@ cdef extern from "_core/c/search.h" nogil:
 
     int32_t order4(uint32_t address)
     int64_t order6(uint64_t upper)
+
+cdef extern from "_core/c/search.h" nogil:
     bint contains4(const Table4 *table, uint32_t address)
     bint contains6(const Table6 *table, uint64_t upper, uint64_t lower, int vectors)
     uint32_t begun4(const Entries4 *entries, uint32_t address, int vectors)

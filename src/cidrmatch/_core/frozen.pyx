@@ -3,7 +3,7 @@
 
 A list is frozen for two questions.  "Is the address in?" needs no entries, only where the addresses begin and end.
 Overlapping and adjacent prefixes are merged into disjoint ranges, one `Table` for both families;
-how its parts are searched is told in search.h:
+how its parts lie is drawn in layout.h, how they are searched is told in search.h:
 
     first    [ 10.0.0.0       | 198.51.100.0   | 203.0.113.5 ]    sorted, no two equal
     last     [ 10.255.255.255 | 198.51.100.255 | 203.0.113.5 ]    last[i] >= first[i], last[i] + 1 < first[i + 1]
@@ -48,16 +48,19 @@ from cidrmatch._core.prefixes cimport Prefix6, PrefixArray, Range, RangeArray, i
 
 __all__ = []
 
-cdef extern from "_core/c/search.h" nogil:
+cdef extern from "_core/c/layout.h" nogil:
     enum:
         NODE4
         NODE6
         SCAN4
         MAP_PIECES
 
+cdef extern from "_core/c/search.h" nogil:
     void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_size, uint32_t most_scanned)
     void fill_posts4(Firsts4 *firsts)
     void fill_posts6(Firsts6 *firsts)
+    uint32_t count_ended4(const Table4 *table, uint32_t address)
+    uint32_t count_ended6(const Table6 *table, uint64_t upper, uint64_t lower)
 
 cdef extern from "_core/c/pages.h" nogil:
     void wish_large_pages(void *memory, size_t size)
@@ -69,7 +72,7 @@ cdef enum:
     # Set by trials; `python -m benchmarks.forms` measures them.
     SCANNED_RANGES4 = 64
     SCANNED_NODES6 = 4      # 32 ranges
-    MAPPED_RANGES = 8_192   # the map takes 256 KiB and a little more
+    MANY_RANGES = 8_192     # the map takes 256 KiB and a little more
     MANY_ENTRIES = 32_768   # so many are known by their length, too
     PIECES = 8              # one range in so many may begin or end inside a /24
 
@@ -276,7 +279,7 @@ cdef bint is_worth_map4(const Range *ranges, uint32_t count) noexcept nogil:
     """Long enough for a map, and mostly whole /24s?"""
     cdef uint32_t i, pieces = 0
     cdef Slashes24 whole
-    if count < MAPPED_RANGES:
+    if count < MANY_RANGES:
         return False
     for i in range(count):
         whole = whole_slashes24(&ranges[i])
@@ -333,7 +336,7 @@ cdef void fill_map(Table4 *table, const Range *ranges, uint32_t blocks) noexcept
 cdef bint is_worth_trie6(const Range *ranges, uint32_t count) noexcept nogil:
     """Long enough for a trie, and mostly whole /48s?"""
     cdef uint32_t i, pieces = 0
-    if count < MAPPED_RANGES:
+    if count < MANY_RANGES:
         return False
     for i in range(count):
         pieces += ranges[i].first_upper & 0xFFFF != 0 or ranges[i].first_lower != 0 or (
@@ -412,33 +415,12 @@ cdef void find_parents(const Entries4 *entries4, const Entries6 *entries6, int32
 cdef bint contains_all(const Table *table, const Bits *prefix) noexcept nogil:
     """Is a whole prefix in?  Ranges are never adjacent, so one range must hold both its ends."""
     cdef Range wanted = range_of(prefix)
-    cdef uint32_t at = 0
+    cdef uint32_t at
     if not contains(table, prefix):
         return False
     # The first range that does not end before the prefix begins is the one that holds its beginning.
     if prefix.family == 4:
-        at = halve4(table.table4.last, table.table4.firsts.count, <uint32_t>(wanted.first_upper >> 32))
+        at = count_ended4(&table.table4, <uint32_t>(wanted.first_upper >> 32))
         return <uint32_t>(wanted.last_upper >> 32) <= table.table4.last[at]
-    at = halve6(table.table6.last, table.table6.firsts.count, wanted.first_upper, wanted.first_lower)
+    at = count_ended6(&table.table6, wanted.first_upper, wanted.first_lower)
     return not is_before(table.table6.last[at].upper, table.table6.last[at].lower, wanted.last_upper, wanted.last_lower)
-
-
-cdef uint32_t halve4(const uint32_t *last, uint32_t count, uint32_t address) noexcept nogil:
-    """The first range that does not end before the address; there is one."""
-    cdef uint32_t at = 0, half
-    while count > 1:
-        half = count >> 1
-        if last[at + half - 1] < address:
-            at += half
-        count -= half
-    return at
-
-
-cdef uint32_t halve6(const Pair *last, uint32_t count, uint64_t upper, uint64_t lower) noexcept nogil:
-    cdef uint32_t at = 0, half
-    while count > 1:
-        half = count >> 1
-        if is_before(last[at + half - 1].upper, last[at + half - 1].lower, upper, lower):
-            at += half
-        count -= half
-    return at

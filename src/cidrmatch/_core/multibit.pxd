@@ -5,7 +5,7 @@ from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
 from cidrmatch._core.prefixes cimport Prefix6, Range
 
-cdef extern from "_core/c/search.h" nogil:
+cdef extern from "_core/c/layout.h" nogil:
     enum:
         INDEX_BITS
         NONE_IN

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """A multibit trie while it is made: for each block of addresses one answer, by words of some bits at a time.
 
-The frozen form of a long list has such tries; `search.h` draws them and follows them.  Here they are built.
+The frozen form of a long list has such tries; layout.h draws them and search.h follows them.  Here they are built.
 
 A trie has up to three kinds of words, and each word is the number of a node or of a row:
 
@@ -37,7 +37,7 @@ from cidrmatch._core.prefixes cimport Range, is_before, range_of, unpack4, unpac
 
 __all__ = []
 
-cdef extern from "_core/c/search.h" nogil:
+cdef extern from "_core/c/layout.h" nogil:
     enum:
         ROW_BITS4
         FORK_BITS4

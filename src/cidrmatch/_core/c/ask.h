@@ -8,13 +8,16 @@
 #ifndef CIDRMATCH_ASK_H
 #define CIDRMATCH_ASK_H
 
+#include "parse.h"
 #include "search.h"
-#include "text_avx512.h"
 
 enum { NOT_COMMON = -1 };
 
 #if CIDRMATCH_VECTORS
-/* A scan takes the octets as they come: the way through a plain register and back is ten cycles of waiting. */
+/* A scan takes the octets as they come: the way through a plain register and back is ten cycles of waiting.
+ *
+ * Needs: a processor with AVX-512; octets as `avx512_parse_octets` gives them.
+ * Reads: the table. */
 CIDRMATCH_AVX512 int avx512_contains_octets(const Table4 *table, __m128i octets) {
     const __m256i eight_times = _mm256_set1_epi32(0x0004080c);      /* the lowest byte of each, the last first */
     if (table->is_scan) {
@@ -24,16 +27,20 @@ CIDRMATCH_AVX512 int avx512_contains_octets(const Table4 *table, __m128i octets)
     return contains4_by(table, avx512_join_octets(octets), &AVX512_WAYS);
 }
 
-/* Two functions, so that the short one keeps everything in few registers. */
+/* Two functions, so that the short one keeps everything in few registers.
+ *
+ * Needs: a processor with AVX-512 and VBMI2; `length` may be any number.
+ * Reads: the text alone, and the table. */
 CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_ipv6(
     const Table *table, const uint8_t *text, ptrdiff_t length) {
     uint64_t upper, lower;
-    if (!avx512_parse_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
+    if (!avx512_parse_ipv6(text, length, &upper, &lower) || CIDRMATCH_IS_MAPPED6(upper, lower)) {
         return NOT_COMMON;
     }
     return contains6_by(&table->table6, upper, lower, &AVX512_WAYS);
 }
 
+/* Needs, Reads: as above. */
 CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_text(
     const Table *table, const uint8_t *text, ptrdiff_t length) {
     __m128i octets;
@@ -44,6 +51,10 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_text(
 }
 #endif
 
+/* Is the address of a text in the table?  1 or 0; NOT_COMMON where the careful parser has to look.
+ *
+ * Needs: ROOM_BEFORE readable bytes before the text; `table->vectors` is no wider than the processor has.
+ * Reads: the text, that room, and the table. */
 static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t length) {
     uint32_t value;
     uint64_t upper, lower;
@@ -55,7 +66,7 @@ static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t le
     if (parse_common_ipv4(text, length, &value)) {
         return contains4_by(&table->table4, value, &PLAIN_WAYS);
     }
-    if (!parse_common_ipv6(text, length, &upper, &lower) || (upper == 0 && lower >> 32 == 0xffff)) {
+    if (!parse_common_ipv6(text, length, &upper, &lower) || CIDRMATCH_IS_MAPPED6(upper, lower)) {
         return NOT_COMMON;      /* a mapped address is an IPv4 one (C16) */
     }
     return contains6(&table->table6, upper, lower, table->vectors);

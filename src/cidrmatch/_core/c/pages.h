@@ -14,7 +14,9 @@
 
 enum { LARGE_PAGE = 2 << 20 };
 
-/* To be asked before the memory is first written.  A wish, no more: nothing depends on the answer. */
+/* A wish, no more: nothing depends on the answer.
+ *
+ * Needs: `size` bytes that are ours and were not written yet; else the pages are there already. */
 static inline void wish_large_pages(void *memory, size_t size) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     uintptr_t begin = ((uintptr_t)memory + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);

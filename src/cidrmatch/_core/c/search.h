@@ -1,205 +1,50 @@
-/* The frozen table: is this address in?  For many addresses at once, see many.h.
+/* Searching a frozen list: is this address in, and which entry covers it?  For many addresses at once, see many.h.
  *
- * Ranges are disjoint, sorted and not adjacent.  To find the one that could hold
- * an address is to count how many begin at or before it; one comparison with
- * that range's last address then decides.
+ * How a list lies in memory is drawn in layout.h.  To find the range that could hold an address is to count how many
+ * begin at or before it; one comparison with that range's last address then decides.
  *
- *     first   [ 10.0.0.0       | 198.51.100.0   | 203.0.113.5 ]
- *     last    [ 10.255.255.255 | 198.51.100.255 | 203.0.113.5 ]
+ *     scan, ladder     nodes of keys are counted whole (count.h)
+ *     map, trie        loads that lead to one another, and the last is the answer
  *
- * The ladder.  Keys lie in nodes of one cache line, 16 keys of IPv4 or 8 of IPv6.
- * A node is counted whole, every key compared: no branch to miss, and vector
- * instructions do it.  Above the keys stand signposts, in nodes of the same size,
- * which name the least key of each child but the first:
+ * Every address gets the same answer from the scan, the ladder, the map and the trie, and in every way of counting.
  *
- *     posts            [ 40 | 80 ]                     one line of them leads to one of 17 (9) lines below
- *     keys   [ 5 | 9 | 31 ][ 40 | 55 | 76 ][ 80 | 91 | max ]
+ * Where ranges begin within the address's own /64, or its upper half is all ones like the padding, all 128 bits are
+ * compared by halving.
  *
- * The topmost step may be a few nodes in a row, all counted at once: that is
- * quicker than one more step, which would have to wait for the one above it.  So
- * a thousand ranges take two steps (IPv6: three) where halving takes ten loads,
- * each waiting for the last.
+ * Of equal first addresses the last is found, which is the most specific entry (frozen.pyx tells the rest).
  *
- * IPv4 keys are first - 1 of every range but the first, with the top bit
- * flipped (signed comparisons are the ones vectors know), and "key < address"
- * is counted: no key overflows, and padding with the largest number is never
- * counted.  IPv6 keys are the upper 64 bits of first, flipped alike.  Where
- * ranges begin within the address's own /64, or its upper half is all ones like
- * the padding, all 128 bits are compared by halving.
+ * What a key leads to is fetched as soon as the node is known, together with the keys.  Of a long list neither is in a
+ * near cache, and to wait twice is what would cost the most.
  *
- * The scan.  A few ranges of IPv4 are all asked: is address - first <= span, where
- * span is last - first?  Nothing waits for a count.  A few nodes of IPv6 keys are
- * all counted, without signposts.
+ * What every function here needs of its arguments is that they were filled by frozen.pyx as layout.h says; an address
+ * may be any.  They read nothing outside the arrays that the structs name, but for one word behind the last of a trie.
+ * Some prefetch where nothing is, which is no harm.  Where more is needed, it is said there.
  *
- *     node     [ 8 firsts | 8 spans ]      the last range repeated to fill it
+ * The sizes where one form follows another can be measured by `python -m benchmarks.forms`.
  *
- * The map.  An Internet table is mostly whole /24s.  For long lists that are, one
- * word for each /16 says where the bits of its /24s lie, all of it small enough
- * for L2, and two loads answer.  A /24 that is not whole has a 0; if its /16 has
- * such pieces, the ladder decides.
- *
- *     map     [ block | pieces ]  one for each /16
- *     blocks  [ 256 bits ]        one for each /24; block 0 is none of them, block 1 all
- *
- * The trie.  The same for IPv6, by /48s: a /16 has a row of words, one for each
- * /24, and after that each node has sixteen, one for each value of the next four
- * bits.  A word is the number of the next node.  The first nodes lead to themselves
- * and are the answers, so every address takes the same eight steps and nothing
- * branches.  Equal nodes are one: an Internet table needs 14,000 of them, which fit in L2.
- *
- *     index     2001 -> row, 2a00 -> row, others -> the row of zeros
- *     row       [ 0 0 77 0 75 ... ]
- *     node 0    [ 0 0 0 ... ]         nothing is in
- *     node 1    [ 1 1 1 ... ]         all is in
- *     node 2    [ 2 2 2 ... ]         a /48 that is in part: the ladder decides
- *     node 77   [ 1 1 0 0 79 0 ... ]
- *
- * Entries ("which one?") are found by ladders of their first addresses.  Of equal
- * ones the last is found, which is the most specific entry (table.pyx tells the rest).
- * These are megabytes, and a long list waits for them.  But who knows how long the
- * longest match is knows all of it, for the address has its bits; so a long list, mostly
- * of /24s and /48s or broader, has one more trie of each family, whose answers are lengths:
- *
- *     node 19   [ 19 19 19 ... ]      the longest match has 19 - FIRST_LENGTH bits, here a /16
- *
- * For IPv4 a /16 has a row of 32 words, and then comes one node of eight, down to /24s.
- * An Internet table has 10,000 different ones.
- *
- * What a key leads to (the last address of a range, the length of an entry) lies
- * in an array of its own.  It is fetched as soon as the node is known, together
- * with the keys: of a long list neither is in a near cache, and to wait twice is
- * what would cost the most.
- *
- * Every address gets the same answer from the scan, the ladder, the map and the
- * trie, and in every way of counting.  The sizes where one form follows another can be
- * measured by `python -m benchmarks.forms`.  What was tried and lost: halving (a thousand
- * ranges are ten loads, each waiting for the last); counting in a plain loop,
- * which the compiler does not vectorise (two and a half times as slow); for IPv6 a
- * ladder of 32-bit borders for each /16, all of one height (six lines an address, twice
- * as slow), and words of 64 bits with a rank to find the next (half the speed, for
- * the count of bits is waited for at each step); for entries an index of where each
- * /16 begins and all its keys counted (as quick as the ladder, in 256 KiB more), and
- * to fetch their keys before it is known that the address is in (slower by a sixth:
- * lines that nobody wanted push out those of others), and nodes of sixteen for IPv4 (68,000
- * of them, more than words have numbers for).
- * Where the ideas come from: static B-trees (Khuong and Morin, "Array layouts for
- * comparison-based searching", 2017), DIR-24-8 (Gupta, Lin and McKeown, 1998).
+ * What was tried and lost: halving (a thousand ranges are ten loads, each waiting for the last).  For IPv6 a ladder of
+ * 32-bit borders for each /16, all of one height (six lines an address, twice as slow), and words of 64 bits with a rank
+ * to find the next (half the speed, for the count of bits is waited for at each step).  For entries an index of where
+ * each /16 begins and all its keys counted (as quick as the ladder, in 256 KiB more); to fetch their keys before it is
+ * known that the address is in (slower by a sixth: lines that nobody wanted push out those of others); and nodes of
+ * sixteen for IPv4 (68,000 of them, more than words have numbers for).
  */
 #ifndef CIDRMATCH_SEARCH_H
 #define CIDRMATCH_SEARCH_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include "bits.h"
+#include "count.h"
+#include "count_avx2.h"
+#include "count_avx512.h"
+#include "count_sse2.h"
+#include "halve.h"
+#include "layout.h"
 #include "vectors.h"
 
-enum {
-    NODE4 = 16,                     /* keys in a node: 64 bytes */
-    NODE6 = 8,
-    SCAN4 = 8,                      /* ranges in a node of a scan */
-    MOST_STEPS = 10,                /* a list has at most 2**28 nodes, and 9 to the 9th is more */
-    MOST_ROOTS = 4                  /* nodes of the topmost step */
-};
-enum {                              /* a trie: bits of an address that choose a word, and those that none looks at */
-    INDEX_BITS = 16,
-    ROW_BITS4 = 5,
-    FORK_BITS4 = 3,
-    BELOW4 = 64 - 24,               /* of the upper half, where an IPv4 address fills the first 32 bits */
-    ROW_BITS6 = 8,
-    FORK_BITS6 = 4,
-    BELOW6 = 64 - 48
-};
-enum {                              /* the nodes that are answers */
-    NONE_IN,
-    ALL_IN,
-    PARTLY_IN,
-    FIRST_LENGTH,                   /* with the length of the longest match added: 0 to 48 */
-    ANSWERS = FIRST_LENGTH + 48 + 1
-};
-#define MAP_PIECES UINT32_C(0x80000000)     /* in a word of the map: some ranges begin or end inside a /24 */
-
-/* How many nodes of keys there are, and how many steps of signposts above them (none: the scan). */
-typedef struct {
-    uint32_t nodes;
-    uint32_t height;
-    uint32_t posts;                 /* nodes of signposts */
-    uint32_t roots;                 /* of these in step 0, the topmost */
-    uint32_t offsets[MOST_STEPS];   /* where each step begins among these */
-} Ladder;
-
-/* Sorted first addresses, of ranges or of entries. */
-typedef struct {
-    uint32_t count;
-    int32_t *keys;                  /* nodes * NODE4, padded; one node at least */
-    int32_t *posts;
-    Ladder ladder;
-} Firsts4;
-
-typedef struct {
-    uint32_t count;
-    int64_t *keys;                  /* nodes * NODE6, padded */
-    uint64_t *lower;                /* the other half of each first address, padded alike */
-    int64_t *posts;
-    Ladder ladder;
-} Firsts6;
-
-/* Words are numbers of nodes. */
-typedef struct {
-    uint16_t *index;                /* the number of the row of each /16; NULL where there is no trie */
-    uint16_t *rows;
-    uint16_t *nodes;
-} MultibitTrie;
-
-typedef struct {
-    Firsts4 firsts;                 /* without that of the first range; in a scan, firsts and spans */
-    uint32_t first;                 /* of the first range; the largest address when there is none */
-    uint32_t *last;                 /* one at least */
-    uint32_t *map;                  /* 65,536 words, or NULL */
-    uint64_t *blocks;               /* four words each */
-    int is_scan;
-} Table4;
-
-typedef struct {
-    uint64_t upper;
-    uint64_t lower;
-} Pair;
-
-typedef struct {
-    Firsts6 firsts;
-    Pair *last;                     /* one at least */
-    MultibitTrie trie;
-} Table6;
-
-typedef struct {
-    int vectors;                    /* the widest that are used */
-    Table4 table4;
-    Table6 table6;
-} Table;
-
-/* Entries: which one? */
-typedef struct {
-    Firsts4 firsts;
-    uint8_t *lengths;
-    MultibitTrie trie;
-} Entries4;
-
-typedef struct {
-    Firsts6 firsts;
-    uint8_t *lengths;
-    MultibitTrie trie;
-} Entries6;
-
-/* -- Counting ---------------------------------------------------------------- */
-
-static inline int32_t order4(uint32_t address) {
-    return (int32_t)(address ^ UINT32_C(0x80000000));
-}
-
-static inline int64_t order6(uint64_t upper) {
-    return (int64_t)(upper ^ UINT64_C(0x8000000000000000));
-}
+/* -- Ways of counting -------------------------------------------------------- */
 
 /* The steps that know vectors: how many keys of a node are below (4) or not above (6) the wanted one, is an address in
  * one of the ranges of a scan, how many first addresses of one are at or before an address.  A search takes them as an
@@ -211,114 +56,6 @@ typedef struct {
     uint32_t (*scan6)(const Firsts6 *firsts, uint64_t upper, uint64_t lower);    /* NULL: as a ladder does it */
 } Ways;
 
-/* All keys are compared, then the bits of the answers counted. */
-static inline uint32_t portable_count4(const int32_t *node, int32_t wanted) {
-    uint32_t count = 0;
-    for (int i = 0; i < NODE4; i++) {
-        count += node[i] < wanted;
-    }
-    return count;
-}
-
-static inline uint32_t portable_count6(const int64_t *node, int64_t wanted) {
-    uint32_t count = 0;
-    for (int i = 0; i < NODE6; i++) {
-        count += node[i] <= wanted;
-    }
-    return count;
-}
-
-#if CIDRMATCH_VECTORS
-/* Keys are sorted, so the answers are ones and then zeros: the first zero is the count. */
-static inline uint32_t sse2_count4(const int32_t *node, int32_t wanted) {
-    const __m128i *keys = (const __m128i *)node;
-    __m128i all = _mm_set1_epi32(wanted);
-    __m128i front = _mm_packs_epi32(
-        _mm_cmplt_epi32(_mm_loadu_si128(keys), all), _mm_cmplt_epi32(_mm_loadu_si128(keys + 1), all));
-    __m128i back = _mm_packs_epi32(
-        _mm_cmplt_epi32(_mm_loadu_si128(keys + 2), all), _mm_cmplt_epi32(_mm_loadu_si128(keys + 3), all));
-    return (uint32_t)trailing_zeros(~(uint64_t)(uint32_t)_mm_movemask_epi8(_mm_packs_epi16(front, back)));
-}
-
-CIDRMATCH_AVX2 uint32_t avx2_count4(const int32_t *node, int32_t wanted) {
-    const __m256i *keys = (const __m256i *)node;
-    __m256i all = _mm256_set1_epi32(wanted);
-    int front = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(all, _mm256_loadu_si256(keys))));
-    int back = _mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(all, _mm256_loadu_si256(keys + 1))));
-    return (uint32_t)_mm_popcnt_u32((uint32_t)(front | back << 8));
-}
-
-CIDRMATCH_AVX2 uint32_t avx2_count6(const int64_t *node, int64_t wanted) {
-    const __m256i *keys = (const __m256i *)node;
-    __m256i all = _mm256_set1_epi64x(wanted);
-    int front = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(_mm256_loadu_si256(keys), all)));
-    int back = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpgt_epi64(_mm256_loadu_si256(keys + 1), all)));
-    return NODE6 - (uint32_t)_mm_popcnt_u32((uint32_t)(front | back << 4));
-}
-
-CIDRMATCH_AVX512 uint32_t avx512_count4(const int32_t *node, int32_t wanted) {
-    return (uint32_t)_mm_popcnt_u32(_mm512_cmplt_epi32_mask(_mm512_loadu_si512(node), _mm512_set1_epi32(wanted)));
-}
-
-CIDRMATCH_AVX512 uint32_t avx512_count6(const int64_t *node, int64_t wanted) {
-    return (uint32_t)_mm_popcnt_u32(_mm512_cmple_epi64_mask(_mm512_loadu_si512(node), _mm512_set1_epi64(wanted)));
-}
-#endif
-
-/* -- Scans ------------------------------------------------------------------- */
-
-/* Scan: is the address in one of the ranges?  Spans have the top bit flipped, and so has address - first. */
-static inline int portable_scan4(const Table4 *table, uint32_t address) {
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < table->firsts.ladder.nodes * SCAN4; i++) {
-        const int32_t *node = table->firsts.keys + (size_t)(i / SCAN4) * NODE4;
-        found |= order4(address - (uint32_t)node[i % SCAN4]) <= node[SCAN4 + i % SCAN4];
-    }
-    return (int)found;
-}
-
-#if CIDRMATCH_VECTORS
-static inline int sse2_scan4(const Table4 *table, uint32_t address) {
-    const __m128i *node = (const __m128i *)table->firsts.keys;
-    __m128i all = _mm_set1_epi32(order4(address)), outside = _mm_set1_epi32(-1);
-    for (uint32_t i = 0; i < table->firsts.ladder.nodes; i++, node += 4) {
-        __m128i front = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node)), _mm_loadu_si128(node + 2));
-        __m128i back = _mm_cmpgt_epi32(_mm_sub_epi32(all, _mm_loadu_si128(node + 1)), _mm_loadu_si128(node + 3));
-        outside = _mm_and_si128(outside, _mm_and_si128(front, back));
-    }
-    return _mm_movemask_epi8(outside) != 0xffff;
-}
-
-/* `all` is the address eight times, as `order4` gives it. */
-CIDRMATCH_AVX512 int avx512_scan_all(const Table4 *table, __m256i all) {
-    const __m256i *node = (const __m256i *)table->firsts.keys;
-    __mmask8 outside = 0xff;
-    for (uint32_t i = 0; i < table->firsts.ladder.nodes; i++, node += 2) {
-        __m256i behind = _mm256_sub_epi32(all, _mm256_loadu_si256(node));
-        outside = _kand_mask8(outside, _mm256_cmpgt_epi32_mask(behind, _mm256_loadu_si256(node + 1)));
-    }
-    return outside != 0xff;
-}
-
-CIDRMATCH_AVX512 int avx512_scan4(const Table4 *table, uint32_t address) {
-    return avx512_scan_all(table, _mm256_set1_epi32(order4(address)));
-}
-
-/* All 128 bits: what is before the address by its upper half, or equals that and is not behind it by the lower one. */
-CIDRMATCH_AVX512 uint32_t avx512_scan6(const Firsts6 *firsts, uint64_t upper, uint64_t lower) {
-    __m512i uppers = _mm512_set1_epi64(order6(upper)), lowers = _mm512_set1_epi64((int64_t)lower);
-    uint32_t begun = 0;
-    for (uint32_t i = 0; i < firsts->ladder.nodes; i++) {
-        __m512i keys = _mm512_loadu_si512(firsts->keys + (size_t)i * NODE6);
-        __mmask8 equal = _mm512_cmpeq_epi64_mask(keys, uppers);
-        __mmask8 begins = _mm512_mask_cmple_epu64_mask(
-            equal, _mm512_loadu_si512(firsts->lower + (size_t)i * NODE6), lowers);
-        begun += (uint32_t)_mm_popcnt_u32(_kor_mask8(_mm512_cmplt_epi64_mask(keys, uppers), begins));
-    }
-    return begun;
-}
-#endif
-
 #if CIDRMATCH_VECTORS
 static const Ways PLAIN_WAYS = {sse2_count4, portable_count6, sse2_scan4, NULL};    /* SSE2 cannot compare 64 bits */
 static const Ways AVX2_WAYS = {avx2_count4, avx2_count6, sse2_scan4, NULL};
@@ -329,7 +66,9 @@ static const Ways PLAIN_WAYS = {portable_count4, portable_count6, portable_scan4
 
 /* -- Ladders ----------------------------------------------------------------- */
 
-/* Plan the steps above `nodes` nodes; up to `most_scanned` of them need none. */
+/* Plan the steps above `nodes` nodes; up to `most_scanned` of them need none.
+ *
+ * Needs: `nodes` is at most 2**28. */
 static inline void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_size, uint32_t most_scanned) {
     uint32_t sizes[MOST_STEPS];
     ladder->nodes = nodes;
@@ -361,6 +100,10 @@ static inline uint64_t signpost(const Ladder *ladder, uint32_t step, uint64_t no
     return child;
 }
 
+/* Write the signposts above the keys.
+ *
+ * Needs: a ladder that `plan_ladder` planned, its keys written, and room for `ladder.posts` nodes of signposts.
+ * Reads: the first key of each node. */
 static inline void fill_posts4(Firsts4 *firsts) {
     for (uint32_t step = 0; step < firsts->ladder.height; step++) {
         uint32_t begin = firsts->ladder.offsets[step];
@@ -375,6 +118,7 @@ static inline void fill_posts4(Firsts4 *firsts) {
     }
 }
 
+/* Needs, Reads: as above. */
 static inline void fill_posts6(Firsts6 *firsts) {
     for (uint32_t step = 0; step < firsts->ladder.height; step++) {
         uint32_t begin = firsts->ladder.offsets[step];
@@ -391,8 +135,11 @@ static inline void fill_posts6(Firsts6 *firsts) {
 
 /* -- Finding ----------------------------------------------------------------- */
 
-/* How many keys are below the wanted one.  Beside each key lie so many bytes that will be read next: as soon as the node
- * is known they are fetched, together with it. */
+/* How many keys are below the wanted one?  Beside each key lie `size` bytes that will be read next: as soon as the node
+ * is known they are fetched, together with it.
+ *
+ * Needs: one node of keys at least; every signpost leads to an existing node, or its key is the padding.
+ * Reads: a node of each step, and one of keys.  `beside` is only prefetched. */
 CIDRMATCH_INLINE uint32_t count_keys4(
     const Firsts4 *firsts, int32_t wanted, const void *beside, size_t size, const Ways *ways) {
     uint32_t node = 0;
@@ -407,7 +154,10 @@ CIDRMATCH_INLINE uint32_t count_keys4(
     return node * NODE4 + ways->count4(firsts->keys + (size_t)node * NODE4, wanted);
 }
 
-/* How many keys are at or below the wanted one; `beside` as above. */
+/* How many keys are at or below the wanted one; `beside` as above.
+ *
+ * Needs: the wanted one is not INT64_MAX, which is the padding.
+ * Reads: as above; without steps, all nodes. */
 CIDRMATCH_INLINE uint32_t count_keys6(
     const Firsts6 *firsts, int64_t wanted, const void *beside, size_t size, const Ways *ways) {
     uint32_t node = 0;
@@ -431,7 +181,7 @@ CIDRMATCH_INLINE uint32_t count_keys6(
     return node * NODE6 + ways->count6(firsts->keys + (size_t)node * NODE6, wanted);
 }
 
-/* The exact way: all 128 bits, by halving. */
+/* The exact way: all 128 bits, by halving.  Not that of halve.h, whose registers would cost every check ten instructions. */
 static inline uint32_t count_begun_by_halving(const Firsts6 *firsts, uint64_t upper, uint64_t lower) {
     uint32_t from = 0, left = firsts->count;
     while (left > 0) {
@@ -446,13 +196,17 @@ static inline uint32_t count_begun_by_halving(const Firsts6 *firsts, uint64_t up
     return from;
 }
 
-/* Does the last of `begun` first addresses lie in the /64 of the address, but behind it? */
+/* Does the last of `begun` first addresses lie in the /64 of the address, but behind it?
+ *
+ * Needs: a node of keys at least, where `begun` is 0: its first key is read and not used. */
 static inline uint32_t begins_after(const Firsts6 *firsts, uint32_t begun, uint64_t upper, uint64_t lower) {
     uint32_t at = begun - (begun > 0);
     return (begun > 0) & (firsts->keys[at] == order6(upper)) & (firsts->lower[at] > lower);
 }
 
-/* How many first addresses are at or before the address. */
+/* How many first addresses are at or before the address?
+ *
+ * Needs: one node of keys at least, or a ladder without steps and nodes. */
 CIDRMATCH_INLINE uint32_t count_begun6(
     const Firsts6 *firsts, uint64_t upper, uint64_t lower, const void *beside, size_t size, const Ways *ways) {
     uint32_t begun;
@@ -490,7 +244,7 @@ CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, const W
     return (address <= table->last[at]) & (address >= table->first);
 }
 
-/* Of so many ranges that have begun: does the last reach the address? */
+/* Of so many ranges that have begun: does the last reach the address?  Item 0 is read even where there is no range. */
 static inline int is_reached(const Table6 *table, uint32_t begun, uint64_t upper, uint64_t lower) {
     const Pair *last = &table->last[begun - (begun > 0)];
     return (begun > 0) & !is_before(last->upper, last->lower, upper, lower);
@@ -515,7 +269,10 @@ CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, ui
     return is_after ? by_previous : by_this;
 }
 
-/* Down a trie, to the node that is the answer. */
+/* Down a trie, to the node that is the answer.
+ *
+ * Needs: a trie that is there; its words name existing rows and nodes.
+ * Reads: one word of `index`, one of `rows`, and one of `nodes` for each step. */
 CIDRMATCH_INLINE uint32_t follow(const MultibitTrie *trie, uint64_t upper, int row_bits, int fork_bits, int below) {
     const int left = 64 - INDEX_BITS - row_bits;
     uint32_t row = trie->index[upper >> (64 - INDEX_BITS)];
@@ -527,7 +284,7 @@ CIDRMATCH_INLINE uint32_t follow(const MultibitTrie *trie, uint64_t upper, int r
 }
 
 /* The answer of a trie (of ranges, or of entries: FIRST_LENGTH and the length of the longest match), or PARTLY_IN where
- * the ladder is to be asked: seldom, if there is a trie. */
+ * the ladder is to be asked: seldom, if there is a trie.  Of an IPv4 address `upper` begins with its 32 bits. */
 CIDRMATCH_INLINE uint32_t ask_trie4(const MultibitTrie *trie, uint64_t upper) {
     return trie->index ? follow(trie, upper, ROW_BITS4, FORK_BITS4, BELOW4) : PARTLY_IN;
 }
@@ -568,7 +325,7 @@ static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower,
 
 /* -- Entries ----------------------------------------------------------------- */
 
-/* How many begin at or before the address? */
+/* How many entries begin at or before the address? */
 CIDRMATCH_INLINE uint32_t begun4_by(const Entries4 *entries, uint32_t address, const Ways *ways) {
     if (address == UINT32_MAX) {
         return entries->firsts.count;       /* there is no next address to be below */
@@ -610,6 +367,27 @@ static inline uint32_t begun6(const Entries6 *entries, uint64_t upper, uint64_t 
 #endif
     (void)vectors;
     return begun6_by(entries, upper, lower, &PLAIN_WAYS);
+}
+
+/* -- Whole prefixes ----------------------------------------------------------- */
+
+static inline int ends_before4(const void *items, uint32_t at, uint64_t upper, uint64_t lower) {
+    (void)lower;
+    return ((const uint32_t *)items)[at] < upper;
+}
+
+static inline int ends_before6(const void *items, uint32_t at, uint64_t upper, uint64_t lower) {
+    const Pair *last = (const Pair *)items + at;
+    return is_before(last->upper, last->lower, upper, lower);
+}
+
+/* How many ranges end before the address?  So the next one is the first that reaches it, if there is one. */
+static inline uint32_t count_ended4(const Table4 *table, uint32_t address) {
+    return count_by_halving(table->last, table->firsts.count, address, 0, ends_before4);
+}
+
+static inline uint32_t count_ended6(const Table6 *table, uint64_t upper, uint64_t lower) {
+    return count_by_halving(table->last, table->firsts.count, upper, lower, ends_before6);
 }
 
 #endif

@@ -29,13 +29,17 @@ static inline void sip_round(uint64_t v[4]) {
     v[2] = rotated(v[2], 32);
 }
 
+/* Needs: eight readable bytes.  Reads: these. */
 static inline uint64_t load_word(const uint8_t *text) {
     uint64_t word;
     memcpy(&word, text, 8);
     return word;
 }
 
-/* The last bytes, up to seven: by one, two and four, for a copy of any size may be a call. */
+/* The last bytes, up to seven: by one, two and four, for a copy of any size may be a call.
+ *
+ * Needs: `size` readable bytes, seven at most.
+ * Reads: these. */
 static inline uint64_t load_end(const uint8_t *text, size_t size) {
     uint64_t word = 0;
     uint32_t four;
@@ -54,7 +58,10 @@ static inline uint64_t load_end(const uint8_t *text, size_t size) {
     return word;
 }
 
-/* SipHash-1-3: one round a word, three at the end. */
+/* SipHash-1-3: one round a word, three at the end.
+ *
+ * Needs: `size` readable bytes, at any address.
+ * Reads: these, and the seed. */
 static inline uint64_t siphash(const uint64_t seed[2], const uint8_t *text, size_t size) {
     uint64_t v[4] = {
         seed[0] ^ UINT64_C(0x736f6d6570736575), seed[1] ^ UINT64_C(0x646f72616e646f6d),

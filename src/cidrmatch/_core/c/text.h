@@ -19,9 +19,10 @@
  * stays inside the object; a text in a buffer qualifies when it begins far
  * enough from the buffer's start.
  *
- * Two steps know vectors: finding separators and converting 16 characters.  Both
- * have a portable twin.  SSE2 is part of every x86-64, so the compiler decides and
- * nothing is asked at run time; text_avx512.h has the same plan for wider ones.
+ * Two steps know vectors: finding separators and converting 16 characters.  Their
+ * portable twins are here, those by SSE2 in text_sse2.h.  SSE2 is part of every
+ * x86-64, so the compiler decides and nothing is asked at run time.  text_avx512.h
+ * has the same plan for wider registers; parse.h chooses.
  *
  * What was tried and lost: for IPv4, words of eight characters cut by variable
  * shifts (more instructions, and it ends where IPv6 begins); for IPv6, a careful
@@ -37,6 +38,7 @@
 #include <string.h>
 
 #include "bits.h"
+#include "text_sse2.h"
 #include "vectors.h"
 
 enum {
@@ -49,7 +51,10 @@ enum {
 
 /* -- Separators ------------------------------------------------------------- */
 
-/* Which of the `count` bytes before `end` equal `wanted`: bit 0 is the first of them. */
+/* Which of the `count` bytes before `end` equal `wanted`: bit 0 is the first of them.
+ *
+ * Needs: `count` is 64 at most, and so many bytes before `end` are readable.
+ * Reads: these. */
 static inline uint64_t portable_positions(const uint8_t *end, int count, uint8_t wanted) {
     uint64_t found = 0;
     for (int i = 0; i < count; i++) {
@@ -57,13 +62,6 @@ static inline uint64_t portable_positions(const uint8_t *end, int count, uint8_t
     }
     return found;
 }
-
-#if CIDRMATCH_VECTORS
-static inline uint64_t positions16(const uint8_t *start, uint8_t wanted) {
-    __m128i block = _mm_loadu_si128((const __m128i *)start);
-    return (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8((char)wanted)));
-}
-#endif
 
 /* -- Groups ----------------------------------------------------------------- */
 
@@ -81,7 +79,10 @@ static const Cut CUTS[5] = {
     {0, 0x30303030}, {0xff000000, 0x00303030}, {0xffff0000, 0x00003030}, {0xffffff00, 0x00000030}, {0xffffffff, 0}};
 #endif
 
-/* The last `size` characters before `end`, as one of four characters. */
+/* The last `size` characters before `end`, as one of four characters.
+ *
+ * Needs: `size` is 4 at most.
+ * Reads: four bytes before `end`, whatever the size. */
 static inline uint32_t load_group(const uint8_t *end, size_t size) {
     uint32_t word;
     assert(size <= 4);
@@ -89,7 +90,9 @@ static inline uint32_t load_group(const uint8_t *end, size_t size) {
     return (word & CUTS[size].keep) | CUTS[size].fill;
 }
 
-/* Convert four groups of four decimal characters; 0 when one is no digit or an octet is above 255. */
+/* Convert four groups of four decimal characters; 0 when one is no digit or an octet is above 255.
+ *
+ * Needs: four groups, as `load_group` gives them. */
 static inline int portable_octets(const uint32_t groups[4], uint32_t *value) {
     uint8_t text[16];
     uint32_t result = 0;
@@ -111,7 +114,9 @@ static inline int portable_octets(const uint32_t groups[4], uint32_t *value) {
     return 1;
 }
 
-/* Convert eight groups of four hexadecimal characters; 0 when one is none. */
+/* Convert eight groups of four hexadecimal characters; 0 when one is none.
+ *
+ * Needs: eight groups, as `load_group` gives them. */
 static inline int portable_hextets(const uint32_t groups[8], uint64_t *upper, uint64_t *lower) {
     uint8_t text[32];
     uint64_t words[2] = {0, 0};
@@ -133,67 +138,12 @@ static inline int portable_hextets(const uint32_t groups[8], uint64_t *upper, ui
     return 1;
 }
 
-#if CIDRMATCH_VECTORS
-
-/* Four words to one register, without the way through memory: a load that spans several stores waits for them all. */
-static inline __m128i gather(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
-    __m128i front = _mm_cvtsi64_si128((long long)((uint64_t)b << 32 | a));
-    __m128i back = _mm_cvtsi64_si128((long long)((uint64_t)d << 32 | c));
-    return _mm_unpacklo_epi64(front, back);
-}
-
-static inline int vector_octets(const uint32_t groups[4], uint32_t *value) {
-    __m128i digits = _mm_sub_epi8(gather(groups[0], groups[1], groups[2], groups[3]), _mm_set1_epi8('0'));
-    __m128i good = _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits);
-    /* [0 h t o] -> 100 h + o and 10 t, as 32 bits each */
-    __m128i hundreds = _mm_madd_epi16(_mm_srli_epi16(digits, 8), _mm_set1_epi32(1 << 16 | 100));
-    __m128i tens = _mm_madd_epi16(_mm_and_si128(digits, _mm_set1_epi16(0xff)), _mm_set1_epi32(10 << 16));
-    __m128i octets = _mm_add_epi32(hundreds, tens);
-    __m128i large = _mm_cmpgt_epi32(octets, _mm_set1_epi32(255));
-    __m128i packed = _mm_packs_epi32(octets, octets);
-    uint32_t network;
-    if (_mm_movemask_epi8(_mm_andnot_si128(large, good)) != 0xffff) {
-        return 0;
-    }
-    network = (uint32_t)_mm_cvtsi128_si32(_mm_packus_epi16(packed, packed));
-    *value = swap32(network);
-    return 1;
-}
-
-/* 16 hexadecimal characters to 16 numbers below 16; `bad` collects what is none. */
-static inline __m128i nibbles(__m128i text, __m128i *bad) {
-    __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
-    __m128i letter = _mm_sub_epi8(_mm_or_si128(text, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-    __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
-    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
-    *bad = _mm_or_si128(*bad, _mm_cmpeq_epi8(_mm_or_si128(is_digit, is_letter), _mm_setzero_si128()));
-    return _mm_or_si128(
-        _mm_and_si128(is_digit, digit), _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
-}
-
-/* Two neighbours are one byte: the first is the upper half. */
-static inline __m128i join_nibbles(__m128i numbers) {
-    __m128i both = _mm_or_si128(_mm_slli_epi16(numbers, 4), _mm_srli_epi16(numbers, 8));
-    return _mm_and_si128(both, _mm_set1_epi16(0xff));
-}
-
-static inline int vector_hextets(const uint32_t groups[8], uint64_t *upper, uint64_t *lower) {
-    __m128i bad = _mm_setzero_si128();
-    __m128i front = nibbles(gather(groups[0], groups[1], groups[2], groups[3]), &bad);
-    __m128i back = nibbles(gather(groups[4], groups[5], groups[6], groups[7]), &bad);
-    __m128i network = _mm_packus_epi16(join_nibbles(front), join_nibbles(back));
-    if (_mm_movemask_epi8(bad) != 0) {
-        return 0;
-    }
-    *upper = swap64((uint64_t)_mm_cvtsi128_si64(network));
-    *lower = swap64((uint64_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(network, network)));
-    return 1;
-}
-#endif
-
 /* -- IPv4 ------------------------------------------------------------------- */
 
-/* Parse a dotted quad, or give up.  `dots` and `zeros` are the positions of '.' and '0', `length` is 7 to 15. */
+/* Parse a dotted quad, or give up.  `dots` and `zeros` are the positions of '.' and '0'.
+ *
+ * Needs: `length` is 7 to 15; `dots` and `zeros` have no bit behind it; four readable bytes before the text.
+ * Reads: the text, and those four bytes. */
 static inline int join_octets(
     const uint8_t *text, size_t length, uint64_t dots, uint64_t zeros, int is_portable, uint32_t *value) {
     uint64_t ends = dots | (uint64_t)1 << length;
@@ -218,12 +168,16 @@ static inline int join_octets(
     groups[3] = load_group(text + length, length - third - 1);
 #if CIDRMATCH_VECTORS
     if (!is_portable) {
-        return vector_octets(groups, value);
+        return sse2_octets(groups, value);
     }
 #endif
     return portable_octets(groups, value);
 }
 
+/* Parse a dotted quad of at most 15 characters, or give up and return 0.
+ *
+ * Needs: ROOM_BEFORE readable bytes before the text; `length` may be any number.
+ * Reads: the last 16 bytes before the text's end, and four before its beginning. */
 static inline int parse_common_ipv4(const uint8_t *text, ptrdiff_t length, uint32_t *value) {
     uint64_t dots, zeros;
     if (length < SHORTEST_IPV4 || length > LONGEST_IPV4) {
@@ -239,6 +193,7 @@ static inline int parse_common_ipv4(const uint8_t *text, ptrdiff_t length, uint3
     return join_octets(text, (size_t)length, dots, zeros, !CIDRMATCH_VECTORS, value);
 }
 
+/* The same without vectors.  Needs: as above.  Reads: the text, and four bytes before its beginning. */
 static inline int parse_common_ipv4_portably(const uint8_t *text, ptrdiff_t length, uint32_t *value) {
     if (length < SHORTEST_IPV4 || length > LONGEST_IPV4) {
         return 0;
@@ -258,7 +213,9 @@ static inline int count_bits(uint64_t word) {
 }
 
 /* Put zero groups into the gap: the first `before` groups stay where they are, those behind move by `missing` groups.
- * Whether there is a gap nobody can guess, so it is opened always, perhaps by nothing. */
+ * Whether there is a gap nobody can guess, so it is opened always, perhaps by nothing.
+ *
+ * Needs: `before` and `missing` are 7 at most, and not negative. */
 static inline void open_gap(uint64_t *upper, uint64_t *lower, int before, int missing) {
 #if defined(__SIZEOF_INT128__)
     __extension__ typedef unsigned __int128 Word;
@@ -278,7 +235,10 @@ static inline void open_gap(uint64_t *upper, uint64_t *lower, int before, int mi
 #endif
 }
 
-/* Parse hexadecimal groups, or give up.  `colons` are the positions of ':'; `length` is 8 to 39. */
+/* Parse hexadecimal groups, or give up.  `colons` are the positions of ':'.
+ *
+ * Needs: `length` is 8 to 39; `colons` has no bit behind it; four readable bytes before the text.
+ * Reads: the text, and those four bytes. */
 static inline int join_hextets(
     const uint8_t *text, size_t length, uint64_t colons, int is_portable, uint64_t *upper, uint64_t *lower) {
     uint64_t doubles = colons & colons >> 1;
@@ -316,7 +276,7 @@ static inline int join_hextets(
     missing = (ptrdiff_t)(end - length);
 #if CIDRMATCH_VECTORS
     if (!is_portable) {
-        if (!vector_hextets(groups, upper, lower)) {
+        if (!sse2_hextets(groups, upper, lower)) {
             return 0;
         }
     } else
@@ -332,6 +292,10 @@ static inline int join_hextets(
     return 1;
 }
 
+/* Parse groups and at most one "::" that is not at the start, or give up and return 0.
+ *
+ * Needs: ROOM_BEFORE readable bytes before the text; `length` may be any number.
+ * Reads: the last 48 bytes before the text's end. */
 static inline int parse_common_ipv6(const uint8_t *text, ptrdiff_t length, uint64_t *upper, uint64_t *lower) {
     uint64_t colons;
     if (length < SHORTEST_FAST_IPV6 || length > LONGEST_FAST_IPV6) {
@@ -347,6 +311,7 @@ static inline int parse_common_ipv6(const uint8_t *text, ptrdiff_t length, uint6
     return join_hextets(text, (size_t)length, colons, !CIDRMATCH_VECTORS, upper, lower);
 }
 
+/* The same without vectors.  Needs: as above.  Reads: the text, and four bytes before its beginning. */
 static inline int parse_common_ipv6_portably(
     const uint8_t *text, ptrdiff_t length, uint64_t *upper, uint64_t *lower) {
     if (length < SHORTEST_FAST_IPV6 || length > LONGEST_FAST_IPV6) {

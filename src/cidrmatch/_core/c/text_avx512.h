@@ -21,7 +21,10 @@
 #if CIDRMATCH_VECTORS
 
 /* As `parse_common_ipv4`, to four octets of 32 bits each.  What they wait for stays in vector registers; what only
- * refuses goes beside it. */
+ * refuses goes beside it.
+ *
+ * Needs: a processor with AVX-512 and VBMI2; `length` may be any number.
+ * Reads: the text alone, for the load is masked. */
 CIDRMATCH_AVX512 int avx512_parse_octets(const uint8_t *text, ptrdiff_t length, __m128i *value) {
     const __m128i positions = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m128i four_of_each = _mm_setr_epi8(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
@@ -62,6 +65,7 @@ CIDRMATCH_AVX512 uint32_t avx512_join_octets(__m128i octets) {
     return swap32((uint32_t)_mm_cvtsi128_si32(_mm_cvtepi32_epi8(octets)));
 }
 
+/* As `parse_common_ipv4`.  Needs, Reads: as above. */
 CIDRMATCH_AVX512 int avx512_parse_ipv4(const uint8_t *text, ptrdiff_t length, uint32_t *value) {
     __m128i octets;
     if (!avx512_parse_octets(text, length, &octets)) {
@@ -71,7 +75,7 @@ CIDRMATCH_AVX512 int avx512_parse_ipv4(const uint8_t *text, ptrdiff_t length, ui
     return 1;
 }
 
-/* As `parse_common_ipv6`. */
+/* As `parse_common_ipv6`, and it takes texts of two to seven characters, too.  Needs, Reads: as above. */
 CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, uint64_t *upper, uint64_t *lower) {
     const __m512i positions = _mm512_set_epi8(
         63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36,
@@ -140,6 +144,7 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
     return 1;
 }
 
+/* As `parse_text` in parse.h.  Needs, Reads: as above. */
 CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_parse_text(
     const uint8_t *text, ptrdiff_t length, uint32_t *value, uint64_t *upper, uint64_t *lower) {
     if (avx512_parse_ipv4(text, length, value)) {
@@ -148,20 +153,5 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_parse_text(
     return avx512_parse_ipv6(text, length, upper, lower) ? 6 : 0;
 }
 #endif
-
-/* Parse a common text of either family: 4 and `value` are set, or 6 and `upper` and `lower`, or 0: it is not common. */
-static inline int parse_text(
-    int vectors, const uint8_t *text, ptrdiff_t length, uint32_t *value, uint64_t *upper, uint64_t *lower) {
-#if CIDRMATCH_VECTORS
-    if (vectors >= AVX512) {
-        return avx512_parse_text(text, length, value, upper, lower);
-    }
-#endif
-    (void)vectors;
-    if (parse_common_ipv4(text, length, value)) {
-        return 4;
-    }
-    return parse_common_ipv6(text, length, upper, lower) ? 6 : 0;
-}
 
 #endif

@@ -9,7 +9,7 @@
 #ifndef CIDRMATCH_JUDGE_H
 #define CIDRMATCH_JUDGE_H
 
-#include "_core/c/text_avx512.h"
+#include "_core/c/parse.h"
 #include "covers.h"
 #include "find.h"
 
@@ -34,7 +34,7 @@ static inline int is_plain(const Record *record) {
  * Reads: the text and that room. */
 static inline int parse_asked(const Store *store, const uint8_t *text, ptrdiff_t size, Asked *asked) {
     asked->family = parse_text(store->vectors, text, size, &asked->value, &asked->upper, &asked->lower);
-    return asked->family == 4 || (asked->family == 6 && !(asked->upper == 0 && asked->lower >> 32 == 0xffff));
+    return asked->family == 4 || (asked->family == 6 && !CIDRMATCH_IS_MAPPED6(asked->upper, asked->lower));
 }
 
 /* Answer by the record alone, or say who else has to look.
