@@ -13,15 +13,18 @@ specification says is bad, and whoever owns the connection closes it.
 A header is a door as wide as a forwarded header: whoever may send it can name any client.  `ProxyProtocol` therefore
 requires it from trusted peers, and refuses it from all others.  There is no mode in which it may be left out.
 
+The answer does not depend on the pieces in which a header arrives.  Whoever asks after each piece hears "more" until
+the last byte of a good header; "bad" and "ok" stay what they are, whatever follows.
+
 Cost: one look at the header, some microseconds; a checksum, 0.1 microseconds a byte.
 Threads: keeps no state.
-Source: HAProxy Technologies, The PROXY protocol, versions 1 and 2 (proxy-protocol.txt, 2020/03/05).
+Source: HAProxy Technologies, The PROXY protocol, versions 1 and 2 (proxy-protocol.txt, 2026/04/27).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias
 
 from .._core.address import format_address, parse_address
 from ..errors import InvalidAddress, quote
@@ -36,6 +39,7 @@ MOST_ANNOUNCED = 4_096
 """The length that a header of version 2 may announce, where the caller says no other."""
 
 _LINE_START: Final = b"PROXY"
+_LINE_STARTS = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN ", b"PROXY UNKNOWN\r")
 _MOST_OF_LINE = 107
 _SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 _FIXED = 16
@@ -50,12 +54,14 @@ CRC32C, UNIQUE_ID, SSL = 0x03, 0x05, 0x20
 """Types of a TLV whose length is not free."""
 _BOUNDS = {CRC32C: (4, 4), UNIQUE_ID: (0, 128), SSL: (5, 0xFFFF)}
 
+_Bytes: TypeAlias = bytes | bytearray | memoryview
+
 
 class Endpoint(NamedTuple):
     """One end of a connection.
 
     Attributes:
-        address: canonical text; of a UNIX socket its path, escaped.
+        address: canonical text; of a UNIX socket "unix:" and its path, escaped, so that no path reads as an address.
         port: 0 to 65535; None for a UNIX socket.
     """
 
@@ -100,16 +106,17 @@ class _RefusedError(Exception):
     """Carries the code of a problem from where it is found to the answer."""
 
 
-def read_proxy_protocol(data: bytes, /, *, limit: int = MOST_ANNOUNCED) -> ProxyHeader:
+def read_proxy_protocol(data: _Bytes, /, *, limit: int = MOST_ANNOUNCED) -> ProxyHeader:
     r"""Read the header at the beginning of a connection.
 
     Args:
         data: all bytes that have arrived so far.
-        limit: the length that version 2 may announce.
+        limit: the length that version 2 may announce, 216 to 65535.
     Returns:
         `ProxyHeader`.  Never raises for what a peer sent.
     Raises:
         TypeError: the data are no bytes.
+        ValueError: the limit is another number.
 
     >>> header = read_proxy_protocol(b"PROXY TCP4 203.0.113.9 198.51.100.1 56324 443\r\nGET /")
     >>> header.status, header.source, header.consumed
@@ -117,19 +124,34 @@ def read_proxy_protocol(data: bytes, /, *, limit: int = MOST_ANNOUNCED) -> Proxy
     >>> read_proxy_protocol(b"PROXY TC").status, read_proxy_protocol(b"GET / HTTP/1.1").problem
     ('more', 'signature')
     """
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"what arrived is bytes, not {type(data).__name__}")
-    start = bytes(data[: _FIXED + limit])
+    _check_limit(limit)
+    start = _first(data, _FIXED + limit)
     try:
-        if start[:12] == _SIGNATURE:
+        if start.startswith(_SIGNATURE):
             return _read_binary(start, limit)
-        if start[:5] == _LINE_START:
-            return _read_line(start)
-        if _SIGNATURE.startswith(start[:12]) or _LINE_START.startswith(start):
-            return _MORE
+        if start.startswith(_LINE_START):
+            return _read_line(start[:_MOST_OF_LINE])
     except _RefusedError as refused:
         return _bad(str(refused))
-    return _bad("signature")
+    return _MORE if _may_be_header(start) else _bad("signature")
+
+
+def _check_limit(limit: int) -> None:
+    """Raise, unless every address fits in."""
+    if type(limit) is not int or not 216 <= limit <= 0xFFFF:
+        raise ValueError(f"a limit is a whole number of bytes from 216 to 65535, not {quote(limit)}")
+
+
+def _first(data: _Bytes, count: int) -> bytes:
+    """Copy so many bytes, however many there are."""
+    if not isinstance(data, _Bytes):
+        raise TypeError(f"what arrived is bytes, not {type(data).__name__}")
+    return bytes(data[:count])
+
+
+def _may_be_header(start: bytes) -> bool:
+    """Tell whether so few bytes begin a header of either version."""
+    return _SIGNATURE.startswith(start) or _LINE_START.startswith(start)
 
 
 def _bad(problem: str) -> ProxyHeader:
@@ -140,27 +162,23 @@ def _bad(problem: str) -> ProxyHeader:
 
 
 def _read_line(data: bytes) -> ProxyHeader:
-    end = data.find(b"\r\n", 0, _MOST_OF_LINE)
+    """Read a line from the 107 bytes that it may have; CR and LF stand at its end, together, and nowhere else."""
+    end = data.find(b"\r\n")
+    line = data[:end] if end >= 0 else data.removesuffix(b"\r")
+    if not any(start.startswith(data[: len(start)]) for start in _LINE_STARTS) or b"\r" in line or b"\n" in line:
+        raise _RefusedError("malformed")
     if end < 0:
-        if len(data) >= _MOST_OF_LINE:
+        if len(data) == _MOST_OF_LINE:
             raise _RefusedError("too_long")
-        if not _may_grow(data):
-            raise _RefusedError("malformed")
         return _MORE
-    words = data[:end].split(b" ")
-    if words[1:2] == [b"UNKNOWN"]:  # what follows the word says nothing
+    words = line.split(b" ")
+    if words[1] == b"UNKNOWN":  # what follows the word says nothing
         return ProxyHeader("ok", None, end + 2, 1, "proxy")
-    if len(words) != 6 or words[1] not in (b"TCP4", b"TCP6"):
+    if len(words) != 6:
         raise _RefusedError("malformed")
     family = 4 if words[1] == b"TCP4" else 6
     source, destination = _read_endpoint(words[2], words[4], family), _read_endpoint(words[3], words[5], family)
     return ProxyHeader("ok", None, end + 2, 1, "proxy", source, destination, "stream")
-
-
-def _may_grow(data: bytes) -> bool:
-    """Tell whether a line that has not ended can still become one."""
-    begins = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN")
-    return any(begin.startswith(data[: len(begin)]) for begin in begins) and b"\r" not in data[:-1]
 
 
 def _read_endpoint(address: bytes, port: bytes, family: int) -> Endpoint:
@@ -199,9 +217,10 @@ def _read_binary(data: bytes, limit: int) -> ProxyHeader:
         raise _RefusedError("family")
     if len(data) < end:
         return _MORE
-    if command == "local":  # the block is discarded, whatever it says
+    behind = _FIXED + 2 * _SIZES.get(family, 0) + (4 if family in (1, 2) else 0)
+    if command == "local":
+        _check_local(data[:end], behind)
         return ProxyHeader("ok", None, end, 2, command)
-    behind = _FIXED + 2 * _SIZES[family] + (4 if family in (1, 2) else 0)
     if end < behind:
         raise _RefusedError("length")
     tlvs = _read_tlvs(data[behind:end])
@@ -212,10 +231,22 @@ def _read_binary(data: bytes, limit: int) -> ProxyHeader:
     return ProxyHeader("ok", None, end, 2, command, source, destination, _TRANSPORTS[transport], tlvs)
 
 
+def _check_local(header: bytes, behind: int) -> None:
+    """Refuse a wrong checksum; else the block is discarded, whatever it says.
+
+    Without this, one wrong bit makes a header with a checksum one of the proxy's own connections.
+    """
+    try:
+        tlvs = _read_tlvs(header[behind:])
+    except _RefusedError:
+        return
+    _check_sum(header, tlvs, behind)
+
+
 def _endpoints(block: bytes, family: int, size: int) -> tuple[Endpoint, Endpoint]:
     ends = block[:size], block[size : 2 * size]
     if family == 3:
-        first, second = (ascii(end.rstrip(b"\0").decode("latin-1"))[1:-1] for end in ends)
+        first, second = ("unix:" + ascii(end.rstrip(b"\0").decode("latin-1"))[1:-1] for end in ends)
         return Endpoint(first, None), Endpoint(second, None)
     ports = block[2 * size :]
     first, second = map(format_address, ends)
@@ -306,15 +337,14 @@ class ProxyProtocol:
         unix: bool = False,
         trust_everyone: bool = False,
     ) -> None:
-        if type(limit) is not int or not 216 <= limit <= 0xFFFF:
-            raise ValueError(f"a limit is a whole number of bytes from 216 to 65535, not {quote(limit)}")
+        _check_limit(limit)
         if unix is not True and unix is not False:
             raise TypeError(f"unix is True or False, not {quote(unix)}")
         self._trusted = trusted_set(trusted, trust_everyone=trust_everyone)
         self._limit = limit
         self._unix = unix
 
-    def read(self, peer: str | None, data: bytes, /) -> ProxyHeader:
+    def read(self, peer: str | None, data: _Bytes, /) -> ProxyHeader:
         """Read the header at the beginning of a connection from this peer.
 
         Args:
@@ -326,23 +356,22 @@ class ProxyProtocol:
         """
         if self._is_trusted(peer):
             return read_proxy_protocol(data, limit=self._limit)
-        header = read_proxy_protocol(data, limit=self._limit)
-        if header.status == "more" and not bytes(data[:12]).startswith((_LINE_START, _SIGNATURE)):
-            return header
-        if header.problem != "signature":
+        start = _first(data, len(_SIGNATURE))
+        if start.startswith((_LINE_START, _SIGNATURE)):
             return _bad("not_trusted")
+        if _may_be_header(start):
+            return _MORE
         try:
-            source = Endpoint(format_address(peer or ""), None)
+            return ProxyHeader("ok", source=Endpoint(format_address(peer or ""), None))
         except InvalidAddress:
             return _bad("not_trusted")
-        return ProxyHeader("ok", None, 0, source=source)
 
     def _is_trusted(self, peer: str | None) -> bool:
-        if not peer:
+        if peer is None:
             return self._unix
         if not isinstance(peer, str):
             raise TypeError(f"a peer is text or None, not {type(peer).__name__}")
         try:
-            return peer in self._trusted
+            return peer in self._trusted if peer else self._unix
         except InvalidAddress:
             return False
