@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
 from cidrmatch.client import Endpoint, ProxyHeader
@@ -64,14 +65,21 @@ def crc32c(data: bytes) -> int:
     """Divide by the polynomial 0x1EDC6F41, the highest bit first; bits of a byte and of the result run backwards."""
     remainder = 0xFFFFFFFF
     for byte in data:
-        remainder ^= backwards(byte, 8) << 24
-        for _ in range(8):
-            remainder = remainder << 1 ^ (0x1EDC6F41 if remainder >> 31 else 0)
-            remainder &= 0xFFFFFFFF
-    return backwards(remainder, 32) ^ 0xFFFFFFFF
+        remainder = (remainder << 8 & 0xFFFFFFFF) ^ divided(remainder >> 24 ^ reversed_bits(byte, 8))
+    return reversed_bits(remainder, 32) ^ 0xFFFFFFFF
 
 
-def backwards(number: int, bits: int) -> int:
+@cache
+def divided(byte: int) -> int:
+    """The remainder of a byte that stands in front of 32 zeros."""
+    remainder = byte << 24
+    for _ in range(8):
+        remainder = remainder << 1 ^ (0x11EDC6F41 if remainder >> 31 else 0)
+    return remainder
+
+
+@lru_cache(1_000)
+def reversed_bits(number: int, bits: int) -> int:
     return int(format(number, f"0{bits}b")[::-1], 2)
 
 

@@ -144,7 +144,7 @@ BAD: dict[str, tuple[bytes, str]] = {
     "v1 family in lower case": (line("tcp4"), "malformed"),
     "v1 UDP": (line("UDP4"), "malformed"),
     "v1 longer UNKNOWN": (b"PROXY UNKNOWNS\r\n", "malformed"),
-    "v1 shorter UNKNOWN": (b"PROXY UNKNOW\r\n", "malformed"),
+    "v1 shorter UNKNOWN": (b"PROXY UNKNO\r\n", "malformed"),
     "v1 nothing behind the family": (b"PROXY TCP4\r\n", "malformed"),
     "v1 a word missing": (b"PROXY TCP4 203.0.113.9 198.51.100.1 1\r\n", "malformed"),
     "v1 a word more": (b"PROXY TCP4 203.0.113.9 198.51.100.1 1 2 3\r\n", "malformed"),
