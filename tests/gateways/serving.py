@@ -2,6 +2,7 @@
 
     with running("uvicorn", strategy="proxies") as port:
         reply = ask(port, "key_1", "X-Forwarded-For: 203.0.113.9")
+    with running(["gunicorn", "--bind=127.0.0.1:{port}", "some.module:app"]) as port:
 
 A request is bytes, so that it may be what no client library sends.
 """
@@ -51,19 +52,20 @@ class Reply(NamedTuple):
 
 
 @contextmanager
-def running(server: str, **options: str) -> Iterator[int | str]:
-    """Run a server; give its port, or the path of its socket."""
+def running(server: str | list[str], **options: str) -> Iterator[int | str]:
+    """Run a server by its name here, or by its words; give its port, or the path of its socket."""
+    command = COMMANDS[server] if isinstance(server, str) else server
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     environment |= {name.upper(): value for name, value in options.items()}
     with tempfile.TemporaryDirectory() as folder:
         port, path = free_port(), f"{folder}/server.sock"
-        words = [word.format(port=port, path=path) for word in COMMANDS[server]]
+        words = [word.format(port=port, path=path) for word in command]
         log = Path(folder, "log")
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [PYTHON, "-m", *words], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
             )
-        target: int | str = path if "UNIX" in server else port
+        target: int | str = path if "{path}" in " ".join(command) else port
         try:
             wait_for(target, process, log)
             yield target
@@ -122,9 +124,9 @@ def send(target: int | str, request: bytes) -> bytes:
         return received
 
 
-def ask(target: int | str, key: str | None, *lines: str | bytes) -> Reply:
+def ask(target: int | str, key: str | None, *lines: str | bytes, path: str = "/") -> Reply:
     """Send a request with these header lines."""
-    head = [b"GET / HTTP/1.1", b"Host: test", b"Connection: close"]
+    head = [f"GET {path} HTTP/1.1".encode(), b"Host: test", b"Connection: close"]
     head += [] if key is None else [b"X-API-Key: " + key.encode()]
     head += [line if isinstance(line, bytes) else line.encode("latin-1") for line in lines]
     return read(send(target, b"\r\n".join([*head, b"", b""])))

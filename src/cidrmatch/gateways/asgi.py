@@ -17,16 +17,26 @@ Source: ASGI 3.0, HTTP and WebSocket; B2, B7, U7.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .guard import Guard, GuardDecision, check_face
+from .face import Answer, Face
+from .guard import Guard, GuardDecision
 
 if TYPE_CHECKING:
     from .._keys import Response
+    from .face import Origin, Steps
 
-__all__ = ["AllowListMiddleware", "decision_of"]
+__all__ = [
+    "STATE",
+    "AllowListMiddleware",
+    "RewrittenPeerError",
+    "Scope",
+    "decision_of",
+    "leave_decision",
+    "origin_of",
+    "refuse_websocket",
+]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -52,15 +62,24 @@ class AllowListMiddleware:
         key: gives the id of the request's key by its scope, or None where it has none; may be a coroutine function.  It
             is the host's authentication, so it must not take a key that it did not check.
         without_key: "deny" answers a request without a key by 401; "pass" hands it to the application unasked.
+        steps: the host's other checks by the names of the policy's pipeline, functions of the scope and the key's id;
+            see `Face`.
     Raises:
         TypeError, ValueError: an argument is of another kind.
     """
 
-    def __init__(self, app: Application, *, guard: Guard, key: KeyOf, without_key: str = "deny") -> None:
-        self._passes_without_key = check_face(guard, key, without_key)
+    def __init__(
+        self,
+        app: Application,
+        *,
+        guard: Guard,
+        key: KeyOf,
+        without_key: str = "deny",
+        steps: Steps | None = None,
+    ) -> None:
+        self._face = Face(guard, key, origin_of, without_key=without_key, steps=steps)
         self.app = app
         self.guard = guard
-        self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -70,29 +89,20 @@ class AllowListMiddleware:
             return
         if kind not in ("http", "websocket"):
             raise ValueError(f"the guard does not know the protocol {kind!r}, so it lets none of it through")
-        found = await self._decide(scope)
-        if found is None or found.allowed:
-            if found is not None:
-                scope.setdefault("state", {})[STATE] = found
+        answer = await self._face.wait_for_decision(scope)
+        if answer.refusal is None:
+            leave_decision(scope, answer)
             await self.app(scope, receive, send)
         elif kind == "http":
-            await _answer(send, "http.response", found.response())
+            await _answer(send, "http.response", answer.refusal)
         else:
-            await _refuse_websocket(scope, receive, send, found.response())
+            await refuse_websocket(scope, receive, send, answer.refusal)
 
-    async def _decide(self, scope: Scope) -> GuardDecision | None:
-        """Ask the guard; None where a request without a key passes."""
-        try:
-            peer = _peer_of(scope)
-            key = self._key(scope)
-            if inspect.isawaitable(key):
-                key = await key
-            headers = scope["headers"]
-        except Exception as error:  # whatever it is, nobody gets in by it
-            return self.guard.fail(error)
-        if key is None and self._passes_without_key:
-            return None
-        return self.guard.check(key, peer, headers)
+
+def leave_decision(scope: Scope, answer: Answer) -> None:
+    """Leave the decision in the state of a request that passed."""
+    if answer.found is not None:
+        scope.setdefault("state", {})[STATE] = answer.found
 
 
 def decision_of(scope: Scope) -> GuardDecision:
@@ -107,18 +117,22 @@ def decision_of(scope: Scope) -> GuardDecision:
     return found
 
 
-def _peer_of(scope: Scope) -> str | None:
-    """Give the address at the other end of the connection."""
+def origin_of(scope: Scope) -> Origin:
+    """Give the address at the other end of the connection, and the header lines.
+
+    Raises:
+        RewrittenPeerError: the server took the address from a header.
+    """
     client = scope.get("client")
     if not client or not client[0]:
-        return None
+        return None, scope["headers"]
     host, port = client[0], client[1]
     if port == 0:
         raise RewrittenPeerError(
             "the server took the peer's address from a header: start uvicorn with --no-proxy-headers, and remove"
             " ProxyFix or ProxyHeadersMiddleware; the guard reads the header itself"
         )
-    return str(host)
+    return str(host), scope["headers"]
 
 
 async def _answer(send: Send, kind: str, response: Response) -> None:
@@ -127,7 +141,8 @@ async def _answer(send: Send, kind: str, response: Response) -> None:
     await send({"type": f"{kind}.body", "body": response.body, "more_body": False})
 
 
-async def _refuse_websocket(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+async def refuse_websocket(scope: Scope, receive: Receive, send: Send, response: Response) -> None:
+    """Refuse a websocket that is not open yet."""
     await receive()  # the handshake; a server waits for an answer to it
     if "websocket.http.response" in (scope.get("extensions") or {}):
         await _answer(send, "websocket.http.response", response)

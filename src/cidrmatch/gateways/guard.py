@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..client import ClientStrategy, Headers
     from ..engine.engine import Engine
 
-__all__ = ["GUARD_ERROR", "NO_KEY", "Guard", "GuardDecision", "check_face"]
+__all__ = ["GUARD_ERROR", "NO_KEY", "Guard", "GuardDecision", "check_face", "refusal"]
 
 GUARD_ERROR = "guard_error"
 """The reason of a denial because something raised."""
@@ -206,8 +206,8 @@ class Guard:
             except Exception:
                 _log.exception("a denial could not be rendered in the product's form")
         if found.reason == NO_KEY:
-            return _refusal(401, "Unauthorized")
-        return _refusal(503, "Service Unavailable") if self._on_error == "unavailable" else _refusal(403, "Forbidden")
+            return refusal(401, "Unauthorized")
+        return refusal(503, "Service Unavailable") if self._on_error == "unavailable" else refusal(403, "Forbidden")
 
     def counts(self) -> dict[str, int]:
         """Give how often each reason decided, since the guard was made; "on_decision_failed" counts besides."""
@@ -247,7 +247,7 @@ def check_face(guard: Guard, key: object, without_key: str) -> bool:
     return without_key == "pass"
 
 
-def _refusal(status: int, title: str) -> Response:
+def refusal(status: int, title: str) -> Response:
     """Render a refusal of nobody's form: RFC 9457, without a word about the request."""
     body = f'{{"type":"about:blank","title":"{title}","status":{status}}}'.encode("ascii")
     headers = (

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._keys import Decision
     from ..policy.policy import Policy
 
-__all__ = ["Outcome", "run_pipeline"]
+__all__ = ["Outcome", "order_of", "run_pipeline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,24 @@ class Outcome:
         return f"<Outcome stopped at {brief(self.stopped_at)}: {failure}>"
 
 
+def order_of(policy: Policy, steps: Mapping[str, object]) -> tuple[str, ...]:
+    """Give the order of a policy's checks, or refuse steps that are not those of the policy.
+
+    Raises:
+        ValueError: as `run_pipeline`.
+    """
+    order = policy.keys.pipeline
+    missing = [name for name in order if name not in steps and name != "ip"]
+    unknown = [name for name in steps if name not in order or name == "ip"]
+    if missing or unknown:
+        raise ValueError(
+            f"the steps of {policy.name} are {', '.join(order)}"
+            + (f"; missing: {', '.join(missing)} (None leaves one out)" if missing else "")
+            + (f"; unknown: {', '.join(unknown)}" if unknown else "")
+        )
+    return order
+
+
 def run_pipeline(
     policy: Policy, steps: Mapping[str, Callable[[], object] | None], ip: Callable[[], Decision]
 ) -> Outcome:
@@ -72,15 +90,7 @@ def run_pipeline(
         Whatever a step raises.
     Source: B7, B8, U9 to U11; C11.
     """
-    order = policy.keys.pipeline
-    missing = [name for name in order if name not in steps and name != "ip"]
-    unknown = [name for name in steps if name not in order or name == "ip"]
-    if missing or unknown:
-        raise ValueError(
-            f"the steps of {policy.name} are {', '.join(order)}"
-            + (f"; missing: {', '.join(missing)} (None leaves one out)" if missing else "")
-            + (f"; unknown: {', '.join(unknown)}" if unknown else "")
-        )
+    order = order_of(policy, steps)
     decision: Decision | None = None
     for name in order:
         if name == "ip":

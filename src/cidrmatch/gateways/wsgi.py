@@ -20,12 +20,24 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..client import PeerAddress
-from .guard import Guard, GuardDecision, check_face
+from .face import Face
+from .guard import Guard, GuardDecision
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
-__all__ = ["AllowListMiddleware", "decision_of"]
+    from .face import Origin, Steps
+
+__all__ = [
+    "STATE",
+    "AllowListMiddleware",
+    "Environ",
+    "RewrittenPeerError",
+    "UnderscoreError",
+    "decision_of",
+    "headers_of",
+    "origin_by",
+]
 
 Environ: TypeAlias = dict[str, Any]
 
@@ -57,6 +69,8 @@ class AllowListMiddleware:
         without_key: "deny" answers a request without a key by 401; "pass" hands it to the application unasked.
         drops_underscores: True says that the server, or every proxy in front, drops header names with underscores.
             Needed for servers that are not known to do so, where the strategy reads a header.
+        steps: the host's other checks by the names of the policy's pipeline, functions of the environ and the key's
+            id; see `Face`.
     Raises:
         TypeError, ValueError: an argument is of another kind.
     """
@@ -69,48 +83,52 @@ class AllowListMiddleware:
         key: Callable[[Environ], str | None],
         without_key: str = "deny",
         drops_underscores: bool = False,
+        steps: Steps | None = None,
     ) -> None:
-        self._passes_without_key = check_face(guard, key, without_key)
-        if drops_underscores is not True and drops_underscores is not False:
-            raise TypeError("drops_underscores is True or False")
-        self._is_clear = drops_underscores or isinstance(guard.client, PeerAddress)
+        origin = origin_by(guard, drops_underscores)
+        self._face = Face(guard, key, origin, without_key=without_key, steps=steps)
         self.app = app
         self.guard = guard
-        self._key = key
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
-        found = self._decide(environ)
-        if found is None or found.allowed:
-            if found is not None:
-                environ[STATE] = found
+        answer = self._face.decide(environ)
+        response = answer.refusal
+        if response is None:
+            if answer.found is not None:
+                environ[STATE] = answer.found
             return self.app(environ, start_response)
-        response = found.response()
         status = f"{response.status} {_PHRASES.get(response.status, 'Denied')}"
         start_response(status, list(response.headers))
         return [response.body]
 
-    def _decide(self, environ: Environ) -> GuardDecision | None:
-        """Ask the guard; None where a request without a key passes."""
-        try:
-            for name in _REWRITTEN:
-                if name in environ:
-                    raise RewrittenPeerError(
-                        f"a middleware rewrote the peer ({name}); the guard reads the header itself"
-                    )
-            if not (self._is_clear or str(environ.get("SERVER_SOFTWARE", "")).startswith(_DROPPING)):
-                raise UnderscoreError(
-                    "this server may take X_Forwarded_For for X-Forwarded-For; see that it drops header names with"
-                    " underscores, and say drops_underscores=True"
-                )
-            key = self._key(environ)
-            peer = environ.get("REMOTE_ADDR") or None
-            headers = list(headers_of(environ))
-        except Exception as error:  # whatever it is, nobody gets in by it
-            return self.guard.fail(error)
-        if key is None and self._passes_without_key:
-            return None
-        return self.guard.check(key, peer, headers)
+
+def origin_by(guard: Guard, drops_underscores: bool) -> Callable[[Environ], Origin]:
+    """Make the function that gives the peer of an environ, and its headers.
+
+    Args:
+        guard: where its strategy reads no header, no header can be mistaken.
+        drops_underscores: as for `AllowListMiddleware`.
+    Raises:
+        TypeError: `drops_underscores` is not True or False.  The function raises `RewrittenPeerError` where a
+            middleware rewrote the peer, and `UnderscoreError` where one header may be taken for another.
+    """
+    if drops_underscores is not True and drops_underscores is not False:
+        raise TypeError("drops_underscores is True or False")
+    is_clear = drops_underscores or isinstance(getattr(guard, "client", None), PeerAddress)
+
+    def origin_of(environ: Environ) -> Origin:
+        for name in _REWRITTEN:
+            if name in environ:
+                raise RewrittenPeerError(f"a middleware rewrote the peer ({name}); the guard reads the header itself")
+        if not (is_clear or str(environ.get("SERVER_SOFTWARE", "")).startswith(_DROPPING)):
+            raise UnderscoreError(
+                "this server may take X_Forwarded_For for X-Forwarded-For; see that it drops header names with"
+                " underscores, and say drops_underscores=True"
+            )
+        return environ.get("REMOTE_ADDR") or None, list(headers_of(environ))
+
+    return origin_of
 
 
 def headers_of(environ: Environ) -> Iterator[tuple[str, str]]:

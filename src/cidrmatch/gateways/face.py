@@ -1,0 +1,153 @@
+"""What all faces share: the order in which one request's questions are asked, and what its answer is.
+
+    request --origin--> peer, headers ---.
+            --key-----> the key's id ----+--> steps before --> guard.check --> steps behind --> Answer
+
+A face turns a request of its framework into these questions, and an `Answer` into what its framework sends.  The steps
+are the host's own checks, such as scopes and a rate limit; the policy says where the address check stands among them
+(B7, B8, U9 to U11).  The first that fails ends the request, so a blocked one uses no quota.
+
+Keys and steps may be coroutine functions, where the face can wait for them.  So the order is written once, as a
+generator: it yields what a function gave, and a driver sends back the value, awaited or not.
+
+Whatever raises on the way denies.  A step fails by any answer but True; a `Response` is what its client is told.
+
+Threads: safe where the host's functions are.
+Source: B7, B8, U9, U10, U11, C11, C23.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+from ..policy.responses import Response
+from .guard import GuardDecision, check_face, refusal
+from .pipeline import order_of
+
+if TYPE_CHECKING:
+    from ..client import Headers
+    from .guard import Guard
+
+__all__ = ["Answer", "Face", "Steps"]
+
+RequestT = TypeVar("RequestT")
+Origin: TypeAlias = "tuple[str | None, Headers]"
+"""The peer of a request, and its header lines."""
+Steps: TypeAlias = Mapping[str, Callable[[Any, str], object] | None]
+"""The host's own checks by the names of the policy: functions of the request and the key's id."""
+
+
+class Answer(NamedTuple):
+    """Say what becomes of a request.
+
+    Attributes:
+        refusal: what the client is told, or None where the request passes.
+        found: the guard's decision; None where it was not asked.
+        stopped_at: the name of the host's step that failed, or None.
+    """
+
+    refusal: Response | None
+    found: GuardDecision | None
+    stopped_at: str | None = None
+
+
+class Face(Generic[RequestT]):
+    """Face(guard, key, origin): ask all questions about a request.
+
+    Args:
+        guard: a `Guard`.
+        key: gives the id of a request's key, or None where it has none.  It is the host's authentication, so it must
+            not take a key that it did not check.
+        origin: gives the peer and the header lines of a request.
+        without_key: "deny" answers a request without a key by 401; "pass" lets it through unasked.
+        steps: the host's checks by the names in the policy's pipeline, each a function or None for one that the host
+            makes elsewhere; None asks about the address alone.
+    Raises:
+        TypeError, ValueError: an argument is of another kind, or a step of the policy is missing.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        key: Callable[[RequestT], object],
+        origin: Callable[[RequestT], Origin],
+        *,
+        without_key: str = "deny",
+        steps: Steps | None = None,
+    ) -> None:
+        self._passes_without_key = check_face(guard, key, without_key)
+        self.guard = guard
+        self._key = key
+        self._origin = origin
+        self._steps = dict(steps or {})
+        self._order = ("ip",) if steps is None else order_of(guard.engine.policy, steps)
+        for name, step in self._steps.items():
+            if step is not None and not callable(step):
+                raise TypeError(f"the step {name!r} is a function, or None")
+
+    def decide(self, request: RequestT) -> Answer:
+        """Decide about a request; a key or a step that would have to be awaited is an error, and denies."""
+        asking = self._ask(request)
+        try:
+            value = next(asking)
+            while True:
+                if inspect.isawaitable(value):
+                    if inspect.iscoroutine(value):
+                        value.close()
+                    value = asking.throw(TypeError("nothing can be awaited here; give a plain function"))
+                else:
+                    value = asking.send(value)
+        except StopIteration as end:
+            return _checked(end.value)
+
+    async def wait_for_decision(self, request: RequestT) -> Answer:
+        """Decide about a request, and wait for keys and steps that have to be awaited."""
+        asking = self._ask(request)
+        try:
+            value = next(asking)
+            while True:
+                try:
+                    if inspect.isawaitable(value):
+                        value = await value
+                except Exception as error:  # raised where the function was asked
+                    value = asking.throw(error)
+                else:
+                    value = asking.send(value)
+        except StopIteration as end:
+            return _checked(end.value)
+
+    def _ask(self, request: RequestT) -> Generator[object, Any, Answer]:
+        """Ask in order; yield what may have to be awaited, and get its value."""
+        found: GuardDecision | None = None
+        try:
+            peer, headers = self._origin(request)
+            key = yield self._key(request)
+            if key is None:
+                if self._passes_without_key:
+                    return Answer(None, None)
+                found = self.guard.check(None, peer, headers)
+                return Answer(found.response(), found)
+            for name in self._order:
+                if name == "ip":
+                    found = self.guard.check(key, peer, headers)
+                    if not found.allowed:
+                        return Answer(found.response(), found)
+                    continue
+                step = self._steps[name]
+                said = True if step is None else (yield step(request, key))
+                if said is not True:
+                    told = said if isinstance(said, Response) else refusal(403, "Forbidden")
+                    return Answer(told, found, name)
+        except Exception as error:  # whatever it is, nobody gets in by it
+            found = self.guard.fail(error)
+            return Answer(found.response(), found)
+        return Answer(None, found)
+
+
+def _checked(answer: object) -> Answer:
+    """Take the answer of a generator that ended; anything else would be a way in."""
+    if not isinstance(answer, Answer):
+        raise TypeError(f"a request ended without an answer, but with {type(answer).__name__}")
+    return answer

@@ -1,0 +1,106 @@
+"""The guard as a dependency of FastAPI: asked after the host's authentication, in front of what depends on it.
+
+    authenticated --> scope --> allowed --> rate limit --> the endpoint
+    the host's own              |  this file
+    401         403             '-- NotAllowed --> the product's answer; a websocket is closed before it opens
+
+FastAPI asks dependencies in the order in which they depend on each other, so the order of a policy's checks is said by
+`Depends`: `key` is the host's authentication, or the scope check that depends on it; what comes behind the address
+check depends on this one (B7, B8, U9 to U11).
+
+The denial is an exception, and `install` registers what answers it.  Where that was forgotten, it is an error 500.
+
+Starlette has no dependencies: there the middleware of `asgi.py` stands behind the host's authentication.
+
+Source: B2, B7, U7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection  # noqa: TC002  FastAPI reads the annotation
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketState
+
+from .asgi import leave_decision, origin_of
+from .face import Face
+from .guard import Guard, GuardDecision, check_face
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from .face import Answer
+
+__all__ = ["NotAllowed", "allow_list_dependency", "install"]
+
+
+class NotAllowed(Exception):
+    """A request was denied; `response` is what its client is told, `found` the decision."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("a request was denied, and nothing answers that: call install(app)")
+        self.found = answer.found
+        self.response = answer.refusal
+
+
+class _Asked(NamedTuple):
+    """What the guard is asked about: FastAPI has found the key already."""
+
+    connection: HTTPConnection
+    key: Any
+
+
+def allow_list_dependency(
+    guard: Guard, key: Callable[..., Any], *, without_key: str = "deny"
+) -> Callable[..., Awaitable[GuardDecision | None]]:
+    """Make a dependency that lets a request or a websocket through if its key may be used from where it comes.
+
+    Args:
+        guard: a `Guard`.
+        key: a dependency that gives the id of the request's key, or None where it has none.  It is the host's
+            authentication: it may raise HTTPException(401) itself, and must not take a key that it did not check.
+        without_key: "deny" answers a request without a key by 401; "pass" lets it through unasked.
+    Returns:
+        A dependency; its value is the `GuardDecision`, or None for a request that passed without a key.
+    Raises:
+        TypeError, ValueError: an argument is of another kind.
+    """
+    check_face(guard, key, without_key)
+    face = Face[_Asked](
+        guard, lambda asked: asked.key, lambda asked: origin_of(asked.connection.scope), without_key=without_key
+    )
+
+    found_before = Depends(key)
+
+    async def allowed(connection: HTTPConnection, key_id: Any = found_before) -> GuardDecision | None:
+        answer = await face.wait_for_decision(_Asked(connection, key_id))
+        if answer.refusal is not None:
+            raise NotAllowed(answer)
+        leave_decision(connection.scope, answer)
+        return answer.found
+
+    return allowed
+
+
+def install(app: Starlette) -> None:
+    """Register what answers denials with an application; one that is mounted in another needs its own."""
+    app.add_exception_handler(NotAllowed, answer)
+
+
+async def answer(connection: Any, error: Exception) -> Any:
+    """Answer a denial in the form of the product: a response to a request, a refusal of a websocket."""
+    if not isinstance(error, NotAllowed) or error.response is None:
+        raise error
+    told = error.response
+    response = Response(told.body, told.status, dict(told.headers))
+    if not isinstance(connection, WebSocket):
+        return response
+    can_answer = "websocket.http.response" in (connection.scope.get("extensions") or {})
+    if can_answer and connection.application_state is WebSocketState.CONNECTING:
+        await connection.send_denial_response(response)
+    else:
+        await connection.close(1008, "not allowed")
+    return None
