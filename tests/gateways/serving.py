@@ -135,9 +135,20 @@ def ask(target: int | str, key: str | None, *lines: str | bytes, path: str = "/"
 def read(received: bytes) -> Reply:
     """Read a reply; status 0 where the server closed without one."""
     found = re.match(rb"HTTP/1\.[01] (\d{3})", received)
-    body = received.partition(b"\r\n\r\n")[2]
+    head, _, body = received.partition(b"\r\n\r\n")
+    if b"transfer-encoding: chunked" in head.lower():
+        body = b"".join(chunks(body))
     said: Any = None
     with suppress(ValueError):
         said = json.loads(body)
     facts = said.get("error", said) if isinstance(said, dict) else {}
     return Reply(int(found[1]) if found else 0, facts.get("address"), facts.get("reason"), body)
+
+
+def chunks(body: bytes) -> Iterator[bytes]:
+    """Yield the pieces of a chunked body."""
+    while body:
+        size, _, rest = body.partition(b"\r\n")
+        length = int(size, 16)
+        yield rest[:length]
+        body = rest[length + 2 :] if length else b""

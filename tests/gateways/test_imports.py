@@ -16,6 +16,7 @@ OWN = {
     "cidrmatch.gateways.asgi": (),
     "cidrmatch.gateways.wsgi": (),
     "cidrmatch.gateways.fastapi": ("fastapi", "starlette"),
+    "cidrmatch.gateways.django": ("django",),
 }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ Source: ASGI 3.0, HTTP and WebSocket; B2, B7, U7.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .face import Answer, Face
@@ -117,7 +117,7 @@ def decision_of(scope: Scope) -> GuardDecision:
     return found
 
 
-def origin_of(scope: Scope) -> Origin:
+def origin_of(scope: Mapping[str, Any]) -> Origin:
     """Give the address at the other end of the connection, and the header lines.
 
     Raises:
