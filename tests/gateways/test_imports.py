@@ -17,6 +17,7 @@ OWN = {
     "cidrmatch.gateways.wsgi": (),
     "cidrmatch.gateways.fastapi": ("fastapi", "starlette"),
     "cidrmatch.gateways.django": ("django",),
+    "cidrmatch.gateways.flask": ("flask", "werkzeug"),
 }  # fmt: skip
 
 
