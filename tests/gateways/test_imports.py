@@ -18,6 +18,7 @@ OWN = {
     "cidrmatch.gateways.fastapi": ("fastapi", "starlette"),
     "cidrmatch.gateways.django": ("django",),
     "cidrmatch.gateways.flask": ("flask", "werkzeug"),
+    "cidrmatch.gateways.grpc": ("grpc",),
 }  # fmt: skip
 
 

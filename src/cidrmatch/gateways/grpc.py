@@ -1,0 +1,257 @@
+"""The guard as an interceptor of a gRPC server, for threads and for asyncio.
+
+    call --> AllowListInterceptor --allowed--> the method, the decision by `decision_of_call`
+                      '--denied--> status, message, and ErrorInfo in "grpc-status-details-bin"
+
+    denied because                 status                ErrorInfo.reason
+    the address is not listed      PERMISSION_DENIED     IP_NOT_ALLOWED (bitbybit), FORBIDDEN (unkey), or our reason
+    there is no key, or none such  UNAUTHENTICATED       NO_KEY, UNKNOWN_KEY
+    a step of the host's failed    by its `Response`     the step's name
+    something raised               UNAVAILABLE           GUARD_ERROR
+
+A call has no status of HTTP, so that of the denial is translated: 401, 403, 429 and 503 have one each, and any other is
+PERMISSION_DENIED.
+
+The peer is that of the connection, "ipv4:203.0.113.9:4711"; nothing in gRPC rewrites it.  Metadata are the headers, and
+a name may come several times.  Of several lines of x-forwarded-for, though, gRPC hands on the last alone.  That is what
+the nearest proxy wrote, so the chain is shorter and nobody else's.
+
+The peer is known only where the method is called, so the guard stands around the method; the one message of a unary
+call has been read by then.
+
+An interceptor that the host lists before this one is asked first.
+
+Threads: a decision is kept in a context variable, which gRPC keeps for each call.
+Source: B2, B7, B8, U7, U9 to U11; google/rpc/status.proto, google/rpc/error_details.proto, gRPC's naming of addresses.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from urllib.parse import unquote
+
+import grpc
+import grpc.aio
+
+from .._keys.reasons import Reason
+from .face import Answer, Face
+
+if TYPE_CHECKING:
+    from .face import Origin, Steps
+    from .guard import Guard, GuardDecision
+
+__all__ = ["AllowListInterceptor", "AsyncAllowListInterceptor", "decision_of_call"]
+
+_PEER = re.compile(r"ipv4:([0-9.]+):[0-9]+|ipv6:\[([^\[\]]+)\]:[0-9]+|unix(?:-abstract)?:.*", re.ASCII | re.DOTALL)
+_STATUS = {
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+}
+_CODES = {"bitbybit": "IP_NOT_ALLOWED", "unkey": "FORBIDDEN"}
+"""How products call it that an address is not listed, by the name of their renderer (C13)."""
+
+_decision: ContextVar[GuardDecision | None] = ContextVar("cidrmatch_decision", default=None)
+
+
+class _Denial(NamedTuple):
+    """What a client of a denied call is told."""
+
+    code: grpc.StatusCode
+    message: str
+    trailing: tuple[tuple[str, bytes], ...]
+
+
+class _Interceptor:
+    """What the two interceptors share.
+
+    Args:
+        guard: a `Guard`.
+        key: gives the id of a call's key by its context, or None where it has none.  It is the host's authentication,
+            so it must not take a key that it did not check.
+        without_key: "deny" answers a call without a key by UNAUTHENTICATED; "pass" lets it through unasked.
+        steps: the host's other checks by the names of the policy's pipeline, functions of the context and the key's
+            id; see `Face`.
+        domain: the name of the service, for ErrorInfo.
+    Raises:
+        TypeError, ValueError: an argument is of another kind.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        key: Callable[[Any], object],
+        *,
+        without_key: str = "deny",
+        steps: Steps | None = None,
+        domain: str = "cidrmatch",
+    ) -> None:
+        if not isinstance(domain, str):
+            raise TypeError("domain is the name of the service")
+        self._face = Face[Any](guard, key, _origin_of, without_key=without_key, steps=steps)
+        self._domain = domain
+
+    def _denial(self, answer: Answer) -> _Denial | None:
+        """Say what a client is told, or None where the call passes; and keep the decision."""
+        _decision.set(answer.found if answer.refusal is None else None)
+        if answer.refusal is None:
+            return None
+        code = _STATUS.get(answer.refusal.status, grpc.StatusCode.PERMISSION_DENIED)
+        reason, message = _reason_of(answer)
+        details = _status(code.value[0], message, reason, self._domain)
+        return _Denial(code, message, (("grpc-status-details-bin", details),))
+
+    def _check(self, context: grpc.ServicerContext) -> None:
+        """Abort a call that is denied."""
+        denial = self._denial(self._face.decide(context))
+        if denial is not None:
+            context.set_trailing_metadata(denial.trailing)
+            context.abort(denial.code, denial.message)
+            _never()
+
+    async def _wait(self, context: Any) -> None:
+        """Abort a call that is denied, where its key may have to be awaited."""
+        denial = self._denial(await self._face.wait_for_decision(context))
+        if denial is not None:
+            await context.abort(denial.code, denial.message, denial.trailing)
+            _never()
+
+    def _around(self, method: Callable[..., Any], streams: bool) -> Callable[..., Any]:
+        """Put the check in front of a method for threads.
+
+        In front of one that streams stands a generator: `grpc.aio` calls the method in the thread of the loop, where an
+        abort would wait for itself, and iterates in another.
+        """
+        if streams:
+
+            def streaming(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+                self._check(context)
+                yield from method(request, context)
+
+            return streaming
+
+        def guarded(request: Any, context: grpc.ServicerContext) -> Any:
+            self._check(context)
+            return method(request, context)
+
+        return guarded
+
+    def _around_async(self, method: Callable[..., Any], streams: bool) -> Callable[..., Any]:
+        """Put the check in front of a method for asyncio, which may be one for threads, too."""
+        if inspect.isasyncgenfunction(method):
+
+            async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
+                await self._wait(context)
+                async for reply in method(request, context):
+                    yield reply
+
+            return streaming
+        if inspect.iscoroutinefunction(method):
+
+            async def waiting(request: Any, context: Any) -> Any:
+                await self._wait(context)
+                return await method(request, context)
+
+            return waiting
+        return self._around(method, streams)
+
+
+class AllowListInterceptor(_Interceptor, grpc.ServerInterceptor):
+    """AllowListInterceptor(guard, key): the interceptor for `grpc.server(..., interceptors=[...])`."""
+
+    def intercept_service(
+        self, continuation: Callable[[Any], Any], handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        """Put the guard in front of the method that a call is for."""
+        return _replaced(continuation(handler_call_details), self._around)
+
+
+class AsyncAllowListInterceptor(_Interceptor, grpc.aio.ServerInterceptor):
+    """AsyncAllowListInterceptor(guard, key): the same for `grpc.aio.server`; `key` may be a coroutine function."""
+
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        """Put the guard in front of the method that a call is for."""
+        return _replaced(await continuation(handler_call_details), self._around_async)
+
+
+def decision_of_call() -> GuardDecision:
+    """Give the decision that let the current call through.
+
+    Raises:
+        LookupError: no guard stands in front, or the call passed without a key.
+    """
+    found = _decision.get()
+    if found is None:
+        raise LookupError("no guard has decided about this call")
+    return found
+
+
+def _replaced(handler: Any, around: Callable[[Callable[..., Any], bool], Callable[..., Any]]) -> Any:
+    """Make a handler whose method is guarded; None, where nobody serves the call, stays."""
+    if handler is None:
+        return None
+    kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
+    make = getattr(grpc, f"{kind}_rpc_method_handler")
+    method = around(getattr(handler, kind), handler.response_streaming)
+    return make(method, handler.request_deserializer, handler.response_serializer)
+
+
+def _origin_of(context: Any) -> Origin:
+    """Give the address at the other end of the connection, and the metadata that are text.
+
+    Raises:
+        ValueError: gRPC names the peer in a way that is not known.
+    """
+    metadata = context.invocation_metadata() or ()
+    headers = [(name, value) for name, value in metadata if isinstance(value, str)]
+    found = _PEER.fullmatch(unquote(context.peer()))
+    if found is None:
+        raise ValueError("the peer is neither ipv4:, ipv6: nor unix:")
+    return found[1] or found[2], headers
+
+
+def _reason_of(answer: Answer) -> tuple[str, str]:
+    """Give the reason of a denial as ErrorInfo writes it, and a sentence for people."""
+    found = answer.found
+    if answer.stopped_at is not None:
+        return answer.stopped_at.upper(), f"the request did not pass: {answer.stopped_at}"
+    if found is None or found.decision is None:
+        reason = "guard_error" if found is None else found.reason
+        return reason.upper(), "no key was given" if reason == "no_key" else "the request could not be checked"
+    reason = found.decision.reason
+    own = str(reason).upper()
+    return own if reason is Reason.UNKNOWN_KEY else _CODES.get(found.decision.policy.keys.response, own), reason.text
+
+
+def _status(code: int, message: str, reason: str, domain: str) -> bytes:
+    """Write a google.rpc.Status with one ErrorInfo, without a library: fields with a length, and one number.
+
+    Status     1 code, 2 message, 3 details: Any     Any     1 type_url, 2 value     ErrorInfo     1 reason, 2 domain
+    """
+    info = _field(1, reason.encode()) + _field(2, domain.encode())
+    detail = _field(1, b"type.googleapis.com/google.rpc.ErrorInfo") + _field(2, info)
+    return b"\x08" + _varint(code) + _field(2, message.encode()) + _field(3, detail)
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    more = b""
+    while value > 0x7F:
+        more += bytes((value & 0x7F | 0x80,))
+        value >>= 7
+    return more + bytes((value,))
+
+
+def _never() -> NoReturn:
+    """Stop a call that goes on after it was aborted; gRPC raises before."""
+    raise RuntimeError("a denied call was aborted and went on")
