@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from typing import TypeAlias
 
-from tests.gateways.serving import Reply
+from tests.gateways.serving import Reply, send
 
 Ask: TypeAlias = Callable[..., Reply]
 
@@ -44,6 +44,15 @@ def see_who_is_judged(ask: Ask) -> None:
                 "message": "Request IP address is not in the API key's allowlist",
                 "address": address,
             }
+
+
+def see_the_headers(port: int | str) -> None:
+    """B2: the denial has the headers of the product, each once, and the bytes that they say."""
+    received = send(port, f"GET / HTTP/1.1\r\nHost: test\r\nX-API-Key: key_1\r\n{AT_AWAY}\r\n\r\n".encode())
+    head, _, body = received.partition(b"\r\n\r\n")
+    lines = sorted(line.lower() for line in head.decode("ascii").split("\r\n")[1:])
+    found = [line for line in lines if line.startswith(("content-", "cache-control"))]
+    assert found == ["cache-control: no-store", f"content-length: {len(body)}", "content-type: application/json"]
 
 
 def see_authentication_first(ask: Ask) -> None:

@@ -37,6 +37,10 @@ def test_B2_B5_B6_B28_who_is_judged(port: int | str) -> None:
     scenarios.see_who_is_judged(partial(ask, port))
 
 
+def test_B2_the_headers_of_a_denial(port: int | str) -> None:
+    scenarios.see_the_headers(port)
+
+
 def test_B7_B8_authentication_and_scope_come_first(port: int | str) -> None:
     scenarios.see_authentication_first(partial(ask, port))
 

@@ -19,6 +19,8 @@ OWN = {
     "cidrmatch.gateways.django": ("django",),
     "cidrmatch.gateways.flask": ("flask", "werkzeug"),
     "cidrmatch.gateways.grpc": ("grpc",),
+    "cidrmatch.gateways.aiohttp": ("aiohttp",),
+    "cidrmatch.gateways.litestar": ("litestar",),
 }  # fmt: skip
 
 
