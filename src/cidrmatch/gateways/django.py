@@ -42,7 +42,7 @@ from .face import Answer, Face, Origin
 from .guard import GuardDecision
 
 if TYPE_CHECKING:
-    from ..policy.responses import Response
+    from .._keys import Response
 
 __all__ = ["AllowListConfig", "AllowListMiddleware", "build_face", "decision_of", "leave_decision", "render"]
 

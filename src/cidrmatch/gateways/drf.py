@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from django.http import HttpResponse
     from rest_framework.request import Request
 
-    from ..policy.responses import Response
+    from .._keys import Response
 
 __all__ = ["AllowListPermission", "NotAllowed", "exception_handler"]
 

@@ -22,7 +22,7 @@ import inspect
 from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-from ..policy.responses import Response
+from .._keys import Response
 from .guard import GuardDecision, check_face, refusal
 from .pipeline import order_of
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from litestar.connection import ASGIConnection
     from litestar.handlers.base import BaseRouteHandler
 
-    from ..policy.responses import Response as Told
+    from .._keys import Response as Told
     from .face import Origin, Steps
     from .guard import Guard
 
