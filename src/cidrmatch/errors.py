@@ -161,66 +161,51 @@ class IsProblem(Protocol):
     """Tell one thing that is wrong with a list: what a `Problem` of a policy has."""
 
     @property
-    def index(self) -> int | None:
-        """Position of the entry in the list, or ``None`` for the list as a whole."""
+    def index(self) -> int | None: ...  # position of the entry in the list, or ``None`` for the list as a whole
 
     @property
-    def text(self) -> str:
-        """The entry as it was given."""
+    def text(self) -> str: ...  # the entry as it was given
 
     @property
-    def code(self) -> str:
-        """A stable name, for programs."""
+    def code(self) -> str: ...  # a stable name, for programs
 
     @property
-    def severity(self) -> str:
-        """``"error"`` or ``"warning"``."""
+    def severity(self) -> str: ...  # ``"error"`` or ``"warning"``
 
     @property
-    def message(self) -> str:
-        """What is wrong, in words."""
+    def message(self) -> str: ...  # what is wrong, in words
 
     @property
-    def hint(self) -> str | None:
-        """What to do about it, or ``None``."""
+    def hint(self) -> str | None: ...  # what to do about it, or ``None``
 
     @property
-    def suggestion(self) -> str | None:
-        """The entry that the hint names, or ``None``."""
+    def suggestion(self) -> str | None: ...  # the entry that the hint names, or ``None``
 
-    def to_dict(self) -> dict[str, object]:
-        """Give the fields as plain values."""
+    def to_dict(self) -> dict[str, object]: ...  # give the fields as plain values
 
 
 class HasProblems(Protocol):
     """Hold what is wrong with a list: what a `Report` of a policy has."""
 
     @property
-    def policy(self) -> Any:
-        """The policy that judged."""
+    def policy(self) -> Any: ...  # the policy that judged
 
     @property
-    def accepted(self) -> tuple[Any, ...]:
-        """The entries to store, each an `Entry`; empty if there is any error."""
+    def accepted(self) -> tuple[Any, ...]: ...  # the entries to store, each an `Entry`; empty if there is any error
 
     @property
-    def problems(self) -> tuple[IsProblem, ...]:
-        """Every error and warning, in the order of the entries."""
+    def problems(self) -> tuple[IsProblem, ...]: ...  # every error and warning, in the order of the entries
 
     @property
-    def errors(self) -> tuple[IsProblem, ...]:
-        """The problems that refuse the list."""
+    def errors(self) -> tuple[IsProblem, ...]: ...  # the problems that refuse the list
 
     @property
-    def warnings(self) -> tuple[IsProblem, ...]:
-        """The problems that do not."""
+    def warnings(self) -> tuple[IsProblem, ...]: ...  # the problems that do not
 
     @property
-    def ok(self) -> bool:
-        """Whether the list is accepted."""
+    def ok(self) -> bool: ...  # whether the list is accepted
 
-    def to_dict(self) -> dict[str, object]:
-        """Give the report as plain values."""
+    def to_dict(self) -> dict[str, object]: ...  # give the report as plain values
 
 
 class PolicyError(CidrmatchError, ValueError):

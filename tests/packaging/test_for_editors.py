@@ -34,10 +34,12 @@ from cidrmatch.advice.explain import explain
 from cidrmatch.files.lists import ListFile
 from tools.stubs import PACKAGE, documented, with_docstrings
 
+FACES = {"fastapi", "django", "drf", "flask", "grpc", "aiohttp", "litestar"}
+"""Modules that only their frameworks import, some of which must be configured first."""
 MODULES = [
     name
     for _, name, is_package in pkgutil.walk_packages([str(PACKAGE)], "cidrmatch.")
-    if not is_package and name != "cidrmatch.__main__"
+    if not is_package and name != "cidrmatch.__main__" and name.rpartition(".")[2] not in FACES
 ]
 
 

@@ -89,10 +89,11 @@ def test_who_trusts_only_the_unix_socket_names_no_prefix(make: Any) -> None:
             make([], unix=unix)
 
 
-@pytest.mark.parametrize("peer", [b"\x0a\x00\x00\x07", 1, ("10.0.0.7", 80)])
+@pytest.mark.parametrize("peer", [b"\x0a\x00\x00\x07", b"", 0, False, 1, ("10.0.0.7", 80)])
 def test_peer_is_text(peer: Any) -> None:
     """Four bytes would be an address that nobody wrote."""
-    for strategy in (PeerAddress(), PROXIES, TrustedHops(1), SingleHeader(XFF, ["10.0.0.0/8"])):
+    unix = TrustedProxies(["10.0.0.0/8"], unix=True)
+    for strategy in (PeerAddress(), PROXIES, TrustedHops(1), SingleHeader(XFF, ["10.0.0.0/8"]), unix):
         with pytest.raises(TypeError):
             strategy.find(peer, [])
 

@@ -29,7 +29,7 @@ Source: B6, B28, C23; RFC 7239, RFC 9110 section 5.6.1.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 from .._core.address import format_address, parse_address
 from ..errors import InvalidAddress, brief, quote
@@ -100,8 +100,7 @@ class ClientAddress(NamedTuple):
 class ClientStrategy(Protocol):
     """What every strategy can do."""
 
-    def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
-        """Find the client's address."""
+    def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress: ...  # find the client's address
 
 
 class PeerAddress:
@@ -152,10 +151,9 @@ class _BehindProxies:
 
     def _stranger(self, peer: str | None) -> ClientAddress | None:
         """Give the answer for a peer that is not believed; None for one that is."""
+        _check_peer(peer)
         if not peer:
             return None if self._unix else ClientAddress(None, "no_peer", ())
-        if not isinstance(peer, str):
-            raise TypeError(f"a peer is text or None, not {type(peer).__name__}")
         try:
             if self._trusted is None:
                 parse_address(peer)
@@ -172,7 +170,7 @@ class _BehindProxies:
 
     def _lines(self, headers: Headers) -> list[str | bytes]:
         length, name, name_bytes = self._length, self._name, self._name_bytes
-        pairs = headers if type(headers) is list else headers.items() if isinstance(headers, Mapping) else headers
+        pairs: Any = headers if type(headers) is list else headers.items() if isinstance(headers, Mapping) else headers
         return [
             value
             for key, value in pairs
@@ -303,6 +301,7 @@ class TrustedHops(_BehindProxies):
             return stranger
         trail = [peer or UNIX]
         cut, packed_of_element = self._grammar
+        packed = b""
         try:
             text = self._text(headers)
             for left in range(self._count - 1, -1, -1):
@@ -398,12 +397,17 @@ def _joined(lines: list[str | bytes]) -> str:
     return text
 
 
+def _check_peer(peer: object) -> None:
+    """Refuse what is no text: four bytes would be an address that nobody wrote, and b"" a UNIX socket."""
+    if peer is not None and not isinstance(peer, str):
+        raise TypeError(f"a peer is text or None, not {type(peer).__name__}")
+
+
 def _of_peer(peer: str | None) -> ClientAddress:
     """Take the peer for the client."""
+    _check_peer(peer)
     if not peer:
         return ClientAddress(None, "no_peer", ())
-    if not isinstance(peer, str):
-        raise TypeError(f"a peer is text or None, not {type(peer).__name__}")
     try:
         return ClientAddress(parse_address(peer), None, (peer,))
     except InvalidAddress as error:

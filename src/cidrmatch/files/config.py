@@ -135,7 +135,7 @@ def _unreadable(name: str, reason: str) -> ConfigError:
 
 def schema() -> dict[str, Any]:
     """Give the JSON Schema (2020-12) of a configuration."""
-    text = resources.files(__package__).joinpath("config.schema.json").read_text(encoding="utf-8")
+    text = resources.files("cidrmatch.files").joinpath("config.schema.json").read_text(encoding="utf-8")
     return cast("dict[str, Any]", json.loads(text))
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..errors import CidrmatchError
 from .face import Answer, Face
 from .guard import Guard, GuardDecision
 
@@ -49,7 +50,7 @@ STATE = "cidrmatch"
 """The name of the decision in `scope["state"]`, which Starlette shows as `request.state.cidrmatch`."""
 
 
-class RewrittenPeerError(RuntimeError):
+class RewrittenPeerError(CidrmatchError):
     """The server put another address in the place of the peer's."""
 
 

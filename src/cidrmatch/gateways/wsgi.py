@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..client import PeerAddress
+from ..errors import CidrmatchError
 from .face import Face
 from .guard import Guard, GuardDecision
 
@@ -50,11 +51,11 @@ _REWRITTEN = ("werkzeug.proxy_fix.orig",)
 _PHRASES = {401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 
 
-class RewrittenPeerError(RuntimeError):
+class RewrittenPeerError(CidrmatchError):
     """A middleware put another address in the place of the peer's."""
 
 
-class UnderscoreError(RuntimeError):
+class UnderscoreError(CidrmatchError):
     """Nobody said that the server drops header names with underscores."""
 
 
