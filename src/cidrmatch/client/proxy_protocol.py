@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias
 
 from .._core.address import format_address, parse_address
 from ..errors import InvalidAddress, quote
-from .trusted import trusted_set
+from .trusted import check_peer, check_switches, trusted_set
 
 if TYPE_CHECKING:
     from .._core.prefix import PrefixLike
@@ -338,8 +338,7 @@ class ProxyProtocol:
         trust_everyone: bool = False,
     ) -> None:
         _check_limit(limit)
-        if unix is not True and unix is not False:
-            raise TypeError(f"unix is True or False, not {quote(unix)}")
+        check_switches(unix=unix)
         self._trusted = trusted_set(trusted, trust_everyone=trust_everyone)
         self._limit = limit
         self._unix = unix
@@ -367,10 +366,7 @@ class ProxyProtocol:
             return _bad("not_trusted")
 
     def _is_trusted(self, peer: str | None) -> bool:
-        if peer is None:
-            return self._unix
-        if not isinstance(peer, str):
-            raise TypeError(f"a peer is text or None, not {type(peer).__name__}")
+        check_peer(peer)
         try:
             return peer in self._trusted if peer else self._unix
         except InvalidAddress:

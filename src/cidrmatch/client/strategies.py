@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
 from .._core.address import format_address, parse_address
 from ..errors import InvalidAddress, brief, quote
 from .forwarded import BLANK, NodeError, check_port, grammar_of, packed_of
-from .trusted import trusted_set
+from .trusted import check_peer, check_switches, trusted_set
 
 if TYPE_CHECKING:
     from .._core.allow_list import AllowList
@@ -135,8 +135,7 @@ class _BehindProxies:
     def __init__(self, header: str, trusted: AllowList | None, unix: bool, port: str = "optional") -> None:
         if not isinstance(header, str) or not header or not set(header.lower()) <= _OF_NAMES:
             raise ValueError(f"{quote(header)} is no name of a header")
-        if unix is not True and unix is not False:
-            raise TypeError(f"unix is True or False, not {quote(unix)}")
+        check_switches(unix=unix)
         self._name = header.lower()
         self._name_bytes = self._name.encode("ascii")
         self._length = len(header)
@@ -151,7 +150,7 @@ class _BehindProxies:
 
     def _stranger(self, peer: str | None) -> ClientAddress | None:
         """Give the answer for a peer that is not believed; None for one that is."""
-        _check_peer(peer)
+        check_peer(peer)
         if not peer:
             return None if self._unix else ClientAddress(None, "no_peer", ())
         try:
@@ -397,15 +396,9 @@ def _joined(lines: list[str | bytes]) -> str:
     return text
 
 
-def _check_peer(peer: object) -> None:
-    """Refuse what is no text: four bytes would be an address that nobody wrote, and b"" a UNIX socket."""
-    if peer is not None and not isinstance(peer, str):
-        raise TypeError(f"a peer is text or None, not {type(peer).__name__}")
-
-
 def _of_peer(peer: str | None) -> ClientAddress:
     """Take the peer for the client."""
-    _check_peer(peer)
+    check_peer(peer)
     if not peer:
         return ClientAddress(None, "no_peer", ())
     try:

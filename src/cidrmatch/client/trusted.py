@@ -23,7 +23,7 @@ from ..errors import quote
 if TYPE_CHECKING:
     from .._core.prefix import PrefixLike
 
-__all__ = ["trusted_set"]
+__all__ = ["check_peer", "check_switches", "trusted_set"]
 
 _EVERYONE = {
     "0.0.0.0/0": [
@@ -51,8 +51,7 @@ def trusted_set(
         ValueError: the set is empty, or holds everybody, or (InvalidPrefix) an entry is no prefix.
         TypeError: one text where a list is meant, or an entry of another type.
     """
-    if trust_everyone is not True and trust_everyone is not False:
-        raise TypeError(f"trust_everyone is True or False, not {quote(trust_everyone)}")
+    check_switches(trust_everyone=trust_everyone)
     if isinstance(prefixes, str):
         raise TypeError(f"trusted prefixes are a list, not one text: [{quote(prefixes)}]")
     trusted = AllowList(prefixes)
@@ -68,3 +67,16 @@ def trusted_set(
                     "name the proxies, or say trust_everyone=True"
                 )
     return trusted
+
+
+def check_switches(**switches: object) -> None:
+    """Refuse what is neither True nor False; TypeError."""
+    for name, value in switches.items():
+        if type(value) is not bool:
+            raise TypeError(f"{name} is True or False, not {quote(value)}")
+
+
+def check_peer(peer: object) -> None:
+    """Refuse what is no text; TypeError.  Four bytes would be an address that nobody wrote, and b"" a UNIX socket."""
+    if peer is not None and not isinstance(peer, str):
+        raise TypeError(f"a peer is text or None, not {type(peer).__name__}")

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import CidrmatchError
 from .face import Answer, Face
-from .guard import Guard, GuardDecision
+from .guard import let_through
 
 if TYPE_CHECKING:
     from .._keys import Response
     from .face import Origin, Steps
+    from .guard import Guard, GuardDecision
 
 __all__ = [
     "STATE",
@@ -112,10 +113,7 @@ def decision_of(scope: Scope) -> GuardDecision:
     Raises:
         LookupError: no guard stands in front, or the request passed without a key.
     """
-    found = scope.get("state", {}).get(STATE)
-    if not isinstance(found, GuardDecision):
-        raise LookupError("no guard has decided about this request")
-    return found
+    return let_through(scope.get("state", {}).get(STATE))
 
 
 def origin_of(scope: Mapping[str, Any]) -> Origin:

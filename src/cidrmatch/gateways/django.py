@@ -39,10 +39,11 @@ from django.utils.module_loading import import_string
 
 from . import asgi, wsgi
 from .face import Answer, Face, Origin
-from .guard import GuardDecision
+from .guard import let_through
 
 if TYPE_CHECKING:
     from .._keys import Response
+    from .guard import GuardDecision
 
 __all__ = ["AllowListConfig", "AllowListMiddleware", "build_face", "decision_of", "leave_decision", "render"]
 
@@ -160,7 +161,4 @@ def decision_of(request: HttpRequest) -> GuardDecision:
     Raises:
         LookupError: no guard stands in front, or the request passed without a key.
     """
-    found = getattr(request, STATE, None)
-    if not isinstance(found, GuardDecision):
-        raise LookupError("no guard has decided about this request")
-    return found
+    return let_through(getattr(request, STATE, None))

@@ -39,6 +39,7 @@ import grpc.aio
 
 from .._keys.reasons import Reason
 from .face import Answer, Face
+from .guard import let_through
 
 if TYPE_CHECKING:
     from .face import Origin, Steps
@@ -187,10 +188,7 @@ def decision_of_call() -> GuardDecision:
     Raises:
         LookupError: no guard stands in front, or the call passed without a key.
     """
-    found = _decision.get()
-    if found is None:
-        raise LookupError("no guard has decided about this call")
-    return found
+    return let_through(_decision.get(), "call")
 
 
 def _replaced(handler: Any, around: Callable[[Callable[..., Any], bool], Callable[..., Any]]) -> Any:

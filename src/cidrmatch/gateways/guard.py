@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, NoReturn
 from .._keys import Response
 from ..client import ClientAddress
 from ..errors import brief, quote
+from ..policy.checks import check_switches
 
 if TYPE_CHECKING:
     from .._keys import Decision
     from ..client import ClientStrategy, Headers
     from ..engine.engine import Engine
 
-__all__ = ["GUARD_ERROR", "NO_KEY", "Guard", "GuardDecision", "check_face", "refusal"]
+__all__ = ["GUARD_ERROR", "NO_KEY", "Guard", "GuardDecision", "check_face", "let_through", "refusal"]
 
 GUARD_ERROR = "guard_error"
 """The reason of a denial because something raised."""
@@ -158,8 +159,7 @@ class Guard:
             raise ValueError(f"on_error is 'unavailable' or 'deny', not {quote(on_error)}")
         if on_decision is not None and not callable(on_decision):
             raise TypeError("on_decision is a function, or None")
-        if show_address is not True and show_address is not False:
-            raise TypeError("show_address is True or False")
+        check_switches(show_address=show_address)
         self.engine = engine
         self.client = client
         self._on_error = on_error
@@ -230,6 +230,17 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"<Guard of {self.engine!r} by {self.client!r}>"
+
+
+def let_through(found: object, asked: str = "request") -> GuardDecision:
+    """Give the decision that a face left where it let somebody through.
+
+    Raises:
+        LookupError: there is none: no guard stands in front, or it was passed without a key.
+    """
+    if not isinstance(found, GuardDecision):
+        raise LookupError(f"no guard has decided about this {asked}")
+    return found
 
 
 def check_face(guard: Guard, key: object, without_key: str) -> bool:

@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..client import PeerAddress
 from ..errors import CidrmatchError
+from ..policy.checks import check_switches
 from .face import Face
-from .guard import Guard, GuardDecision
+from .guard import let_through
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
     from .face import Origin, Steps
+    from .guard import Guard, GuardDecision
 
 __all__ = [
     "STATE",
@@ -114,8 +116,7 @@ def origin_by(guard: Guard, drops_underscores: bool) -> Callable[[Environ], Orig
         TypeError: `drops_underscores` is not True or False.  The function raises `RewrittenPeerError` where a
             middleware rewrote the peer, and `UnderscoreError` where one header may be taken for another.
     """
-    if drops_underscores is not True and drops_underscores is not False:
-        raise TypeError("drops_underscores is True or False")
+    check_switches(drops_underscores=drops_underscores)
     is_clear = drops_underscores or isinstance(getattr(guard, "client", None), PeerAddress)
 
     def origin_of(environ: Environ) -> Origin:
@@ -145,7 +146,4 @@ def decision_of(environ: Environ) -> GuardDecision:
     Raises:
         LookupError: no guard stands in front, or the request passed without a key.
     """
-    found = environ.get(STATE)
-    if not isinstance(found, GuardDecision):
-        raise LookupError("no guard has decided about this request")
-    return found
+    return let_through(environ.get(STATE))
