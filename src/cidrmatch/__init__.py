@@ -10,12 +10,18 @@ True
 
 from __future__ import annotations
 
-from ._core.address import format_address, parse_address
-from ._core.allow_list import AllowList
-from ._core.condition import Condition
-from ._core.patricia import PatriciaTrie
-from ._core.prefix import Entry, Prefix, parse_entry, parse_prefix
-from ._core.prefixes import aggregate
+from ._core import (
+    AllowList,
+    Condition,
+    Entry,
+    PatriciaTrie,
+    Prefix,
+    aggregate,
+    format_address,
+    parse_address,
+    parse_entry,
+    parse_prefix,
+)
 from ._keys import Decision, KeyRecord, KeyStore, Reason, Revision, State
 from .engine.engine import Engine, Transaction
 from .errors import (

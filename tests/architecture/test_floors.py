@@ -15,6 +15,7 @@ Files are read, not imported, so an import inside a function counts, and so does
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,14 @@ NEVER = (
 LONGEST = 700
 """Lines of a file; a longer one says in its essay why it is one file, with these words."""
 LONG_WORDS = "This file is long because"
+
+
+GATES = ("_core", "_keys")
+"""Compiled floors: their `__init__` names what Python above may use."""
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def is_below(room: str, folder: str) -> bool:
@@ -113,7 +122,7 @@ def test_no_rooms_name_each_other_in_a_circle() -> None:
 
 def private_names_from_elsewhere(path: Path) -> Iterator[str]:
     """Yield names with a leading underscore that a file takes from another room, or asks of what is not its own."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(text_of(path))
     own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_own(node)}
     own |= {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     for node in ast.walk(tree):
@@ -137,9 +146,39 @@ def test_private_names_cross_no_wall(path: Path) -> None:
     assert sorted(set(private_names_from_elsewhere(path)) - standard) == []
 
 
+@pytest.mark.parametrize("floor", GATES)
+def test_python_above_enters_a_compiled_floor_by_its_gate_alone(floor: str) -> None:
+    """Cython code above cimports rooms by their names; whatever is imported stands in `__init__`, with its reason."""
+    above = [path for path in sources() if floor_of(room_of(path)) != floor and path.suffix in (".py", ".pyi", ".pyx")]
+    past = [
+        room_of(path)
+        for path in above
+        if re.search(rf"^\s*from [\w.]*\b{floor}\.[\w.]+ import", text_of(path), re.MULTILINE)
+    ]
+    assert past == []
+
+
+@pytest.mark.parametrize("floor", GATES)
+def test_a_gate_offers_nothing_that_nobody_above_asks_for(floor: str) -> None:
+    offered = {
+        alias.name
+        for node in ast.walk(ast.parse(text_of(PACKAGE / floor / "__init__.py")))
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for alias in node.names
+    }
+    asked = {
+        name
+        for path in sources()
+        if floor_of(room_of(path)) != floor
+        for names in re.findall(rf"from [\w.]*\b{floor} import (\([^)]*\)|[^\n]*)", text_of(path))
+        for name in re.findall(r"\w+", re.sub(r"#.*", "", names))
+    }
+    assert offered - asked == set()
+
+
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_a_file_is_short_or_says_why_not(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     assert text.count("\n") <= LONGEST or LONG_WORDS in text
 
 
@@ -158,5 +197,5 @@ def test_the_reader_sees_each_way_of_naming() -> None:
 
 def test_the_table_of_rooms_is_the_one_that_the_files_make() -> None:
     """`python -m tests.architecture.table` writes it."""
-    page = (PACKAGE.parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+    page = text_of(PACKAGE.parents[1] / "docs" / "design.md")
     assert BEGIN + table() + END in page

@@ -1,4 +1,7 @@
-"""The compiled core: addresses, prefixes, the trie, the table.  Use it through `cidrmatch`.
+"""The gate of the core: every name that Python above may use of it, each with its reason.
+
+Which addresses are in a list?  The rooms behind this gate are compiled for the most part; Cython code of other floors
+cimports them by their own names.  A name that stands here without a reason is a public name of `cidrmatch`.
 
 The core works in the main interpreter of a process. A subinterpreter is refused here, before any extension is loaded.
 The extensions keep types and constants in static memory, one set for the process, which dies with the interpreter that
@@ -30,3 +33,67 @@ if not _is_main_interpreter():
         "cidrmatch works in the main interpreter of a process only, and this is a subinterpreter; use processes or"
         " threads (mod_wsgi: WSGIApplicationGroup %{GLOBAL}; uWSGI: single-interpreter = true)"
     )
+
+from .address import (
+    AddressLike,  # every form of an address that is taken
+    format_address,  # bits and packed bytes as text
+    is_address,  # is this text an address at all?
+    parse_address,  # text, packed bytes or an object as packed bytes
+)
+from .allow_list import AllowList
+from .condition import (
+    Condition,  # what an entry says besides its prefix
+    Standing,  # whether an entry counts at a moment, and if not, why
+    fields_of_entry,  # a policy writes an entry as plain values, and so do the notes of a record
+    standing_of,  # lint and explain ask it
+)
+from .foreign import fields_of  # a policy reads the mapping that stands for an entry
+from .lines import (
+    numbered_prefixes,  # a list in a text file
+    without_mark,  # a text as editors leave it
+)
+from .patricia import PatriciaTrie
+from .prefix import (
+    Entry,
+    EntryLike,  # every form of an entry
+    Prefix,
+    PrefixLike,  # every form of a prefix
+    check_is_list,  # a text where a list of texts was meant
+    parse_entry,
+    parse_prefix,
+    take_apart,  # an entry as prefix, label and condition, once
+)
+from .prefixes import aggregate
+from .refusal import (
+    address_problem,  # why a text is no address
+    shown,  # a value in an error message, cut to a bearable length
+    wrong_key,  # a key that is no text
+)
+
+__all__ = [
+    "AddressLike",
+    "AllowList",
+    "Condition",
+    "Entry",
+    "EntryLike",
+    "PatriciaTrie",
+    "Prefix",
+    "PrefixLike",
+    "Standing",
+    "address_problem",
+    "aggregate",
+    "check_is_list",
+    "fields_of",
+    "fields_of_entry",
+    "format_address",
+    "is_address",
+    "numbered_prefixes",
+    "parse_address",
+    "parse_entry",
+    "parse_prefix",
+    "shown",
+    "standing_of",
+    "take_apart",
+    "without_mark",
+    "wrong_key",
+]

@@ -45,3 +45,6 @@ def format_address(address: AddressLike, /) -> str:
     >>> format_address("2001:DB8:0:0:0:0:0:1")
     '2001:db8::1'
     """
+
+def is_address(text: str) -> bool:
+    """Return whether a text is an address, in any form that `parse_address` takes."""

@@ -315,6 +315,7 @@ cdef int read_address(object value, Bits *bits, Py_ssize_t index=-1) except -1:
 
 
 def is_address(str text):
+    """Return whether a text is an address, in any form that `parse_address` takes."""
     cdef Bits bits
     cdef Py_ssize_t position
     return take_address(text, &bits, &position) == OK

@@ -37,7 +37,6 @@ from .records import (
 from .response import Response  # what policies render
 from .rule import (
     FrozenList,  # a named list
-    NamedLists,  # all of them, in one version
     Rule,  # what a view holds of a key
     Shadow,  # a trial, with its counts
 )
@@ -62,7 +61,6 @@ __all__ = [
     "Identity",
     "KeyRecord",
     "KeyStore",
-    "NamedLists",
     "PathLike",
     "Reason",
     "Response",

@@ -4,7 +4,7 @@ from typing import NoReturn, TypeVar, final, overload
 from _typeshed import WriteableBuffer
 from typing_extensions import disjoint_base
 
-from .._core.prefix import Entry, Prefix
+from .._core import Entry, Prefix
 from ..errors import InvalidAddress
 from .reasons import Reason, State
 from .response import Response

@@ -45,10 +45,9 @@ from cidrmatch._keys.store cimport tuple_for, tuple_of, write_answers
 from cidrmatch._keys.store_builder cimport name_of
 from cidrmatch._keys.view cimport View, judge_rule, judge_stored
 
+from .._core import address_problem, is_address, shown
 from ..errors import brief
-from .._core.address import is_address
 from .reasons import REASONS_BY_VERDICT
-from .._core.refusal import address_problem, shown
 
 __all__ = ["Checker", "Decision", "carried_by", "client_of"]
 

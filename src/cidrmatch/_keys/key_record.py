@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from .._core.prefix import Entry  # noqa: TC001  the same
+from .._core import Entry  # noqa: TC001  the same
 from ..errors import brief
 
 __all__ = ["KeyRecord"]

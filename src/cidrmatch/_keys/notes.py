@@ -15,8 +15,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from .._core.condition import fields_of_entry
-from .._core.prefix import Entry, EntryLike, Prefix, take_apart
+from .._core import Entry, EntryLike, Prefix, fields_of_entry, take_apart
 from ..errors import SnapshotError
 
 __all__ = ["entry_as_values", "notes_of", "parse_notes", "read_notes"]

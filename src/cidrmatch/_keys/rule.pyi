@@ -1,8 +1,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeVar, final, overload
 
-from .._core.address import AddressLike
-from .._core.prefix import Entry, Prefix
+from .._core import AddressLike, Entry, Prefix
 from .key_record import KeyRecord
 
 __all__ = ["FrozenList", "NamedLists", "Rule", "Shadow", "inner_address"]

@@ -4,8 +4,7 @@ from typing import Any, TypeVar, final, overload
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 
-from .._core.address import AddressLike
-from .._core.prefix import Entry, EntryLike
+from .._core import AddressLike, Entry, EntryLike
 from .reasons import Reason
 from .store_builder import BlockBuilder
 

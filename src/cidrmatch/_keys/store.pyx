@@ -42,7 +42,7 @@ import zlib
 from array import array
 
 from ..errors import InvalidPrefix, SnapshotError
-from .._core.prefix import Entry
+from .._core import Entry
 from .notes import parse_notes, read_notes
 from .reasons import REASONS_BY_VERDICT
 from .store_builder import named, pairs_of

@@ -3,7 +3,7 @@ from typing import TypeVar
 
 from typing_extensions import disjoint_base
 
-from .._core.prefix import EntryLike
+from .._core import EntryLike
 
 __all__ = ["BlockBuilder", "named", "pairs_of"]
 

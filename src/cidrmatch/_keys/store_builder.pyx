@@ -36,7 +36,7 @@ from cidrmatch._keys.block cimport (
 from collections.abc import Mapping
 
 from ..errors import quote
-from .._core.refusal import wrong_key
+from .._core import wrong_key
 from .notes import notes_of
 
 __all__ = ["BlockBuilder", "named", "pairs_of"]

@@ -1,7 +1,7 @@
 from collections.abc import Callable, Iterator
 from typing import Literal, Protocol, final, type_check_only
 
-from .._core.prefix import Entry, Prefix
+from .._core import Entry, Prefix
 from .reasons import State
 from .response import Response
 from .rule import FrozenList, NamedLists, Rule

@@ -25,12 +25,10 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, NoReturn
 
-from .._core.patricia import PatriciaTrie
-from .._core.prefix import parse_prefix
+from .._core import PatriciaTrie, parse_prefix
 
 if TYPE_CHECKING:
-    from .._core.allow_list import AllowList
-    from .._core.prefix import Entry, Prefix
+    from .._core import AllowList, Entry, Prefix
 
 __all__ = ["Comparison", "compare", "difference"]
 

@@ -25,14 +25,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, cast
 
-from .._core.condition import Standing, standing_of
+from .._core import Standing, standing_of
 from .._keys import Checker, FrozenList, Reason, Rule, Shadow, State, View, carried_by, client_of, key_text, rule_of
 from ..engine.settings import settings_of
 from ..errors import brief, quote
 from ..policy.reach import allows
 
 if TYPE_CHECKING:
-    from .._core.prefix import Entry
+    from .._core import Entry
     from .._keys import Decision, KeyRecord
     from ..engine.engine import Engine
     from ..engine.settings import Settings

@@ -37,17 +37,14 @@ from datetime import datetime
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, cast
 
-from .._core.address import parse_address
-from .._core.condition import Standing, standing_of
+from .._core import Standing, parse_address, standing_of
 from .._keys import State
 from ..engine.settings import settings_of
 from ..errors import SnapshotError, quote
 from ..policy.reach import Reach, allows, range_of, reach_of
 
 if TYPE_CHECKING:
-    from .._core.address import AddressLike
-    from .._core.condition import Condition
-    from .._core.prefix import Entry
+    from .._core import AddressLike, Condition, Entry
     from .._keys import KeyRecord, Rule, View
     from ..engine.engine import Engine
 

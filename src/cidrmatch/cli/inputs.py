@@ -25,9 +25,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from .._core.address import format_address
-from .._core.allow_list import AllowList
-from .._core.prefix import Entry, Prefix, parse_entry
+from .._core import AllowList, Entry, Prefix, format_address, parse_entry
 from ..engine.engine import Engine
 from ..engine.ids import IdHash
 from ..errors import InvalidAddress, InvalidPrefix, SnapshotError, quote

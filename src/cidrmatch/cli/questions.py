@@ -18,8 +18,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from .._core.allow_list import AllowList
-from .._core.prefix import Entry, parse_prefix
+from .._core import AllowList, Entry, parse_prefix
 from .._keys import Decision
 from ..advice.explain import explain as explain_check
 from ..engine.engine import Engine

@@ -29,7 +29,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from .._core.address import parse_address
+from .._core import parse_address
 from ..errors import InvalidAddress, quote
 
 __all__ = ["BLANK", "FORWARDED", "LIST", "Grammar", "NodeError", "check_port", "grammar_of", "packed_of"]

@@ -26,12 +26,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn, TypeAlias
 
-from .._core.address import format_address, parse_address
+from .._core import format_address, parse_address
 from ..errors import InvalidAddress, quote
 from .trusted import check_peer, check_switches, trusted_set
 
 if TYPE_CHECKING:
-    from .._core.prefix import PrefixLike
+    from .._core import PrefixLike
 
 __all__ = ["MOST_ANNOUNCED", "Endpoint", "ProxyHeader", "ProxyProtocol", "read_proxy_protocol"]
 

@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING, Final
 from .strategies import SingleHeader, TrustedHops, TrustedProxies
 
 if TYPE_CHECKING:
-    from .._core.prefix import PrefixLike
+    from .._core import PrefixLike
     from .strategies import ClientStrategy
 
 __all__ = [

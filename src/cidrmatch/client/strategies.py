@@ -31,14 +31,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
-from .._core.address import format_address, parse_address
+from .._core import format_address, parse_address
 from ..errors import InvalidAddress, brief, quote
 from .forwarded import BLANK, NodeError, check_port, grammar_of, packed_of
 from .trusted import check_peer, check_switches, trusted_set
 
 if TYPE_CHECKING:
-    from .._core.allow_list import AllowList
-    from .._core.prefix import PrefixLike
+    from .._core import AllowList, PrefixLike
 
 __all__ = [
     "MOST_CHARACTERS",

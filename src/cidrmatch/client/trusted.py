@@ -16,12 +16,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from .._core.allow_list import AllowList
-from .._core.prefix import parse_prefix
+from .._core import AllowList, parse_prefix
 from ..errors import quote
 
 if TYPE_CHECKING:
-    from .._core.prefix import PrefixLike
+    from .._core import PrefixLike
 
 __all__ = ["check_peer", "check_switches", "trusted_set"]
 

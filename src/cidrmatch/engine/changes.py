@@ -44,7 +44,7 @@ from .refusals import (
 from .storable import check_name
 
 if TYPE_CHECKING:
-    from .._core.prefix import Entry, EntryLike
+    from .._core import Entry, EntryLike
     from ..policy.policy import Report
     from .draft import Draft
 

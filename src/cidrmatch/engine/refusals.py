@@ -20,14 +20,14 @@ from collections.abc import Collection, Iterable, Sized
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
-from .._core.prefix import Entry, check_is_list, parse_prefix, take_apart
+from .._core import Entry, check_is_list, parse_prefix, take_apart
 from .._keys import Checker, FrozenList, KeyRecord, Rule, View
 from ..errors import EngineError, FeatureOff, InvalidPrefix, LockOut, NotPermitted, UnknownName
 from ..policy.checks import check_moment
 from ..policy.policy import Policy, Report
 
 if TYPE_CHECKING:
-    from .._core.prefix import EntryLike
+    from .._core import EntryLike
     from .draft import Draft
 
 __all__ = [

@@ -14,7 +14,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from .._core.prefix import Entry
+from .._core import Entry
 from ..errors import quote
 from ..policy.checks import check_moment
 

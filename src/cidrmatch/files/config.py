@@ -62,7 +62,7 @@ from .documents import DocumentError, Place, noun_of, parse_json, parse_toml, pa
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from .._core.prefix import Entry, Prefix
+    from .._core import Entry, Prefix
     from .._keys import Rule, View
     from ..policy.policy import Policy
 

@@ -30,7 +30,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from .._core.lines import without_mark
+from .._core import without_mark
 from ..errors import CidrmatchError, quote
 
 __all__ = [

@@ -34,7 +34,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from .._core.lines import numbered_prefixes
+from .._core import numbered_prefixes
 from ..errors import brief, quote
 from .documents import STDIN, DocumentError, name_of, noun_of, parse_json, parse_toml, place_in, read_text
 

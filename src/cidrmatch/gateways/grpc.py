@@ -37,7 +37,7 @@ from urllib.parse import unquote
 import grpc
 import grpc.aio
 
-from .._keys.reasons import Reason
+from .._keys import Reason
 from .face import Answer, Face
 from .guard import let_through
 

@@ -28,17 +28,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
-from .._core.foreign import fields_of
-from .._core.patricia import PatriciaTrie
-from .._core.prefix import Entry, Prefix, parse_prefix, take_apart
-from .._core.refusal import shown
+from .._core import Entry, PatriciaTrie, Prefix, fields_of, parse_prefix, shown, take_apart
 from ..errors import InvalidPrefix, quote
 from .problems import UNRESTRICTED, Problem, Severity
 from .reach import NEVER, allows, denies_for_a_time, reach_of
 
 if TYPE_CHECKING:
-    from .._core.condition import Condition
-    from .._core.prefix import EntryLike, PrefixLike
+    from .._core import Condition, EntryLike, PrefixLike
 
 __all__ = ["Family", "Kind", "Limits", "judge_list"]
 

@@ -19,15 +19,14 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, NoReturn
 
-from .._core.condition import fields_of_entry
-from .._core.prefix import Entry, Prefix, check_is_list, parse_prefix
+from .._core import Entry, Prefix, check_is_list, fields_of_entry, parse_prefix
 from ..errors import PolicyError, brief
 from .checks import check_choice, check_moment, check_number, check_subset, check_switches
 from .judge import Family, Kind, judge_list
 from .problems import Problem, Severity
 
 if TYPE_CHECKING:
-    from .._core.prefix import EntryLike
+    from .._core import EntryLike
 
 __all__ = ["KeyRules", "Policy", "Report"]
 

@@ -26,10 +26,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from .._core.prefix import Prefix
+from .._core import Prefix
 
 if TYPE_CHECKING:
-    from .._core.prefix import Entry
+    from .._core import Entry
 
 __all__ = ["NEVER", "Reach", "allows", "denies_for_a_time", "range_of", "reach_of"]
 
