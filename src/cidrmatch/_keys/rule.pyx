@@ -24,7 +24,6 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from cidrmatch._core.address cimport OK, Bits, set_ipv4, take_address, write_address
 from cidrmatch._core.allow_list cimport AllowList
-from cidrmatch._core.frozen cimport bits_at, find_entry
 from cidrmatch._core.frozen cimport bits_at, contains, find_entry
 from cidrmatch._core.prefix cimport Entry, Prefix, covers, read_prefix
 from cidrmatch._keys.block cimport (
