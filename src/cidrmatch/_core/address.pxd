@@ -52,6 +52,7 @@ cdef struct Bits:
 
 
 cdef enum:
+    NO_INDEX = -1           # of an address that stands alone, not in a list
     LONGEST_ADDRESS = 45    # characters: ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
 
 
@@ -117,6 +118,6 @@ cdef void load_packed(const uint8_t *packed, uint8_t family, Bits *bits) noexcep
 cdef int take_address(object value, Bits *bits, Py_ssize_t *position) except -1
 cdef int take_uncommon(object value, Bits *bits, Py_ssize_t *position) except -1
 cdef int take_object(object value, Bits *bits, Py_ssize_t *position) except -1
-cdef int read_address(object value, Bits *bits, Py_ssize_t index=*) except -1
+cdef int read_address(object value, Bits *bits, Py_ssize_t index) except -1
 cdef int write_address(const Bits *bits, char *out) noexcept nogil
 cdef bytes pack(const Bits *bits)

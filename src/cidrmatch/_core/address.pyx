@@ -303,15 +303,15 @@ cdef int take_object(object value, Bits *bits, Py_ssize_t *position) except -1:
     return OK
 
 
-cdef int read_address(object value, Bits *bits, Py_ssize_t index=-1) except -1:
+cdef int read_address(object value, Bits *bits, Py_ssize_t index) except -1:
     """Take an address or raise: InvalidAddress for a bad text, TypeError for another type."""
     cdef Py_ssize_t position = 0
     cdef int status = take_address(value, bits, &position)
     if status == OK:
         return 0
     if status == WRONG_TYPE:
-        raise wrong_type("an address", value, None if index < 0 else index)
-    raise refusal(InvalidAddress, status, shown(value), position, is_address, None if index < 0 else index)
+        raise wrong_type("an address", value, None if index == NO_INDEX else index)
+    raise refusal(InvalidAddress, status, shown(value), position, is_address, None if index == NO_INDEX else index)
 
 
 def is_address(str text):
@@ -419,7 +419,7 @@ def parse_address(address, /):
     True
     """
     cdef Bits bits
-    read_address(address, &bits)
+    read_address(address, &bits, NO_INDEX)
     return pack(&bits)
 
 
@@ -441,5 +441,5 @@ def format_address(address, /):
     """
     cdef Bits bits
     cdef char text[LONGEST_ADDRESS]
-    read_address(address, &bits)
+    read_address(address, &bits, NO_INDEX)
     return text[:write_address(&bits, text)].decode("ascii")

@@ -19,17 +19,17 @@ under the interpreter lock.
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_RawFree
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Bits, read_address, vectors_here
+from cidrmatch._core.address cimport NO_INDEX, Bits, read_address, vectors_here
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, broken, find_item, offers_arrow, take_chunks
 from cidrmatch._core.batch cimport Search, answer_many, read_packed
 from cidrmatch._core.frozen cimport (
-    BY_SIZE, FIRST_LENGTH, NONE_IN, NOT_COMMON, NO_ENTRY, PARTLY_IN, ask_common, bits_at, contains, contains_all,
+    BY_SIZE, FIRST_LENGTH, NONE_IN, NOT_COMMON, NO_ENTRY, ask_common, bits_at, contains, contains_all,
     count_entries, find_entry, find_length, freeze,
 )
 from cidrmatch._core.prefix cimport (
-    Entry, check_is_list, compare_bits, new_entry, new_prefix, parse_common_prefix, read_prefix, upper_mask,
+    Entry, check_is_list, compare_bits, new_entry, new_prefix, parse_common_prefix, read_prefix,
 )
 from cidrmatch._core.prefixes cimport Prefix6, PrefixArray, merge, pack4, prefixes_of
 
@@ -283,7 +283,7 @@ cdef class AllowList:
         if answer != NOT_COMMON:
             return answer
         # hot: end
-        read_address(address, &bits)
+        read_address(address, &bits, NO_INDEX)
         return contains(&self.table, &bits)
 
     def contains(self, address, /):
@@ -300,7 +300,7 @@ cdef class AllowList:
         cdef int answer = ask_common(&self.table, address)
         if answer != NOT_COMMON:
             return answer != 0
-        read_address(address, &bits)
+        read_address(address, &bits, NO_INDEX)
         return contains(&self.table, &bits)
 
     def contains_many(self, addresses, /, *, family=None, byteorder=None, out=None):
@@ -386,15 +386,15 @@ cdef class AllowList:
         cdef Bits bits
         cdef Py_ssize_t at
         cdef uint32_t found
-        read_address(address, &bits)
+        read_address(address, &bits, NO_INDEX)
         found = find_length(&self.entries, &bits)
+        if found >= FIRST_LENGTH and self.labels is None:       # a label has the number of its entry
+            bits.length = <uint8_t>(found - FIRST_LENGTH)
+            bits.upper &= ~(UINT64_MAX >> bits.length)      # no answer is longer than 48 bits
+            bits.lower = 0
+            return new_entry(&bits, None)
         if found == NONE_IN:
             return None
-        if found != PARTLY_IN and self.labels is None:      # a label has the number of its entry
-            bits.length = <uint8_t>(found - FIRST_LENGTH)
-            bits.upper &= upper_mask(bits.length)
-            bits.lower = 0       # no answer is longer than 48 bits
-            return new_entry(&bits, None)
         at = find_entry(&self.table, &self.entries, &bits)
         return None if at == NO_ENTRY else self.entry_at(at)
 
@@ -411,7 +411,7 @@ cdef class AllowList:
         cdef Bits bits
         cdef Py_ssize_t at
         cdef list found = []
-        read_address(address, &bits)
+        read_address(address, &bits, NO_INDEX)
         at = find_entry(&self.table, &self.entries, &bits)
         while at != NO_ENTRY:
             found.append(self.entry_at(at))

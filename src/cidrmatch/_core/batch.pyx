@@ -208,12 +208,12 @@ cdef Py_ssize_t answer_chunk(const Search *search, Chunk chunk, void *into) noex
 
 
 cdef int contains_each(const Table *table, object addresses, Answers answers) except -1:
-    cdef Py_ssize_t i = 0
+    cdef Py_ssize_t i = 0, count = answers.count
     cdef uint8_t *into = <uint8_t *>answers.view.buf
     cdef Bits bits
     cdef int answer
     for address in addresses:
-        if i == answers.count:
+        if i == count:
             raise ValueError("the list of addresses grew while it was read")
         answer = ask_common(table, address)
         if answer == NOT_COMMON:
@@ -221,7 +221,7 @@ cdef int contains_each(const Table *table, object addresses, Answers answers) ex
             answer = contains(table, &bits)
         into[i] = <uint8_t>answer
         i += 1
-    if i < answers.count:
+    if i < count:
         raise ValueError("the list of addresses shrank while it was read")
     return 0
 

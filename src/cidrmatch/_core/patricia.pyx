@@ -34,12 +34,14 @@ Source: D. Morrison, PATRICIA (J. ACM 15(4), 1968); K. Sklower, A Tree-Based
 Packet Routing Table for Berkeley Unix (USENIX 1991).
 """
 
-from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
-from libc.stdint cimport SIZE_MAX, UINT32_MAX, uint8_t, uint32_t, uint64_t
+from cpython.mem cimport PyMem_RawFree
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport Bits
 from cidrmatch._core.prefix cimport check_is_list, lower_mask, new_prefix, read_prefix, upper_mask
-from cidrmatch._core.prefixes cimport PrefixArray, Range, RangeArray, is_before, merge, prefixes_of, range_of, split
+from cidrmatch._core.prefixes cimport (
+    PrefixArray, Range, RangeArray, is_before, merge, prefixes_of, range_of, resized, split,
+)
 
 from collections.abc import Mapping, MutableMapping
 from itertools import islice
@@ -175,16 +177,10 @@ cdef class Trie:
     cdef int make_room(self) except -1:
         """Make sure that two more nodes can be had."""
         cdef uint32_t wanted = self.size + 2
-        cdef size_t capacity
-        cdef void *grown
+        cdef Py_ssize_t capacity
         if wanted > self.capacity:
-            capacity = max(<size_t>16, <size_t>self.capacity * 2)
-            if capacity > UINT32_MAX or capacity > SIZE_MAX // sizeof(Node):
-                raise MemoryError("a trie has at most 2**31 nodes")
-            grown = PyMem_RawRealloc(self.nodes, capacity * sizeof(Node))
-            if grown is NULL:
-                raise MemoryError()
-            self.nodes = <Node *>grown
+            capacity = max(<Py_ssize_t>16, <Py_ssize_t>self.capacity * 2)
+            self.nodes = <Node *>resized(self.nodes, capacity, sizeof(Node))
             self.capacity = <uint32_t>capacity
         while len(self.values) < wanted:
             self.values.append(None)

@@ -90,6 +90,7 @@ cdef class RangeArray:
     cdef int add(self, const Bits *bits) except -1
 
 
+cdef void *resized(void *memory, Py_ssize_t count, size_t size) except NULL
 cdef RangeArray merge(PrefixArray array)
 cdef int split(const Range *range, list prefixes) except -1
 cdef list prefixes_of(RangeArray merged)

@@ -172,7 +172,7 @@ cdef void *resized(void *memory, Py_ssize_t count, size_t size) except NULL:
     """Give `count` items of room, what is there kept; on failure `memory` is as it was."""
     # A table names entries by int32_t; so many of our items never overflow a size on 64 bits, and 32 bits are checked.
     if <size_t>count > INT32_MAX or <size_t>count > SIZE_MAX // size:
-        raise MemoryError("a list has at most 2**31 - 1 entries")
+        raise MemoryError("one list or trie holds at most 2**31 - 1 items")
     memory = PyMem_RawRealloc(memory, <size_t>count * size)
     if memory is NULL:
         raise MemoryError()

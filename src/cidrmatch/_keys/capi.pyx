@@ -17,7 +17,7 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memcpy
 
 from cidrmatch._core.address cimport (
-    OK, ROOM_BEFORE, Bits, Text, fold_mapped, load_packed, parse_common, parse_unfolded,
+    LONGEST_ADDRESS, OK, ROOM_BEFORE, Bits, Text, fold_mapped, load_packed, parse_common, parse_unfolded,
 )
 from cidrmatch._keys.block cimport (
     ASK_PARSER, CLIENT_IP_UNKNOWN, MATCHED, NOT_LISTED, Parts, Question, Record, Store, Verdict, find_verdict,
@@ -42,10 +42,6 @@ cdef extern from "cidrmatch.h":
         int (*check)(const void *store, const char *key, Py_ssize_t key_length, const char *text,
                      Py_ssize_t length) noexcept nogil
 
-cdef enum:
-    LONGEST = 45        # characters of an address
-
-
 cdef struct Copied:
     char[ROOM_BEFORE] room
     char[64] text
@@ -55,7 +51,7 @@ cdef bint parse_foreign(const char *text, Py_ssize_t length, Copied *copied, Bit
     """Parse a text that lies anywhere; a mapped address is its IPv4 address."""
     cdef Text found
     cdef Py_ssize_t position
-    if length < 1 or length > LONGEST:
+    if length < 1 or length > LONGEST_ADDRESS:
         return False
     memcpy(copied.text, text, <size_t>length)
     found.start = <const uint8_t *>copied.text

@@ -22,7 +22,7 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.math cimport INFINITY, isfinite
 from libc.stdint cimport uint32_t, uint64_t
 
-from cidrmatch._core.address cimport OK, Bits, set_ipv4, take_address, write_address
+from cidrmatch._core.address cimport LONGEST_ADDRESS, OK, Bits, set_ipv4, take_address, write_address
 from cidrmatch._core.allow_list cimport AllowList
 from cidrmatch._core.frozen cimport bits_at, contains, find_entry
 from cidrmatch._core.prefix cimport Entry, Prefix, covers, read_prefix
@@ -418,7 +418,7 @@ cdef bint counts(condition, bint allows, double now) except -1:
 
 
 cdef object text_of(const Client *client):
-    cdef char text[45]
+    cdef char text[LONGEST_ADDRESS]
     if not client.is_known:
         return None
     return text[:write_address(&client.address, text)].decode("ascii")
