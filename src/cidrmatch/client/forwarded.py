@@ -25,7 +25,7 @@ Source: RFC 7239 sections 4 and 6, RFC 9110 sections 5.6.1 to 5.6.4.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -55,33 +55,30 @@ class NodeError(ValueError):
 
 
 class Grammar(NamedTuple):
-    """How a header is read: `cut` takes the last element off a text, `packed` reads its address.
+    """How a header is read: `elements` yields those of a text from the right, `packed` reads the address of one.
 
-    `cut` gives what stands left of the element, and the element; an empty element says that there is none.  Both
-    raise `NodeError`.
+    An element is cut off when it is asked for.  None is empty.  Both functions raise `NodeError`.
     """
 
-    cut: Callable[[str], tuple[str, str]]
+    elements: Callable[[str], Iterator[str]]
     packed: Callable[[str], bytes]
 
 
-def _cut_list(text: str) -> tuple[str, str]:
-    """Cut the last element off a list like that of X-Forwarded-For."""
-    while True:
+def _elements_of_list(text: str) -> Iterator[str]:
+    """Yield the elements of a list like that of X-Forwarded-For, from the right."""
+    while text:
         text, _, element = text.rpartition(",")
-        element = element.strip(BLANK)
-        if element or not text:
-            return text, element
+        if element := element.strip(BLANK):
+            yield element
 
 
-def _cut_forwarded(text: str) -> tuple[str, str]:
-    """Cut the last element off a `Forwarded` list, where a comma in a quoted string is none."""
-    while True:
+def _elements_of_forwarded(text: str) -> Iterator[str]:
+    """Yield the elements of a `Forwarded` list, from the right; a comma in a quoted string is none."""
+    while text:
         begin = _begin_of_last(text)
-        element = text[begin:].strip(BLANK)
+        if element := text[begin:].strip(BLANK):
+            yield element
         text = text[: begin - 1] if begin else ""
-        if element or not text:
-            return text, element
 
 
 def _begin_of_last(text: str) -> int:
@@ -136,39 +133,38 @@ def packed_of(node: str, port: str = "optional") -> bytes:
     Raises:
         NodeError: it is no address.
     """
-    if port == "always":
-        host, colon, digits = node.rpartition(":")
-        if not colon or not _is_port(":" + digits):
-            raise NodeError("malformed")
-        return _packed_of_host(host.removeprefix("[").removesuffix("]") if host[:1] + host[-1:] == "[]" else host)
+    if ":" in node and (port == "always" or node[0] == "[" or node.count(":") == 1):
+        node = _host_of(node, port)
+    elif port == "always":
+        raise NodeError("malformed")
     try:
         return parse_address(node)
-    except InvalidAddress:
-        pass
-    if node[:1] == "[":
-        host, bracket, rest = node[1:].partition("]")
-        if not bracket or ":" not in host or (rest and (port == "never" or not _is_port(rest))):
-            raise NodeError("malformed")
-        return _packed_of_host(host)
-    if node.count(":") == 1 and port != "never":
-        host, _, digits = node.partition(":")
-        if not _is_port(":" + digits):
-            raise NodeError("malformed")
-        return _packed_of_host(host)
-    return _packed_of_host(node)
-
-
-def _packed_of_host(host: str) -> bytes:
-    """Read an address without brackets and port, or say what else it is."""
-    try:
-        return parse_address(host)
     except InvalidAddress as error:
         code = "zone" if error.code == "zone_id" else "malformed"
-    if host.lower() == "unknown":
+    if node.lower() == "unknown":
         code = "unknown"
-    elif _OBFUSCATED.fullmatch(host):
+    elif _OBFUSCATED.fullmatch(node):
         code = "obfuscated"
     raise NodeError(code)
+
+
+def _host_of(node: str, port: str) -> str:
+    """Take brackets and port off a node with a colon; what is left is not yet an address."""
+    if port == "always":
+        host, _, digits = node.rpartition(":")
+        if host[:1] + host[-1:] == "[]":
+            host = host[1:-1]
+        rest = ":" + digits
+    elif node[0] == "[":
+        host, bracket, rest = node[1:].partition("]")
+        if not bracket or ":" not in host:
+            raise NodeError("malformed")
+    else:
+        host, _, digits = node.partition(":")
+        rest = ":" + digits
+    if rest and (port == "never" or not _is_port(rest)):
+        raise NodeError("malformed")
+    return host
 
 
 def _is_port(text: str) -> bool:
@@ -189,8 +185,8 @@ def _packed_of_pairs(element: str) -> bytes:
     return packed_of(node)
 
 
-LIST = Grammar(_cut_list, packed_of)
-FORWARDED = Grammar(_cut_forwarded, _packed_of_pairs)
+LIST = Grammar(_elements_of_list, packed_of)
+FORWARDED = Grammar(_elements_of_forwarded, _packed_of_pairs)
 
 
 def check_port(port: str) -> None:
@@ -210,4 +206,4 @@ def grammar_of(header: str, port: str = "optional") -> Grammar:
         return FORWARDED if header == "forwarded" else LIST
     if header == "forwarded":
         raise ValueError(f"an element of Forwarded shows its port, so port={port!r} is not for it")
-    return Grammar(_cut_list, partial(packed_of, port=port))
+    return Grammar(_elements_of_list, partial(packed_of, port=port))

@@ -96,6 +96,10 @@ class ClientAddress(NamedTuple):
         return f"<ClientAddress {whom}, by {' < '.join(map(brief, self.trail)) or 'nothing'}>"
 
 
+_new = tuple.__new__
+"""Makes a `ClientAddress` of its fields in half the time; for the answers that are most frequent."""
+
+
 class ClientStrategy(Protocol):
     """What every strategy can do."""
 
@@ -162,11 +166,8 @@ class _BehindProxies:
             pass
         return _of_peer(peer)
 
-    def _text(self, headers: Headers) -> str:
-        """Give what all lines of the header say, in one text."""
-        return _joined(self._lines(headers))
-
     def _lines(self, headers: Headers) -> list[str | bytes]:
+        """Give the values of all lines of the header."""
         length, name, name_bytes = self._length, self._name, self._name_bytes
         pairs: Any = headers if type(headers) is list else headers.items() if isinstance(headers, Mapping) else headers
         return [
@@ -235,17 +236,14 @@ class TrustedProxies(_BehindProxies):
         if stranger is not None:
             return stranger
         trail = [peer or UNIX]
-        trusted, (cut, packed_of_element) = self._proxies, self._grammar
+        trusted, (elements, packed_of_element) = self._proxies, self._grammar
         try:
-            text = self._text(headers)
-            while True:
-                text, element = cut(text)
-                if not element:
-                    raise NodeError("all_trusted" if len(trail) > 1 else "missing")
+            for element in elements(_joined(self._lines(headers))):
                 trail.append(element)
                 packed = packed_of_element(element)
                 if packed not in trusted:
                     return ClientAddress(packed, None, tuple(trail))
+            raise NodeError("all_trusted" if len(trail) > 1 else "missing")
         except NodeError as error:
             return ClientAddress(None, error.code, tuple(trail))
 
@@ -298,21 +296,20 @@ class TrustedHops(_BehindProxies):
         if stranger is not None:
             return stranger
         trail = [peer or UNIX]
-        cut, packed_of_element = self._grammar
-        packed = b""
+        left, (elements, packed_of_element) = self._count, self._grammar
         try:
-            text = self._text(headers)
-            for left in range(self._count - 1, -1, -1):
-                text, element = cut(text)
-                if not element:
-                    raise NodeError("too_few" if len(trail) > 1 else "missing")
+            for element in elements(_joined(self._lines(headers))):
                 trail.append(element)
+                left -= 1
                 try:
                     packed = packed_of_element(element)
                 except NodeError as error:
                     if left == 0 or error.code not in ("unknown", "obfuscated"):
                         raise
-            return ClientAddress(packed, None, tuple(trail))
+                    continue
+                if left == 0:
+                    return ClientAddress(packed, None, tuple(trail))
+            raise NodeError("too_few" if len(trail) > 1 else "missing")
         except NodeError as error:
             return ClientAddress(None, error.code, tuple(trail))
 
@@ -401,6 +398,6 @@ def _of_peer(peer: str | None) -> ClientAddress:
     if not peer:
         return ClientAddress(None, "no_peer", ())
     try:
-        return ClientAddress(parse_address(peer), None, (peer,))
+        return _new(ClientAddress, (parse_address(peer), None, (peer,)))
     except InvalidAddress as error:
         return ClientAddress(None, "zone" if error.code == "zone_id" else "malformed_peer", (peer,))
