@@ -803,6 +803,12 @@ def test_keys_are_counted_whether_they_are_in_the_store_or_the_overlay_or_both()
     engine.put_key("gone")
     engine.remove_key("gone")
     assert len(engine) == len(engine.keys()) == 5
+    assert {"k0", "k1", "k3", "k4", "new"} == {key for key in ("k0", "k1", "k2", "k3", "k4", "new") if key in engine}
+    assert not any(key in engine for key in ("k2", "gone", "nobody", ""))
+    engine.fold()
+    assert [key for key in ("k1", "k2", "new", "gone") if key in engine] == ["k1", "new"]
+    with pytest.raises(TypeError, match="key"):
+        _ = b"k1" in engine  # type: ignore[operator]
 
 
 def test_U2_an_engine_says_whether_lists_are_enforced() -> None:

@@ -147,6 +147,7 @@ def test_an_engine_with_a_secret_answers_as_one_without(pairs: list[tuple[str, b
         if is_stored:
             engine.fold()
     asked = [*(key for key, _ in pairs), *map(held, keys), "nobody"]
+    assert [key in hashed for key in asked] == [key in plain for key in asked] == [key in keys for key in asked]
     for client in (HOME, AWAY, None):
         answers = [plain.allows(key, client) for key in asked]
         assert [hashed.allows(key, client) for key in asked] == answers

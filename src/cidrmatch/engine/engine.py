@@ -545,6 +545,19 @@ class Engine(Checker, Changes):
         store = () if view.store is None else view.store
         return len(store) + sum((rule is not None) - (key in store) for key, rule in view.overlay.items())
 
+    def __contains__(self, key: str) -> bool:
+        """Tell whether there is a key, with a list or without; a host that keeps its keys here asks before it says 401.
+
+        Raises:
+            TypeError: the key is not text.
+        Cost: a look-up; in an engine with an `id_secret`, a hash.  Threads: safe, sees one version.
+        """
+        view = self.view
+        held = view.held_id(key)
+        if held in view.overlay:
+            return view.overlay[held] is not None
+        return view.store is not None and held in view.store
+
     def __bool__(self) -> bool:
         """Be true with keys and without: an engine that knows no key yet is an engine, and denies."""
         return True
