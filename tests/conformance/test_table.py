@@ -85,6 +85,27 @@ def test_every_test_here_is_of_an_id_that_the_table_calls_shown() -> None:
     assert strays == []
 
 
+END_TO_END = ["B2", "B3", "B5", "B6", "B7", "B8", "B28", "U1", "U6", "U7", "U8", "U9", "U10", "U11", "C23"]
+"""What a client sees of the address check."""
+FACES = re.findall(
+    r"^\| (\w+) \| ([\w, ]+) \| `(test_\w+\.py)` \| ([A-Z0-9 ]+) \|$", TABLE.read_text(encoding="utf-8"), re.MULTILINE
+)
+
+
+def test_four_faces_show_what_a_client_sees() -> None:
+    assert [face for face, *_ in FACES] == ["ASGI", "WSGI", "Django", "gRPC"]
+    assert {tuple(ids.split()) for *_, ids in FACES} == {tuple(END_TO_END)}
+
+
+@pytest.mark.parametrize(("servers", "name", "ids"), [row[1:] for row in FACES])
+def test_each_id_of_a_face_has_a_test_with_real_servers(servers: str, name: str, ids: str) -> None:
+    path = HERE.parent / "gateways" / name
+    text = path.read_text(encoding="utf-8")
+    assert set(ids.split()) <= {word for test in find_tests(path) for word in test.split("_")}
+    assert "with running(" in text
+    assert [server for server in servers.split(", ") if f'["{server}", ' not in text and server != "grpcio"] == []
+
+
 @pytest.mark.parametrize("name", TESTS)
 def test_no_test_hides_another_of_the_same_name(name: str) -> None:
     assert len(TESTS[name]) == len(set(TESTS[name]))

@@ -14,6 +14,8 @@ from tests.gateways.serving import Reply, send
 Ask: TypeAlias = Callable[..., Reply]
 
 HOME, AWAY = "203.0.113.9", "198.51.100.1"
+BODY = b'{"error":{"code":"IP_NOT_ALLOWED","message":"Request IP address is not in the API key\'s allowlist"}}'
+"""What bitbybit documents (B3)."""
 AT_HOME, AT_AWAY = f"X-Forwarded-For: {HOME}", f"X-Forwarded-For: {AWAY}"
 
 WHO: tuple[tuple[list[str], int, str | None], ...] = (
@@ -53,6 +55,14 @@ def see_the_headers(port: int | str) -> None:
     lines = sorted(line.lower() for line in head.decode("ascii").split("\r\n")[1:])
     found = [line for line in lines if line.startswith(("content-", "cache-control"))]
     assert found == ["cache-control: no-store", f"content-length: {len(body)}", "content-type: application/json"]
+
+
+def see_the_exact_body(ask: Ask) -> None:
+    """B3, C26: a host that was told nothing else answers with the product's body, byte for byte, and no address."""
+    for lines in ([AT_AWAY], [f"{AT_HOME}, {AWAY}"], ["X-Forwarded-For: junk"], []):
+        refused = ask("key_1", *lines)
+        assert (refused.status, refused.body) == (403, BODY)
+    assert ask("key_1", AT_HOME).status == 200
 
 
 def see_authentication_first(ask: Ask) -> None:

@@ -67,6 +67,12 @@ def test_B28_settings_about_forwarding_do_not_touch_the_peer(port: int | str) ->
     assert ask(port, "key_1", f"X_Forwarded_For: {HOME}", AT_AWAY).status in (400, 403)
 
 
+@pytest.mark.parametrize("server", ["gunicorn", "uvicorn"])
+def test_B3_C26_the_exact_body(server: str) -> None:
+    with running(SERVERS[server], show_address="no") as port:
+        scenarios.see_the_exact_body(partial(ask, port))
+
+
 @pytest.mark.parametrize("server", ["gunicorn", "uvicorn", "granian"])
 def test_U1_U6_U7_U8_U9_U10_U11_the_order_and_the_answer_of_unkey(server: str) -> None:
     with running(SERVERS[server], preset="unkey", **OPTIONS.get(server, {})) as port:

@@ -58,8 +58,15 @@ def test_B7_key_that_is_none_is_answered_by_the_guard(port: int | str) -> None:
     assert ask(port, "key_1", AT_AWAY, path="/pass").status == 403
 
 
-def test_U1_U6_U7_U8_U9_U10_U11_the_order_and_the_answer_of_unkey() -> None:
-    with running(SERVERS["uvicorn"], preset="unkey") as port:
+@pytest.mark.parametrize("server", SERVERS)
+def test_B3_C26_the_exact_body(server: str) -> None:
+    with running(SERVERS[server], show_address="no") as port:
+        scenarios.see_the_exact_body(partial(ask, port))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_U1_U6_U7_U8_U9_U10_U11_the_order_and_the_answer_of_unkey(server: str) -> None:
+    with running(SERVERS[server], preset="unkey") as port:
         scenarios.see_the_answer_of_unkey(partial(ask, port))
         scenarios.see_the_order_of_unkey(partial(ask, port))
 

@@ -51,6 +51,11 @@ def test_C23_what_the_host_raises_lets_nobody_in(port: int | str) -> None:
     assert ask(port, "aborts", AT_HOME).status == 503
 
 
+def test_B3_C26_the_exact_body() -> None:
+    with running(GUNICORN, show_address="no") as port:
+        scenarios.see_the_exact_body(partial(ask, port))
+
+
 def test_U1_U6_U7_U8_U9_U10_U11_the_order_and_the_answer_of_unkey() -> None:
     with running(GUNICORN, preset="unkey") as port:
         scenarios.see_the_answer_of_unkey(partial(ask, port))

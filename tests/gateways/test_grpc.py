@@ -80,7 +80,7 @@ def port(request: pytest.FixtureRequest) -> Iterator[int | str]:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_B2_B5_B6_B28_who_is_judged(port: int | str, method: str) -> None:
+def test_B2_B3_B5_B6_B28_who_is_judged(port: int | str, method: str) -> None:
     for lines, status, address in WHO:
         if status == 200 and len(lines) == 1:  # of several lines, gRPC hands on the last
             expected = Called("OK", {"address": address, "reason": "matched"}, None)
