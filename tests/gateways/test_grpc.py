@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -230,20 +232,96 @@ def test_C23_peer_that_is_named_in_an_unknown_way_denies(peer: Any, caplog: pyte
         face.decision_of_call()
 
 
-def test_call_that_goes_on_after_it_was_aborted_is_stopped(caplog: pytest.LogCaptureFixture) -> None:
-    class Mild(Context):
-        def set_trailing_metadata(self, trailing: Any) -> None:
-            pass
+class Mild(Context):
+    """A call that goes on after it was aborted, as none of gRPC's does; keeps what it was told."""
 
-        def abort(self, code: Any, message: str) -> None:
-            pass
+    told: Any = None
 
-    handler: Any = grpc.unary_unary_rpc_method_handler(lambda request, context: pytest.fail("it was called"))
-    interceptor = face.AllowListInterceptor(host.build_guard(), lambda context: None)
+    def set_trailing_metadata(self, trailing: Any) -> None:
+        self.told = trailing
+
+    def abort(self, code: Any, message: str) -> None:
+        pass
+
+
+class MildAsync(Context):
+    """The same for asyncio."""
+
+    async def abort(self, code: Any, message: str, trailing: Any) -> None:
+        pass
+
+
+def guarded(key: str | None, method: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    """A method for threads with the guard around it."""
+    handler: Any = grpc.unary_unary_rpc_method_handler(method)
     details: Any = None
-    guarded: Any = interceptor.intercept_service(lambda _: handler, details)
+    interceptor = face.AllowListInterceptor(host.build_guard(), lambda context: key, **options)
+    around: Any = interceptor.intercept_service(lambda _: handler, details)
+    method_around: Callable[..., Any] = around.unary_unary
+    return method_around
+
+
+def test_call_that_goes_on_after_it_was_aborted_is_stopped() -> None:
+    method = guarded(None, lambda request, context: pytest.fail("it was called"))
     with pytest.raises(RuntimeError, match="aborted"):
-        guarded.unary_unary(b"", Mild("ipv4:127.0.0.1:1"))
+        method(b"", Mild("ipv4:127.0.0.1:1"))
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_call_of_asyncio_that_goes_on_after_it_was_aborted_is_stopped(streams: bool) -> None:
+    async def unary(request: Any, context: Any) -> bytes:
+        return pytest.fail("it was called")
+
+    async def streaming(request: Any, context: Any) -> AsyncIterator[bytes]:
+        yield pytest.fail("it was called")
+
+    make: Any = grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
+    handler = make(streaming if streams else unary)
+    interceptor = face.AsyncAllowListInterceptor(host.build_guard(), lambda context: None)
+
+    async def call_it() -> None:
+        async def continuation(_: Any) -> Any:
+            return handler
+
+        details: Any = None
+        around: Any = await interceptor.intercept_service(continuation, details)
+        context = MildAsync("ipv4:127.0.0.1:1")
+        if streams:
+            await anext(around.unary_stream(b"", context))
+        else:
+            await around.unary_unary(b"", context)
+
+    with pytest.raises(RuntimeError, match="aborted"):
+        asyncio.run(call_it())
+
+
+def test_decision_of_a_call_is_gone_when_the_next_in_its_context_is_denied() -> None:
+    passing = guarded("open", lambda request, context: None)
+    failing = guarded("local", lambda request, context: pytest.fail("it was called"))
+
+    def two_calls() -> None:
+        passing(b"", Mild("ipv4:198.51.100.1:1"))
+        assert face.decision_of_call().key == "open"
+        with pytest.raises(RuntimeError, match="aborted"):
+            failing(b"", Mild("ipv4:198.51.100.1:1"))
+        with pytest.raises(LookupError):
+            face.decision_of_call()
+
+    contextvars.copy_context().run(two_calls)
+
+
+@pytest.mark.parametrize("length", [1, 120, 127, 128, 255, 256, 20_000])
+def test_details_of_a_denial_may_be_long(length: int) -> None:
+    method = guarded("another", lambda request, context: None, domain="d" * length)
+    context = Mild("ipv4:127.0.0.1:1")
+    with pytest.raises(RuntimeError, match="aborted"):
+        method(b"", context)
+    ((name, details),) = context.told
+    status = status_pb2.Status.FromString(details)
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert (name, info.domain) == ("grpc-status-details-bin", "d" * length)
+    assert (status.code, info.reason) == (16, "UNKNOWN_KEY"), "a key that is not known is not one that is not listed"
 
 
 @pytest.mark.parametrize("made", [face.AllowListInterceptor, face.AsyncAllowListInterceptor])

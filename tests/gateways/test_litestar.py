@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from litestar.connection import ASGIConnection
+from litestar.exceptions import WebSocketException
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -70,6 +73,15 @@ def test_B2_B28_websockets_open_for_listed_clients_only(port: int | str) -> None
         with pytest.raises(InvalidStatus) as refused:
             open_socket(key, address)
         assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize("key", ["key_1", None])
+def test_B2_websocket_that_is_denied_is_closed_with_1008(key: str | None) -> None:
+    scope: Any = {"type": "websocket", "client": (AWAY, 4711), "headers": []}
+    allowed: Any = allow_list_guard(host.build_guard(), lambda connection: key)
+    with pytest.raises(WebSocketException) as closed:
+        asyncio.run(allowed(ASGIConnection(scope), None))
+    assert closed.value.code == 1008
 
 
 def test_request_without_a_key_passes_where_that_was_said() -> None:

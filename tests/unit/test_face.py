@@ -201,7 +201,7 @@ def test_steps_are_those_of_the_policy_and_functions() -> None:
     for odd in ({}, {"scope": None}, {"authenticate": None, "scope": None, "ip": None}, {"authenticate": None}):
         with pytest.raises(ValueError, match="steps of bitbybit"):
             Face[Any](build_guard(), lambda request: None, origin, steps=odd)
-    for odd in (True, "scope", 1):
+    for odd in (True, "scope", 1, False, 0, "", ()):
         with pytest.raises(TypeError, match="'scope' is a function"):
             Face[Any](build_guard(), lambda request: None, origin, steps={"authenticate": None, "scope": odd})
 

@@ -86,9 +86,36 @@ def test_C23_what_is_denied_and_how_it_is_answered(
     assert guard.counts() == {reason: 1}
 
 
-def test_B2_denial_has_the_form_of_the_product() -> None:
+def test_B28_strategy_sees_every_line_of_a_header() -> None:
+    lines = [(XFF, HOME), (XFF, PROXY)]
+    assert build_guard().check("key_1", PROXY, lines).address == HOME
+    single = build_guard(client=SingleHeader(XFF, ["10.0.0.0/8"]))
+    assert single.check("key_1", PROXY, lines[:1]).allowed
+    repeated = single.check("key_1", PROXY, lines[:1] * 2)
+    assert (repeated.allowed, repeated.client.problem) == (False, "repeated")
+
+
+def test_key_that_is_empty_is_an_unknown_one_and_not_none() -> None:
+    found = build_guard().check("", HOME)
+    assert (found.allowed, found.reason, found.key) == (False, Reason.UNKNOWN_KEY, "")
+
+
+def test_age_is_that_of_the_data() -> None:
+    class Old:
+        """An engine whose data was last known to be current some time ago."""
+
+        age = 7.5
+        check = build_engine().check
+
+    odd: Any = Old()
+    guard = Guard(odd, PeerAddress())
+    assert (guard.check("key_1", HOME).age, guard.check("key_1", AWAY).to_dict()["age"]) == (7.5, 7.5)
+
+
+def test_B2_C26_denial_has_the_form_of_the_product_and_shows_the_address_where_that_was_said() -> None:
     response = build_guard().check("key_1", AWAY).response()
     assert (response.status, json.loads(response.body)["error"]["code"]) == (403, "IP_NOT_ALLOWED")
+    assert AWAY.encode() not in response.body
     shown = build_guard(show_address=True).check("key_1", AWAY).response()
     assert json.loads(shown.body)["error"]["address"] == AWAY
 
@@ -130,6 +157,23 @@ class Odd:
 
     def response(self, **_: object) -> Response:
         raise ZeroDivisionError
+
+
+def test_B7_refusal_without_a_product_is_a_problem_that_no_cache_keeps() -> None:
+    response = build_guard().check(None, HOME).response()
+    assert json.loads(response.body) == {"type": "about:blank", "title": "Unauthorized", "status": 401}
+    assert dict(response.headers) == {
+        "content-type": "application/problem+json",
+        "content-length": str(len(response.body)),
+        "cache-control": "no-store",
+    }
+
+
+def test_counts_are_a_copy() -> None:
+    guard = build_guard()
+    guard.check("key_1", HOME)
+    guard.counts().clear()
+    assert guard.counts() == {"matched": 1}
 
 
 def test_what_on_decision_raises_changes_no_answer(caplog: pytest.LogCaptureFixture) -> None:
@@ -230,11 +274,39 @@ def test_B2_asgi_answers_a_denial_in_the_form_of_the_product() -> None:
 
 
 def test_asgi_closes_a_websocket_before_it_opens() -> None:
-    sent, _ = connect(asgi_app(), "websocket", xff=AWAY)
-    assert sent == [{"type": "websocket.close", "code": 1008, "reason": "not allowed"}]
+    cases: tuple[Any, ...] = ({}, None, {"tls": {}})
+    for extensions in cases:
+        sent, _ = connect(asgi_app(), "websocket", xff=AWAY, extensions=extensions)
+        assert sent == [{"type": "websocket.close", "code": 1008, "reason": "not allowed"}]
     sent, _ = connect(asgi_app(), "websocket", xff=AWAY, extensions={"websocket.http.response": {}})
     assert [message["type"] for message in sent] == ["websocket.http.response.start", "websocket.http.response.body"]
     assert sent[0]["status"] == 403
+
+
+def test_asgi_takes_the_handshake_of_a_websocket_before_it_answers() -> None:
+    done: list[str] = []
+
+    async def receive() -> Any:
+        done.append("handshake")
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        done.append(message["type"])
+
+    scope: Any = {"type": "websocket", "client": (AWAY, 4711), "headers": [(b"x-api-key", b"key_1")]}
+    asyncio.run(asgi_app()(scope, receive, send))
+    assert done == ["handshake", "websocket.close"]
+
+
+def test_what_a_host_says_of_its_own_is_sent_as_it_is() -> None:
+    steps: Any = {"authenticate": None, "scope": lambda request, key: Response(418, (("x-why", "\xe9"),), b"no")}
+    face = asgi.AllowListMiddleware(inner, guard=build_guard(), key=key_of, steps=steps)
+    sent, _ = connect(face)
+    assert (sent[0]["status"], sent[0]["headers"], sent[1]["body"]) == (418, [(b"x-why", b"\xe9")], b"no")
+    behind = wsgi.AllowListMiddleware(
+        wsgi_inner, guard=build_guard(), key=lambda environ: environ["HTTP_X_API_KEY"], steps=steps
+    )
+    assert call(behind) == ("418 Denied", {"x-why": "\xe9"}, b"no")
 
 
 def test_asgi_passes_lifespan_and_refuses_what_it_does_not_know() -> None:
@@ -321,6 +393,12 @@ def test_B2_wsgi_answers_a_denial_in_the_form_of_the_product() -> None:
     assert (headers["content-type"], headers["content-length"]) == ("application/json", str(len(body)))
 
 
+@pytest.mark.parametrize("odd", ["yes", 1, None])
+def test_wsgi_switch_is_true_or_false(odd: Any) -> None:
+    with pytest.raises(TypeError, match="drops_underscores"):
+        wsgi.AllowListMiddleware(wsgi_inner, guard=build_guard(), key=key_of, drops_underscores=odd)
+
+
 def test_wsgi_without_a_key_and_with_one_that_raises(caplog: pytest.LogCaptureFixture) -> None:
     assert call(wsgi_app(), HTTP_X_API_KEY=None)[0] == "401 Unauthorized"
     assert call(wsgi_app(without_key="pass"), HTTP_X_API_KEY=None)[0] == "200 OK"
@@ -334,7 +412,7 @@ def test_wsgi_denies_where_a_middleware_rewrote_the_peer(caplog: pytest.LogCaptu
     assert "proxy_fix" in caplog.text
 
 
-@pytest.mark.parametrize("server", ["granian", "WSGIServer/0.2 CPython/3.11.7", "", None, "not gunicorn"])
+@pytest.mark.parametrize("server", ["granian", "WSGIServer/0.2 CPython/3.11.7", "", None, "not gunicorn/27.0.1"])
 def test_wsgi_denies_where_an_underscore_may_be_a_dash(server: str | None, caplog: pytest.LogCaptureFixture) -> None:
     assert call(wsgi_app(), SERVER_SOFTWARE=server)[0] == "503 Service Unavailable"
     assert "drops_underscores=True" in caplog.text
