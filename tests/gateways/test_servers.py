@@ -49,6 +49,14 @@ def test_B7_request_without_a_key_is_answered_before_the_address_is_judged(port:
     assert ask(port, "open", "X-Forwarded-For: junk").status == 200, "a key without a list asks nothing of the address"
 
 
+def test_denial_of_a_HEAD_request_has_no_body(port: int | str) -> None:
+    """A body would be taken for the beginning of the next answer on the same connection."""
+    head = b"HEAD / HTTP/1.1\r\nHost: test\r\nX-API-Key: key_1\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n"
+    answer = send(port, head)
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert answer.partition(b"\r\n\r\n")[2] == b""
+
+
 def hostile() -> dict[str, bytes]:
     """Requests that no client library sends; none of them comes from a listed address."""
     start = b"GET / HTTP/1.1\r\nHost: test\r\nX-API-Key: key_1\r\n"

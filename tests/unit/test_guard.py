@@ -393,6 +393,12 @@ def test_B2_wsgi_answers_a_denial_in_the_form_of_the_product() -> None:
     assert (headers["content-type"], headers["content-length"]) == ("application/json", str(len(body)))
 
 
+def test_wsgi_denial_of_a_HEAD_request_has_the_headers_alone() -> None:
+    status, headers, body = call(wsgi_app(), HTTP_X_FORWARDED_FOR=AWAY, REQUEST_METHOD="HEAD")
+    whole = call(wsgi_app(), HTTP_X_FORWARDED_FOR=AWAY, REQUEST_METHOD="GET")
+    assert (status, headers, body) == (*whole[:2], b"")
+
+
 @pytest.mark.parametrize("odd", ["yes", 1, None])
 def test_wsgi_switch_is_true_or_false(odd: Any) -> None:
     with pytest.raises(TypeError, match="drops_underscores"):

@@ -103,7 +103,7 @@ class AllowListMiddleware:
             return self.app(environ, start_response)
         status = f"{response.status} {_PHRASES.get(response.status, 'Denied')}"
         start_response(status, list(response.headers))
-        return [response.body]
+        return [] if environ.get("REQUEST_METHOD") == "HEAD" else [response.body]  # waitress would send it
 
 
 def origin_by(guard: Guard, drops_underscores: bool) -> Callable[[Environ], Origin]:
