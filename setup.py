@@ -34,7 +34,7 @@ ROOMS = {
         "allow_list",
         "probe",
     ],
-    "_keys": ["store_builder", "store", "rule", "view", "check", "capi", "probe"],
+    "_keys": ["store_builder", "store", "rule", "view", "judge", "check", "capi", "probe"],
 }
 WANTED = os.environ.get("CIDRMATCH_ROOMS", "").split() or [room for rooms in ROOMS.values() for room in rooms]
 

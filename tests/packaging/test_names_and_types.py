@@ -22,6 +22,7 @@ MODULES = [
     "cidrmatch.client.ready",
     "cidrmatch.client.strategies",
     "cidrmatch._keys.check",
+    "cidrmatch._keys.judge",
     "cidrmatch._keys.rule",
     "cidrmatch._keys.view",
     "cidrmatch._keys.store",

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cidrmatch import Engine, Policy
-from cidrmatch._keys.rule import inner_address
+from cidrmatch._keys.judge import inner_address
 from cidrmatch.advice.explain import explain
 from cidrmatch.policy.plain import read_policy, write_policy
 

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The headers in `c/`, for Cython: what a block holds and who asks it.  The essays are in block.h, find.h and judge.h.
+"""The headers in `c/`, for Cython: what a block holds and who asks it.  The essays are in block.h, find.h and answer.h.
 
 The structs here name the fields that Cython code uses.  The layout is told in block.h alone.
 """
@@ -101,7 +101,7 @@ cdef extern from "_keys/c/find.h" nogil:
                         Parts *parts)
 
 
-cdef extern from "_keys/c/judge.h" nogil:
+cdef extern from "_keys/c/answer.h" nogil:
     ctypedef struct Asked:
         uint64_t upper
         uint64_t lower

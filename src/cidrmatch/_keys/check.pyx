@@ -8,11 +8,11 @@ one version, and no reader ever locks:
     engine.view --> View 17 | View 18         a commit moves the one reference
 
     overlay   a rule whose table says all  --ask_simple--> yes or no
-              any other rule               --judge_rule--> a verdict            view.pyx
+              any other rule               --judge_rule--> a verdict            judge.pyx
     store     a record that says all       --find_verdict--> a verdict          store.pyx
-              any other                    --judge_stored--> a verdict          view.pyx
+              any other                    --judge_stored--> a verdict          judge.pyx
 
-Here are the quick ways, which most requests take, and the `Decision`.  The order of the questions stands in view.pyx;
+Here are the quick ways, which most requests take, and the `Decision`.  The order of the questions stands in judge.pyx;
 the quick ways are those of its answers that need one question alone.
 
 Where the settings hash ids, a view holds the hashes, and whoever asks by
@@ -38,12 +38,13 @@ from cidrmatch._keys.block cimport (
     ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, LAST_ALLOWED, MATCHED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, Parts, Record,
     Verdict,
 )
-from cidrmatch._keys.rule cimport (
-    NO_OWN, Client, FrozenList, Rule, find_deciding, find_inner, judge_level, text_of, weigh_level,
+from cidrmatch._keys.judge cimport (
+    NO_OWN, find_inner, judge_level, judge_rule, judge_stored, passes_trial, weigh_level,
 )
+from cidrmatch._keys.rule cimport Client, FrozenList, Rule, find_deciding, text_of
 from cidrmatch._keys.store cimport tuple_for, tuple_of, write_answers
 from cidrmatch._keys.store_builder cimport name_of
-from cidrmatch._keys.view cimport View, judge_rule, judge_stored
+from cidrmatch._keys.view cimport View
 
 from .._core import address_problem, is_address, shown
 from ..errors import brief
@@ -507,10 +508,7 @@ cdef class Decision:
         rule = self.known_rule()
         if rule is None or rule.shadow is None:
             return None
-        return client.is_known and self.passes_trial(rule.shadow.list, &client)
-
-    cdef bint passes_trial(self, FrozenList frozen, Client *client) except -1:
-        return judge_level((frozen,), NO_OWN, client, self.view.clock, self.view.translations) == MATCHED
+        return client.is_known and passes_trial(self.view, rule.shadow.list, &client)
 
     def response(self, *, show_address=False):
         """Render the denial in the product's own form: `.status`, `.headers`, `.body`.

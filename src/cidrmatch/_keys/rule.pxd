@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The lists and rules of keys, for the rooms that judge; the essay is in rule.pyx."""
+"""The lists and rules of keys, for the rooms that judge them; the essay is in rule.pyx."""
 
 from libc.stdint cimport uint32_t
 
@@ -7,7 +7,6 @@ from cidrmatch._core.address cimport Bits
 from cidrmatch._core.allow_list cimport AllowList
 from cidrmatch._core.frozen cimport Table
 from cidrmatch._core.prefix cimport Entry
-from cidrmatch._keys.block cimport Verdict
 
 
 cdef struct Client:
@@ -22,13 +21,6 @@ cdef struct InForce:
     double start            # POSIX seconds; the first moment belongs to it, the last does not
     double end
     bint denies
-
-
-cdef enum OwnEntries:
-    # What the entries of a record say of an address, if it has any.
-    NO_OWN
-    OWN_MISS
-    OWN_COVER
 
 
 cdef class FrozenList:
@@ -64,7 +56,7 @@ cdef class Shadow:
     cdef readonly unsigned long long would_deny
     cdef readonly dict denied
 
-    cdef int note(self, Client *client, object clock, tuple translations) except -1
+    cdef int note(self, const Client *client, bint passes) except -1
 
 
 cdef class Rule:
@@ -84,8 +76,5 @@ cdef class Rule:
     cdef tuple own_level
 
 
-cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clock, tuple translations) except *
-cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *
-cdef bint find_inner(const Bits *translation, const Bits *address, Bits *inner) noexcept nogil
 cdef Entry find_deciding(FrozenList frozen, const Bits *address, double now, bint denies)
 cdef object text_of(const Client *client)

@@ -1,10 +1,10 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeVar, final, overload
 
-from .._core import AddressLike, Entry, Prefix
+from .._core import Entry
 from .key_record import KeyRecord
 
-__all__ = ["FrozenList", "NamedLists", "Rule", "Shadow", "inner_address"]
+__all__ = ["FrozenList", "NamedLists", "Rule", "Shadow"]
 
 _T = TypeVar("_T")
 
@@ -126,11 +126,3 @@ class Rule:
     def needs_list(self) -> bool: ...
     @property
     def shadow(self) -> Shadow | None: ...
-
-def inner_address(translation: Prefix | str, address: AddressLike, /) -> str | None:
-    """Give the IPv4 address that an IPv6 address carries, as text, or None.
-
-    Args:
-        translation: a `Prefix`, one of a policy's `translations`.
-        address: what `parse_address` takes.
-    """

@@ -9,32 +9,28 @@
 A rule names its lists instead of holding them.  So a changed list is one new entry in `NamedLists`, whatever the number
 of keys linked to it.
 
-Lists that are united are a level.  Within a level the most specific entry decides, and denies on a tie.  Where an IPv6
-address carries an IPv4 address by a translation that the policy names, a deny entry for the inner address denies, too;
-nobody gets in by it.  Which levels a key has, and in what order they are asked, is told in view.pyx.
+A list tells which of its entries is the strongest for an address: the most specific one that counts now, and on a tie
+one that denies.  Which lists a key has is told in view.pyx, and how they are judged together in judge.pyx.
 
-Cost: a level, a table search for each list.
+Cost: a table search for each list; for one with times, a step for each entry that covers the address.
 Threads: lists and rules never change; the counts of a `Shadow` do, and only people read them.
 """
 
 cimport cython
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.math cimport INFINITY, isfinite
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint32_t
 
-from cidrmatch._core.address cimport LONGEST_ADDRESS, OK, Bits, set_ipv4, take_address, write_address
+from cidrmatch._core.address cimport LONGEST_ADDRESS, Bits, write_address
 from cidrmatch._core.allow_list cimport AllowList
 from cidrmatch._core.frozen cimport bits_at, contains, find_entry
-from cidrmatch._core.prefix cimport Entry, Prefix, covers, read_prefix
-from cidrmatch._keys.block cimport (
-    ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, MATCHED, NOT_LISTED, Verdict,
-)
+from cidrmatch._core.prefix cimport Entry, covers
 
 from collections.abc import Mapping
 
 from ..errors import brief
 
-__all__ = ["FrozenList", "NamedLists", "Rule", "Shadow", "inner_address"]
+__all__ = ["FrozenList", "NamedLists", "Rule", "Shadow"]
 
 cdef enum:
     MOST_REMEMBERED = 1000      # denied addresses that a shadow keeps
@@ -286,104 +282,7 @@ cdef class NamedLists:
 Mapping.register(NamedLists)
 
 
-# -- Levels -------------------------------------------------------------------
-
-cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clock, tuple translations) except *:
-    """Judge an address by lists that are united: the most specific entry decides, and denies on a tie.
-
-    Own entries that stand in a record are only said to cover the address or not.  Where a list of their level may
-    deny, lengths decide, and the answer is ASK_OBJECTS.
-    """
-    cdef FrozenList frozen
-    cdef bint has_entries = own != NO_OWN, may_deny = False
-    cdef Verdict verdict
-    for frozen in level:
-        if frozen is None:              # a record links a list that is not there
-            return DAMAGED
-        frozen.tell_time(client, clock)
-        has_entries |= len(frozen.entries) > 0
-        may_deny |= frozen.may_deny
-    if not has_entries:
-        return EMPTY_LIST
-    if may_deny:
-        if own != NO_OWN:
-            return ASK_OBJECTS
-        verdict = weigh_level(level, &client.address, client.now)
-        if verdict == MATCHED and translations and is_inner_denied(level, client, translations):
-            return DENIED_BY_ENTRY
-        return verdict
-    if own == OWN_COVER:
-        return MATCHED
-    for frozen in level:
-        if frozen.lets_in(&client.address, client.now):
-            return MATCHED
-    return NOT_LISTED
-
-
-cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *:
-    """Compare what allows with what denies, by length."""
-    cdef FrozenList frozen
-    cdef int longest = -1, length
-    cdef bint is_denied = False, denies
-    for frozen in level:
-        length = frozen.strongest(address, now, &denies)
-        if length > longest:
-            longest = length
-            is_denied = denies
-        elif length == longest:
-            is_denied |= denies
-    if longest < 0:
-        return NOT_LISTED
-    return DENIED_BY_ENTRY if is_denied else MATCHED
-
-
-cdef bint is_inner_denied(tuple level, Client *client, tuple translations) except -1:
-    """Does the level deny the IPv4 address that a translator wrote into this IPv6 address?"""
-    cdef Bits inner
-    for prefix in translations:
-        if find_inner(&(<Prefix>prefix).bits, &client.address, &inner):
-            if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:
-                return True
-    return False
-
-
-cdef bint find_inner(const Bits *translation, const Bits *address, Bits *inner) noexcept nogil:
-    """Read the IPv4 address behind the prefix of a translation; False if the address does not lie in it.
-
-    RFC 6052 section 2.2: the octet of bits 64 to 71 is not part of it, whatever it holds.  RFC 3056: 2002::/16.
-    """
-    cdef uint64_t behind
-    if not covers(translation, address):
-        return False
-    if translation.length == 16:
-        set_ipv4(inner, <uint32_t>(address.upper >> 16))
-    elif translation.length == 96:
-        set_ipv4(inner, <uint32_t>address.lower)
-    else:
-        behind = address.lower << 8
-        if translation.length < 64:
-            behind = address.upper << translation.length | behind >> (64 - translation.length)
-        set_ipv4(inner, <uint32_t>(behind >> 32))
-    return True
-
-
-def inner_address(translation, address, /):
-    """Give the IPv4 address that an IPv6 address carries, as text, or None.
-
-    Args:
-        translation: a `Prefix`, one of a policy's `translations`.
-        address: what `parse_address` takes.
-    """
-    cdef Client client
-    cdef Bits bits, inner
-    cdef Py_ssize_t position
-    read_prefix(translation, False, &bits)
-    if take_address(address, &client.address, &position) != OK or not find_inner(&bits, &client.address, &inner):
-        return None
-    client.address = inner
-    client.is_known = True
-    return text_of(&client)
-
+# -- Entries ------------------------------------------------------------------
 
 cdef int length_of_match(AllowList allow, const Bits *address) noexcept nogil:
     """The length of the longest match, or -1."""
@@ -443,9 +342,9 @@ cdef class Shadow:
     def __repr__(self):
         return f"<Shadow: {self.would_allow:,} would be allowed, {self.would_deny:,} denied>"
 
-    cdef int note(self, Client *client, object clock, tuple translations) except -1:
-        """Count one request."""
-        if client.is_known and judge_level((self.list,), NO_OWN, client, clock, translations) == MATCHED:
+    cdef int note(self, const Client *client, bint passes) except -1:
+        """Count one request that the list would let pass, or not."""
+        if passes:
             self.would_allow += 1
             return 0
         self.would_deny += 1

@@ -1,10 +1,10 @@
 # cython: language_level=3
-"""One version of the data and its judge, for the room of checks; the essay is in view.pyx."""
+"""One version of the data, for the rooms that judge and check; the essay is in view.pyx."""
 
 from libc.stdint cimport uint32_t
 
-from cidrmatch._keys.block cimport Parts, Record, Verdict
-from cidrmatch._keys.rule cimport Client, FrozenList, NamedLists, Rule
+from cidrmatch._keys.block cimport INACTIVE, MATCHED, UNRESTRICTED, Parts, Record, Verdict
+from cidrmatch._keys.rule cimport FrozenList, NamedLists, Rule
 from cidrmatch._keys.store cimport KeyStore
 
 
@@ -40,6 +40,13 @@ cdef class View:
     cdef FrozenList list_by_number(self, uint32_t number)
 
 
-cdef Verdict judge_rule(View view, Rule rule, object address, Client *client) except *
-cdef Verdict judge_stored(View view, object key, const Record *record, const Parts *parts, object address,
-                          Client *client) except *
+cdef inline Verdict judge_state(const Terms *terms) noexcept:
+    """Which state is a key in: INACTIVE, UNRESTRICTED, or MATCHED for one whose lists are asked."""
+    if not terms.has_united:
+        if terms.needs_list:
+            return INACTIVE
+        if not terms.has_within:
+            return UNRESTRICTED
+    if not terms.is_enabled:
+        return UNRESTRICTED
+    return MATCHED

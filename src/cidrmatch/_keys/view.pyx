@@ -1,5 +1,5 @@
 # cython: language_level=3, nonecheck=True
-"""One version of an engine's data, and the judge: the one place that says in which order a request is judged.
+"""One version of an engine's data: which rule and which lists a key has.
 
     View 17                                               a commit builds View 18 beside it
     |- overlay   { key: Rule or None }    changed lately; None: removed
@@ -7,10 +7,12 @@
     |- lists     NamedLists, by name
     '- default   name or None
 
-A request is judged by a rule, or by a record of the store.  Both are put to the same questions (`judge`):
+The lists of a key are levels, whether its rule names them or its record:
 
-    enforced?   state?   address?   level 1: own and linked lists, united;  none: the default list
-                                    then each list that the key lies `within`, a level of its own; all must pass
+    level 1     its own entries and linked lists, united;  none: the default list
+    then        each list that the key lies `within`, a level of its own
+
+judge.pyx asks them, in this order.
 
 A record of the store links lists by number.  The view's `names` say which lists these are; they change only with the
 store.  Entries with conditions, and trials, need a rule: it is made of the record when it is first asked for, and
@@ -18,22 +20,17 @@ stays with the store.
 
 A view holds ids as the settings say, plain or hashed.  Its own methods take the id as it is held; `held_id` gives it.
 
-Whatever goes wrong raises or denies: there is no path from an exception to an allowance.
-Cost: for what is not judged by a table alone (check.pyx), an address parse and a table search for each list.
+Cost: a look-up; a rule that is made of a record takes some microseconds, once.
 Threads: views never change.
 """
 
 cimport cython
 from libc.stdint cimport uint32_t
 
-from cidrmatch._core.address cimport OK, take_address
 from cidrmatch._keys.block cimport (
-    ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, HAS_ENTRIES, INACTIVE, IS_ENABLED, MATCHED, NEEDS_LIST, NEEDS_OBJECTS,
-    NOT_ENFORCED, UNKNOWN_KEY, UNRESTRICTED, Parts, Record, Verdict, record_covers,
+    HAS_ENTRIES, INACTIVE, IS_ENABLED, MATCHED, NEEDS_LIST, UNRESTRICTED, Parts, Record,
 )
-from cidrmatch._keys.rule cimport (
-    NO_OWN, OWN_COVER, OWN_MISS, Client, FrozenList, NamedLists, OwnEntries, Rule, judge_level,
-)
+from cidrmatch._keys.rule cimport FrozenList, NamedLists, Rule
 from cidrmatch._keys.store cimport KeyStore
 from cidrmatch._keys.store_builder cimport name_of
 
@@ -211,82 +208,6 @@ cdef class View:
         """Give the `State` of a key."""
         cdef Terms terms = self.terms_of(rule, NULL)
         return STATES[<int>judge_state(&terms)]
-
-
-cdef Verdict judge_state(const Terms *terms) noexcept:
-    """Which state is a key in: INACTIVE, UNRESTRICTED, or MATCHED for one whose lists are asked."""
-    if not terms.has_united:
-        if terms.needs_list:
-            return INACTIVE
-        if not terms.has_within:
-            return UNRESTRICTED
-    if not terms.is_enabled:
-        return UNRESTRICTED
-    return MATCHED
-
-
-cdef int read_client(Client *client, object address) except -1:
-    """Read the address that was given, once a check."""
-    cdef Py_ssize_t position
-    if not client.is_read:
-        client.is_known = take_address(address, &client.address, &position) == OK
-        client.is_read = True
-    return 0
-
-
-cdef Verdict judge(View view, Rule rule, const Record *record, const Parts *parts, object address,
-                   Client *client) except *:
-    """Judge one request by a rule, or by a record where there is none.  This is the order of the questions, for all.
-
-    ASK_OBJECTS for a record that needs a rule: one of its lists may deny, so lengths decide.
-    """
-    cdef Verdict verdict
-    cdef Terms terms
-    cdef tuple level
-    cdef OwnEntries own = NO_OWN
-    if not view.is_enforced:
-        return NOT_ENFORCED
-    # 1. the state
-    terms = view.terms_of(rule, record)
-    verdict = judge_state(&terms)
-    if verdict != MATCHED:
-        return verdict
-    # 2. the address
-    read_client(client, address)
-    if not client.is_known:
-        return CLIENT_IP_UNKNOWN
-    # 3. its own entries and lists, then each list that it lies within
-    if rule is None and record.flags & HAS_ENTRIES:
-        own = OWN_COVER if record_covers(&view.store.store, record, parts, &client.address) else OWN_MISS
-    for level in view.levels_of(rule, record, parts):
-        verdict = judge_level(level, own, client, view.clock, view.translations)
-        if verdict != MATCHED:
-            return verdict
-        own = NO_OWN
-    return MATCHED
-
-
-cdef Verdict judge_rule(View view, Rule rule, object address, Client *client) except *:
-    """Judge one request by a rule, and count it where a list is on trial; None is a key that was removed."""
-    if rule is None:
-        return UNKNOWN_KEY
-    if rule.shadow is not None:
-        read_client(client, address)
-        rule.shadow.note(client, view.clock, view.translations)
-    return judge(view, rule, NULL, NULL, address, client)
-
-
-cdef Verdict judge_stored(View view, object key, const Record *record, const Parts *parts, object address,
-                          Client *client) except *:
-    """Judge one request by a record of the store; by a rule that is made of it where the record is not enough."""
-    cdef Verdict verdict
-    cdef Rule rule
-    if not record.flags & NEEDS_OBJECTS:
-        verdict = judge(view, None, record, parts, address, client)
-        if verdict != ASK_OBJECTS:
-            return verdict
-    rule = view.stored_rule(key)
-    return DAMAGED if rule is None else judge_rule(view, rule, address, client)
 
 
 def key_text(key, /):

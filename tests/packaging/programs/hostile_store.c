@@ -6,7 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include "_keys/c/judge.h"
+#include "_keys/c/answer.h"
 
 static uint64_t state = 88172645463325252u;
 

@@ -17,7 +17,7 @@
  *     record    [ Record | key | first first ... | length length ... | links | IPv6 ... | notes ]
  *
  * Here: the structs, where the parts of a record are, and what is wrong with a header.  In other files: finding a key
- * (find.h), asking the entries (covers.h), the answer to a question (judge.h), making a block (build.h), and looking at
+ * (find.h), asking the entries (covers.h), the answer to a question (answer.h), making a block (build.h), and looking at
  * every byte (verify.h).
  *
  * An entry of IPv4 takes five bytes: its first address and its length.  Twenty entries, the key and its share of a

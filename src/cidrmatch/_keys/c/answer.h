@@ -6,8 +6,8 @@
  *
  * Cost: one question waits twice for memory; several wait together.
  */
-#ifndef CIDRMATCH_JUDGE_H
-#define CIDRMATCH_JUDGE_H
+#ifndef CIDRMATCH_ANSWER_H
+#define CIDRMATCH_ANSWER_H
 
 #include "_core/c/parse.h"
 #include "covers.h"
