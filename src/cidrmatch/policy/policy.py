@@ -4,11 +4,11 @@
       '- KeyRules   binding, cutover, pipeline ...                                      problems: every one
 
 A policy has some limits and choices, and no behaviour of its own beyond judging
-a list (judge.py).  `validate` looks at every entry and answers with a `Report`;
+a list (validation.py).  `validate` looks at every entry and answers with a `Report`;
 it never applies half a list.  A policy that contradicts itself is refused when
 it is made, and so is a misspelt choice.
 
-Cost: making one, some checks; judging, see judge.py.
+Cost: making one, some checks; judging, see validation.py.
 Threads: safe, policies and reports never change.
 """
 
@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn
 from .._core import Entry, Prefix, check_is_list, fields_of_entry, parse_prefix
 from ..errors import PolicyError, brief
 from .checks import check_choice, check_moment, check_number, check_subset, check_switches
-from .judge import Family, Kind, judge_list
 from .problems import Problem, Severity
+from .validation import Family, Kind, judge_list
 
 if TYPE_CHECKING:
     from .._core import EntryLike
