@@ -52,8 +52,8 @@ lint: $(VENV)/lint.group   ## ruff, cython-lint, codespell
 types: $(VENV)/types.group $(VENV)/bench.group build   ## mypy, basedpyright, stubtest
 	$(BIN)/mypy
 	$(BIN)/basedpyright
-	$(BIN)/python -m mypy.stubtest cidrmatch._core cidrmatch._keys --concise --mypy-config-file pyproject.toml \
-		--allowlist tools/stubtest.txt --ignore-unused-allowlist
+	$(BIN)/python -m mypy.stubtest cidrmatch._core cidrmatch._keys cidrmatch.client.common --concise \
+		--mypy-config-file pyproject.toml --allowlist tools/stubtest.txt --ignore-unused-allowlist
 
 bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleaved; then the tables and plots in docs/
 	$(RUN) -m benchmarks.paired
@@ -61,7 +61,7 @@ bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleav
 
 stubs: build   ## write the docstrings of the core into its stubs, where editors read them
 	$(RUN) tools/stubs.py
-	$(BIN)/ruff format --quiet src/cidrmatch/_core src/cidrmatch/_keys
+	$(BIN)/ruff format --quiet src/cidrmatch/_core src/cidrmatch/_keys src/cidrmatch/client
 
 instructions: build   ## instruction counts of the hot paths against the committed ones; needs valgrind
 	$(RUN) -m benchmarks.instructions
@@ -84,7 +84,7 @@ SANITIZED = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-n
 
 DEBUGGED := $(SANITIZED) PYTHONPATH=build/debug/tree/src $(BIN)/python -m pytest -m "not packaging" -p no:cacheprovider
 COMPILED := $(addprefix tests/unit/test_,address.py prefix.py patricia.py allow_list.py arrow.py batches.py keystore.py check.py \
-	decisions.py stored_blocks.py hostile_types.py fail_closed.py)
+	decisions.py stored_blocks.py hostile_types.py fail_closed.py common_request.py client.py)
 
 debug: build/debug/tree   ## the suite on a build with bounds checks, assertions, ASan and UBSan
 	$(DEBUGGED)

@@ -35,6 +35,7 @@ ROOMS = {
         "probe",
     ],
     "_keys": ["store_builder", "store", "rule", "view", "judge", "check", "capi", "probe"],
+    "client": ["common"],
 }
 WANTED = os.environ.get("CIDRMATCH_ROOMS", "").split() or [room for rooms in ROOMS.values() for room in rooms]
 

@@ -50,10 +50,11 @@ from benchmarks.data import Family
 from cidrmatch import AllowList, Engine, KeyStore, Policy, parse_address
 from cidrmatch._core.probe import freeze_as
 from cidrmatch._keys import store
+from cidrmatch.client import TrustedProxies
 
 COMMITTED = Path(__file__).with_suffix(".json")
 TOLERANCE = 0.02
-CORE = re.compile(r"/cidrmatch/_(core|keys)/")  # stands in the path of each of our shared objects
+CORE = re.compile(r"/cidrmatch/(_core|_keys|client)/")  # stands in the path of each of our shared objects
 
 SIZES = {"20": 20, "1k": 1_000, "100k": 100_000}
 FAMILIES: tuple[Family, ...] = ("v4", "v6")
@@ -111,6 +112,13 @@ def keys() -> Work:
     return Work(lists, asked, KEYS)
 
 
+def requests() -> Work:
+    """Headers of requests through two proxies, as a server hands them over."""
+    chains = (f"{client}, 10.0.0.8".encode("ascii") for client in data.addresses(data.prefixes("v4", 20), ADDRESSES))
+    others = [(f"x-header-{number}".encode("ascii"), b"value") for number in range(11)]
+    return Work(["10.0.0.0/8"], [[*others, (b"x-forwarded-for", chain)] for chain in chains], ADDRESSES)
+
+
 def built(family: Family, order: Callable[[Sequence[str]], list[str]]) -> Work:
     entries = order(data.prefixes(family, SIZES["1k"]))
     return Work(None, [entries] * LISTS_BUILT, len(entries) * LISTS_BUILT)
@@ -129,6 +137,11 @@ def engine_of(lists: Mapping[str, Sequence[str]]) -> Engine:
 def ask_pairs(ask: Callable[[str, str], object], pairs: Iterable[tuple[str, str]]) -> None:
     for key, address in pairs:
         ask(key, address)
+
+
+def ask_requests(find: Callable[[str, Any], object], requests: Iterable[Any]) -> None:
+    for headers in requests:
+        find("10.0.0.7", headers)
 
 
 def ask_lists(ask: Callable[[list[str], list[str]], object], pairs: Sequence[tuple[str, str]]) -> None:
@@ -158,6 +171,7 @@ def hot_paths() -> Iterator[HotPath]:
     yield HotPath("check/v4/1k keys/check", keys, lambda lists: engine_of(lists).check, ask_pairs)
     yield HotPath("store/v4/1k keys/allows", keys, lambda lists: KeyStore(lists).allows, ask_pairs)
     yield HotPath("store/v4/1k keys/allows_many", keys, lambda lists: KeyStore(lists).allows_many, ask_lists)
+    yield HotPath("client/proxies", requests, lambda entries: TrustedProxies(entries).find, ask_requests)
     for family in FAMILIES:
         for name, order in (("sorted", list), ("shuffled", data.shuffled)):
             work = partial(built, family, order)

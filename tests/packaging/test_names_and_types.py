@@ -86,6 +86,7 @@ def test_stubs_agree_with_the_compiled_modules() -> None:
         "mypy.stubtest",
         "cidrmatch._core",
         "cidrmatch._keys",
+        "cidrmatch.client.common",
         "--concise",
         "--mypy-config-file",
         "pyproject.toml",

@@ -43,7 +43,9 @@ def said(answer: ClientAddress) -> str:
 
 def ask(strategy: Any, peer: str | None, *lines: str) -> ClientAddress:
     name = strategy.header.encode()
-    answer: ClientAddress = strategy.find(peer, [(name, line.encode("latin-1")) for line in lines])
+    pairs = [(name, line.encode("latin-1")) for line in lines]
+    answer: ClientAddress = strategy.find(peer, pairs)
+    assert strategy.find(peer, tuple(pairs)) == answer, "the common request and the long way"
     return answer
 
 

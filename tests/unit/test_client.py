@@ -21,7 +21,9 @@ PORTS = ("optional", "never", "always")
 
 def found(strategy: Any, *lines: str, name: str = XFF, peer: str | None = PEER) -> str | None:
     """The address, or the code of the problem; never both, and packed and text are one."""
-    answer: ClientAddress = strategy.find(peer, [(name.encode(), line.encode("latin-1")) for line in lines])
+    pairs = [(name.encode(), line.encode("latin-1")) for line in lines]
+    answer: ClientAddress = strategy.find(peer, pairs)
+    assert strategy.find(peer, tuple(pairs)) == answer, "a tuple is never the common request, so this is the long way"
     assert (answer.packed is None) == (answer.address is None) == (answer.problem is not None)
     return answer.address if answer.problem is None else answer.problem
 

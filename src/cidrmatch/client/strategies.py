@@ -21,7 +21,10 @@ Two rules keep the chain safe.  It is read from the right, and no further than n
 the left changes nothing.  And a peer's header is believed only if the peer is trusted; a stranger is judged by the
 address that it came from.
 
-Cost: one or two microseconds for a chain of three.  A header is looked at up to 8,192 characters and 100 elements.
+A request of the common form is read in one go by `CommonHeader`, with the same answer.
+
+Cost: less than half a microsecond for a common request with a chain of three, some microseconds for another.  A header
+is looked at up to 8,192 characters and 100 elements.
 Threads: a strategy never changes, and keeps no state.
 Source: B6, B28, C23; RFC 7239, RFC 9110 section 5.6.1.
 """
@@ -33,7 +36,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol, TypeAlias
 
 from .._core import format_address, parse_address
 from ..errors import InvalidAddress, brief, quote
-from .forwarded import BLANK, NodeError, check_port, grammar_of, packed_of
+from .common import CommonHeader
+from .forwarded import BLANK, FORWARDED, NodeError, check_port, grammar_of, packed_of
 from .trusted import check_peer, check_switches, trusted_set
 
 if TYPE_CHECKING:
@@ -133,7 +137,7 @@ class PeerAddress:
 class _BehindProxies:
     """What the strategies that read a header share: which peers are believed, and the header's text."""
 
-    __slots__ = ("_grammar", "_length", "_name", "_name_bytes", "_trusted", "_unix")
+    __slots__ = ("_common", "_grammar", "_length", "_name", "_name_bytes", "_trusted", "_unix")
 
     def __init__(self, header: str, trusted: AllowList | None, unix: bool, port: str = "optional") -> None:
         if not isinstance(header, str) or not header or not set(header.lower()) <= _OF_NAMES:
@@ -145,11 +149,17 @@ class _BehindProxies:
         self._grammar = grammar_of(self._name, port)
         self._trusted = trusted
         self._unix = unix
+        self._common: CommonHeader | None = None
 
     @property
     def header(self) -> str:
         """The name of the header that is read, in lower case."""
         return self._name
+
+    def _read_common(self, port: str, **bounds: int) -> None:
+        """Let common requests be read by `CommonHeader`, where a bare address is an element."""
+        if port != "always" and self._grammar is not FORWARDED:
+            self._common = CommonHeader(self._trusted, self._name_bytes, **bounds)
 
     def _stranger(self, peer: str | None) -> ClientAddress | None:
         """Give the answer for a peer that is not believed; None for one that is."""
@@ -220,6 +230,7 @@ class TrustedProxies(_BehindProxies):
     ) -> None:
         self._proxies = trusted_set(prefixes, trust_everyone=trust_everyone, may_be_empty=unix is True)
         super().__init__(header, self._proxies, unix, port)
+        self._read_common(port, count=0)
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
         """Find the client's address.
@@ -232,6 +243,8 @@ class TrustedProxies(_BehindProxies):
         Raises:
             TypeError: the peer is no text, or the headers are no pairs.
         """
+        if self._common is not None and (fields := self._common.find(peer, headers)) is not None:
+            return _new(ClientAddress, fields)
         stranger = self._stranger(peer)
         if stranger is not None:
             return stranger
@@ -289,9 +302,12 @@ class TrustedHops(_BehindProxies):
         )
         super().__init__(header, believed, unix)
         self._count = count
+        self._read_common("optional", count=count)
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
         """Find the client's address: arguments, answer and errors as those of `TrustedProxies.find`."""
+        if self._common is not None and (fields := self._common.find(peer, headers)) is not None:
+            return _new(ClientAddress, fields)
         stranger = self._stranger(peer)
         if stranger is not None:
             return stranger
@@ -350,9 +366,12 @@ class SingleHeader(_BehindProxies):
         super().__init__(name, believed, unix)
         check_port(port)
         self._port = port
+        self._read_common(port, count=1, most_commas=0)
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
         """Find the client's address: arguments, answer and errors as those of `TrustedProxies.find`."""
+        if self._common is not None and (fields := self._common.find(peer, headers)) is not None:
+            return _new(ClientAddress, fields)
         stranger = self._stranger(peer)
         if stranger is not None:
             return stranger
