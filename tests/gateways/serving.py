@@ -52,15 +52,18 @@ class Reply(NamedTuple):
 
 
 @contextmanager
-def running(server: str | list[str], **options: str) -> Iterator[int | str]:
-    """Run a server by its name here, or by its words; give its port, or the path of its socket."""
+def running(server: str | list[str], log: Path | None = None, /, **options: str) -> Iterator[int | str]:
+    """Run a server by its name here, or by its words; give its port, or the path of its socket.
+
+    What the server prints goes to `log`, if somebody wants to read it.
+    """
     command = COMMANDS[server] if isinstance(server, str) else server
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     environment |= {name.upper(): value for name, value in options.items()}
     with tempfile.TemporaryDirectory() as folder:
         port, path = free_port(), f"{folder}/server.sock"
         words = [word.format(port=port, path=path) for word in command]
-        log = Path(folder, "log")
+        log = log or Path(folder, "log")
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [PYTHON, "-m", *words], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, WebSocket
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
-from cidrmatch.gateways.fastapi import allow_list_dependency
+from cidrmatch import EngineError, InvalidPrefix, LockOut, PolicyError, SnapshotError
+from cidrmatch.gateways.fastapi import allow_list_dependency, answer_change, install
 from tests.gateways import scenarios
 from tests.gateways.pages import write_page
 from tests.gateways.scenarios import AT_AWAY, AT_HOME, AWAY, HOME
@@ -110,6 +112,23 @@ def test_denial_that_nothing_answers_is_no_way_in() -> None:
         assert ask(port, "key_1", AT_HOME).status == 200
         assert ask(port, "key_1", AT_AWAY).status == 500
         assert ask(port, None, AT_HOME).status == 500
+
+
+def test_refused_change_is_answered_to_requests_and_to_nothing_else() -> None:
+    async def connect(kind: str, error: Exception) -> Any:
+        scope = {"type": kind, "headers": []}
+        receive: Any = None
+        connection = WebSocket(scope, receive, receive) if kind == "websocket" else Request(scope)
+        return await answer_change(connection, error)
+
+    told = asyncio.run(connect("http", LockOut("203.0.113.9 would be denied")))
+    assert (told.status_code, json.loads(told.body)["reason"]) == (409, "lock_out")
+    for kind, error in (("websocket", LockOut("no")), ("http", SnapshotError("damaged"))):
+        with pytest.raises(type(error)):
+            asyncio.run(connect(kind, error))
+    app = FastAPI()
+    install(app)
+    assert {PolicyError, InvalidPrefix, EngineError} <= set(app.exception_handlers)
 
 
 @pytest.mark.parametrize("arguments", [{"guard": None}, {"key": "x-api-key"}, {"without_key": "allow"}])

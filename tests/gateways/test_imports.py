@@ -13,6 +13,7 @@ OWN = {
     "cidrmatch.client": (),
     "cidrmatch.gateways.guard": (),
     "cidrmatch.gateways.face": (),
+    "cidrmatch.gateways.admin": (),
     "cidrmatch.gateways.asgi": (),
     "cidrmatch.gateways.wsgi": (),
     "cidrmatch.gateways.fastapi": ("fastapi", "starlette"),

@@ -8,7 +8,8 @@ FastAPI asks dependencies in the order in which they depend on each other, so th
 `Depends`: `key` is the host's authentication, or the scope check that depends on it; what comes behind the address
 check depends on this one (B7, B8, U9 to U11).
 
-The denial is an exception, and `install` registers what answers it.  Where that was forgotten, it is an error 500.
+The denial is an exception, and `install` registers what answers it.  Where that was forgotten, it is an error 500.  An
+endpoint that changes lists raises what an engine raises; `install` answers that, too (`admin.py`).
 
 Starlette has no dependencies: there the middleware of `asgi.py` stands behind the host's authentication.
 
@@ -25,6 +26,7 @@ from starlette.requests import HTTPConnection  # noqa: TC002  FastAPI reads the 
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
+from .admin import REFUSED, refused_change
 from .asgi import leave_decision, origin_of
 from .face import Face
 from .guard import Guard, GuardDecision, check_face
@@ -32,9 +34,10 @@ from .guard import Guard, GuardDecision, check_face
 if TYPE_CHECKING:
     from starlette.applications import Starlette
 
+    from .._keys import Response as Told
     from .face import Answer
 
-__all__ = ["NotAllowed", "allow_list_dependency", "install"]
+__all__ = ["NotAllowed", "allow_list_dependency", "answer", "answer_change", "install"]
 
 
 class NotAllowed(Exception):
@@ -86,16 +89,17 @@ def allow_list_dependency(
 
 
 def install(app: Starlette) -> None:
-    """Register what answers denials with an application; one that is mounted in another needs its own."""
+    """Register what answers denials and refused changes; an application mounted in another needs its own."""
     app.add_exception_handler(NotAllowed, answer)
+    for kind in REFUSED:
+        app.add_exception_handler(kind, answer_change)
 
 
 async def answer(connection: Any, error: Exception) -> Any:
     """Answer a denial in the form of the product: a response to a request, a refusal of a websocket."""
     if not isinstance(error, NotAllowed) or error.response is None:
         raise error
-    told = error.response
-    response = Response(told.body, told.status, dict(told.headers))
+    response = _render(error.response)
     if not isinstance(connection, WebSocket):
         return response
     can_answer = "websocket.http.response" in (connection.scope.get("extensions") or {})
@@ -104,3 +108,15 @@ async def answer(connection: Any, error: Exception) -> Any:
     else:
         await connection.close(1008, "not allowed")
     return None
+
+
+async def answer_change(connection: Any, error: Exception) -> Response:
+    """Answer a request whose change an engine refused."""
+    if not isinstance(error, REFUSED) or isinstance(connection, WebSocket):
+        raise error
+    return _render(refused_change(error))
+
+
+def _render(told: Told) -> Response:
+    """Make a response of Starlette's."""
+    return Response(told.body, told.status, dict(told.headers))

@@ -23,13 +23,13 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
-from .._keys import Response
 from ..client import ClientAddress
 from ..errors import brief, quote
 from ..policy.checks import check_switches
+from ..policy.responses import json_response
 
 if TYPE_CHECKING:
-    from .._keys import Decision
+    from .._keys import Decision, Response
     from ..client import ClientStrategy, Headers
     from ..engine.engine import Engine
 
@@ -261,12 +261,7 @@ def check_face(guard: Guard, key: object, without_key: str) -> bool:
     return without_key == "pass"
 
 
-def refusal(status: int, title: str) -> Response:
-    """Render a refusal of nobody's form: RFC 9457, without a word about the request."""
-    body = f'{{"type":"about:blank","title":"{title}","status":{status}}}'.encode("ascii")
-    headers = (
-        ("content-type", "application/problem+json"),
-        ("content-length", str(len(body))),
-        ("cache-control", "no-store"),
-    )
-    return Response(status, headers, body)
+def refusal(status: int, title: str, **more: object) -> Response:
+    """Render a refusal of nobody's form: RFC 9457, and no word about the request but what is given."""
+    body = {"type": "about:blank", "title": title, "status": status, **more}
+    return json_response(status, "application/problem+json", body)

@@ -24,7 +24,7 @@ from .._keys import Reason, Response
 if TYPE_CHECKING:
     from .._keys import Decision
 
-__all__ = ["RENDERERS", "Response", "render"]
+__all__ = ["RENDERERS", "Response", "json_response", "render"]
 
 Renderer = Callable[["Decision", bool], "Response"]
 
@@ -45,7 +45,8 @@ def render(decision: Decision, *, show_address: bool = False) -> Response:
     return RENDERERS[name](decision, show_address)
 
 
-def _json(status: int, content_type: str, body: dict[str, object]) -> Response:
+def json_response(status: int, content_type: str, body: dict[str, object]) -> Response:
+    """Make a response of plain values, which nobody keeps."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
     headers = (("content-type", content_type), ("content-length", str(len(text))), ("cache-control", "no-store"))
     return Response(status, headers, text)
@@ -63,7 +64,7 @@ def _problem(decision: Decision, show_address: bool) -> Response:
     }
     if show_address:
         body["address"] = decision.address
-    return _json(status, "application/problem+json", body)
+    return json_response(status, "application/problem+json", body)
 
 
 def _bitbybit(decision: Decision, show_address: bool) -> Response:
@@ -73,14 +74,14 @@ def _bitbybit(decision: Decision, show_address: bool) -> Response:
     }
     if show_address:
         error["address"] = decision.address
-    return _json(403, "application/json", {"error": error})
+    return json_response(403, "application/json", {"error": error})
 
 
 def _unkey(decision: Decision, show_address: bool) -> Response:
     data: dict[str, object] = {"valid": False, "code": "FORBIDDEN", "keyId": decision.key}
     if show_address:
         data["address"] = decision.address
-    return _json(403, "application/json", {"data": data})
+    return json_response(403, "application/json", {"data": data})
 
 
 RENDERERS: Final[dict[str, Renderer]] = {"problem": _problem, "bitbybit": _bitbybit, "unkey": _unkey}
