@@ -1,7 +1,8 @@
 """The console script `cidrmatch`, and `python -m cidrmatch`.
 
-The command line stands on an extra, so that the library needs nothing.  Where
-the extra is missing, say how to get it; a traceback would not.
+The command line needs the extra `cli`, so that the library itself needs no
+other package.  If the extra is missing, this module says how to install it; a
+traceback would not.
 """
 
 from __future__ import annotations

@@ -6,13 +6,15 @@
  *
  *     if (cidrmatch->contains(list, text, length) == 1) ...       without the lock, from any thread
  *
- * An answer is 1 for yes, 0 for no and CIDRMATCH_INVALID for what is no address,
- * which is never a yes: compare with 1.  Texts need no end mark.  No function
- * keeps what it is given, and none allocates.
+ * An answer is 1 for yes, 0 for no, and CIDRMATCH_INVALID for a text that is no
+ * address.  CIDRMATCH_INVALID is not 0, so always compare an answer with 1.
+ * Texts need no NUL at the end.  No function keeps its arguments, and none
+ * allocates memory.
  *
- * A KeyStore is one version of the keys.  It knows nothing of the file it came
- * from: how old its data may be is for an `Engine` that follows the file.  Who
- * takes `engine.view.store` asks `engine.is_stale` as well, for each request.
+ * A KeyStore is one version of the keys.  It does not know the file that it
+ * came from, so it cannot know how old its data is; an `Engine` that follows
+ * the file knows.  If you use `engine.view.store`, ask `engine.is_stale` as
+ * well, for each request.
  */
 #ifndef CIDRMATCH_H
 #define CIDRMATCH_H
@@ -23,7 +25,8 @@
 #define CIDRMATCH_API_VERSION 1
 #define CIDRMATCH_INVALID (-1)
 
-/* What `check` says: the names are those of `cidrmatch.Reason`.  Up to CIDRMATCH_LAST_ALLOWED the request passes. */
+/* The answers of `check`; the names are those of `cidrmatch.Reason`.  Up to CIDRMATCH_LAST_ALLOWED the request
+ * passes. */
 enum {
     CIDRMATCH_UNRESTRICTED,
     CIDRMATCH_MATCHED,
@@ -35,7 +38,7 @@ enum {
     CIDRMATCH_INACTIVE,
     CIDRMATCH_UNKNOWN_KEY,
     CIDRMATCH_DAMAGED,
-    CIDRMATCH_STALE_DATA,           /* said by an engine, never by a store */
+    CIDRMATCH_STALE_DATA,           /* an answer of an engine, never of a store */
     CIDRMATCH_ASK_ENGINE,           /* the key has more to it than its entries: named lists, conditions */
     CIDRMATCH_LAST_ALLOWED = CIDRMATCH_NOT_ENFORCED
 };

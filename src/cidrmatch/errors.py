@@ -9,7 +9,7 @@
     ├── NotFlushed (OSError)          a snapshot is in its place, but may not outlive a power failure
     └── EngineError                   a change that an engine refuses; nothing was changed
         ├── UnknownName (LookupError)     no such key, no such list, or no such entry of one
-        ├── AlreadyExists                 there is a key of this name, and nobody said that it is to be replaced
+        ├── AlreadyExists                 there is a key of this name, and `replace=True` was not given
         ├── Conflict                      somebody else changed the data first
         ├── LockTimeout (TimeoutError)    somebody else kept the file locked
         ├── InUse                         the list is linked, or the default
@@ -17,14 +17,14 @@
         ├── NotPermitted                  the host's own role check said no
         └── FeatureOff                    allow lists are switched off
 
-Every error about one text carries the same facts: the text, where in it the
-trouble starts, a code for programs, a reason for people and, where one was
-found, a text that would have been taken.  A value of a type that is never an
-address (``None``, ``5``, ``True``) is a ``TypeError``, as everywhere in Python.
+Every error about one text has the same facts: the text, the position where the
+trouble starts, a code for programs, a reason for people, and, if there is one,
+a suggestion that would be accepted.  A value of a type that is never an address
+(``None``, ``5``, ``True``) is a ``TypeError``, as everywhere in Python.
 
-This module imports nothing of ours: the compiled core stands on it (ADR 0001).
-What a message needs of a policy's report is a `Protocol` here; the report itself
-is `cidrmatch.Report`, some floors above.
+This module imports no other module of cidrmatch, because the compiled core uses
+it (ADR 0001).  A message needs facts of a policy's report; a `Protocol` here
+describes them.  The report itself is `cidrmatch.Report`, some floors above.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ __all__ = [
 ]
 
 _SHOWN_CHARACTERS = 80
-"""How much of a refused text a message repeats."""
+"""How many characters of a refused text a message shows."""
 _BRIEF_CHARACTERS = 40
-"""How much of a text a `repr` repeats."""
+"""How many characters of a text a `repr` shows."""
 _SHOWN_PROBLEMS = 20
-"""How many errors of a list a message repeats."""
+"""How many errors of a list a message shows."""
 
 
 def quote(text: object) -> str:
@@ -99,14 +99,14 @@ class InvalidText(CidrmatchError, ValueError):
     """Say that a text is not what was asked for, and what would be.
 
     Attributes:
-        text: what was given, whole (``str``, or ``bytes`` for a packed address).
+        text: the whole text that was given (``str``, or ``bytes`` for a packed address).
         position: index of the character where the trouble starts.
         code: a stable name of the reason, for programs (``"host_bits"``).
         reason: the same in words.
         suggestion: a text that would be taken, or ``None``.
-        index: position of the entry in the list it came from, or ``None``.
-        key: the key whose list that is, where many keys were given; else ``None``.
-        line: the line of the text it came from, from 1, or ``None``.
+        index: position of the entry in its list, or ``None``.
+        key: the key that the list belongs to, if many keys were given; else ``None``.
+        line: the line in the text of the list, counted from 1; or ``None``.
     """
 
     noun = "valid"
@@ -211,8 +211,8 @@ class HasProblems(Protocol):
 class PolicyError(CidrmatchError, ValueError):
     """A policy refused a list; ``report`` holds every reason, entry by entry.
 
-    Nothing of the list was applied.  ``report`` is the policy's `Report`.  ``key`` names the key where lists of many
-    were given; else it is ``None``.
+    Nothing of the list was applied.  ``report`` is the policy's `Report`.  ``key`` names the key if the lists of many
+    keys were given; else it is ``None``.
     """
 
     key: str | None = None
@@ -240,7 +240,7 @@ class UnknownName(EngineError, LookupError):
 
 
 class AlreadyExists(EngineError):
-    """There is a key of this name; only ``replace=True`` says all of it anew."""
+    """There is a key of this name; only ``replace=True`` replaces it."""
 
 
 class Conflict(EngineError):
@@ -268,12 +268,13 @@ class FeatureOff(EngineError):
 
 
 class SnapshotError(CidrmatchError, ValueError):
-    """A snapshot was refused: it is none, it is damaged, or it is older than what is there."""
+    """A file or a block was refused: it is no snapshot, it is damaged, or it is older than the data that is there."""
 
 
 class NotFlushed(CidrmatchError, OSError):
     """The new snapshot is in its place, but its directory could not be flushed to the disk.
 
-    Readers have the new data, and the engine stands on it.  After a power failure
-    the name may lead to the old file again; to save once more is safe.
+    Readers have the new data, and the engine stands on the new file.  After a
+    power failure the name may lead to the old file again.  It is safe to save
+    once more.
     """

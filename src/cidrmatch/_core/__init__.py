@@ -1,12 +1,12 @@
-"""The gate of the core: every name that Python above may use of it, each with its reason.
+"""The public names of the core: every name that Python code of other floors may use, with the reason for each.
 
-Which addresses are in a list?  The rooms behind this gate are compiled for the most part; Cython code of other floors
-cimports them by their own names.  A name that stands here without a reason is a public name of `cidrmatch`.
+The core answers: which addresses are in a list?  Most of its rooms are compiled; Cython code of other floors cimports
+them directly.  A name without a reason here is a public name of `cidrmatch`.
 
 The core works in the main interpreter of a process. A subinterpreter is refused here, before any extension is loaded.
-The extensions keep types and constants in static memory, one set for the process, which dies with the interpreter that
-loaded it. Cython's own guard allows one interpreter, too, but it takes the *first* that comes: a subinterpreter that
-imports first would shut the main one out for the life of the process.
+The extensions keep types and constants in static memory, one set for the whole process.  This set is destroyed with the
+interpreter that loaded it.  Cython itself allows only one interpreter, too, but it allows the *first* one that imports.
+So a subinterpreter that imports first would exclude the main interpreter for as long as the process runs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from importlib import import_module
 def _is_main_interpreter() -> bool:
     """Return whether this is the interpreter that the process began with; True where CPython does not tell.
 
-    Until 3.14 there is no public way to ask.  Where the module is missing, Cython's guard still allows only one.
+    Before 3.14 CPython has no public function for this.  If the module is missing, Cython's own check still allows only
+    one interpreter.
     """
     for name in ("_interpreters", "_xxsubinterpreters"):  # from CPython 3.13 on, and before
         try:

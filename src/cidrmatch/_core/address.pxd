@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What other rooms of the core may use of the address room; the essay is in address.pyx."""
+"""The declarations of the address room for other rooms; the essay is in address.pyx."""
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
 from cpython.unicode cimport PyUnicode_CheckExact
@@ -52,7 +52,7 @@ cdef struct Bits:
 
 
 cdef enum:
-    NO_INDEX = -1           # of an address that stands alone, not in a list
+    NO_INDEX = -1           # of a single address, which is not in a list
     LONGEST_ADDRESS = 45    # characters: ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255
 
 
@@ -67,7 +67,7 @@ cdef inline uint8_t width(uint8_t family) noexcept nogil:
 
 
 cdef inline bint is_mapped(const Bits *bits) noexcept nogil:
-    """Is this IPv6 address inside ::ffff:0:0/96, and so an IPv4 one in disguise?"""
+    """Is this IPv6 address inside ::ffff:0:0/96, and so an IPv4 address?"""
     return bits.family == 6 and is_mapped6(bits.upper, bits.lower)
 
 
@@ -79,20 +79,20 @@ cdef inline void set_ipv4(Bits *bits, uint32_t value) noexcept nogil:
 
 
 cdef inline void fold_mapped(Bits *bits) noexcept nogil:
-    """Take ::ffff:a.b.c.d for what it is, the IPv4 address a.b.c.d (C16)."""
+    """Turn ::ffff:a.b.c.d into the IPv4 address a.b.c.d (C16)."""
     if is_mapped(bits):
         set_ipv4(bits, <uint32_t>bits.lower)
 
 
 cdef inline bint overlap(const void *first, Py_ssize_t first_size, const void *second,
                          Py_ssize_t second_size) noexcept nogil:
-    """Do two pieces of memory share a byte?  One without bytes shares none."""
+    """Do two pieces of memory share a byte? An empty piece shares none."""
     cdef uintptr_t a = <uintptr_t>first, b = <uintptr_t>second
     return first_size > 0 and second_size > 0 and (b - a < <size_t>first_size or a - b < <size_t>second_size)
 
 
 cdef inline bint find_text(object value, Text *text) noexcept:
-    """Point at the characters of an exact, ASCII `str`; they live as long as it does, with its header before them."""
+    """Point at the characters of an exact ASCII `str`. They live as long as the `str`; its header is before them."""
     if not (PyUnicode_CheckExact(value) and PyUnicode_IS_COMPACT_ASCII(value)):
         return False
     text.start = <const uint8_t *>PyUnicode_DATA(value)
@@ -101,7 +101,7 @@ cdef inline bint find_text(object value, Text *text) noexcept:
 
 
 cdef inline bint parse_common(const Text *text, Bits *bits) noexcept nogil:
-    """Parse the common texts of both families, a mapped one not among them; ROOM_BEFORE bytes stand before the text."""
+    """Parse a common text of either family, but no mapped address. Needs ROOM_BEFORE readable bytes before the text."""
     cdef uint32_t value
     cdef int family = parse_text(vectors_here(), text.start, text.length, &value, &bits.upper, &bits.lower)
     if family == 4:

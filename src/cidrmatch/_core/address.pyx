@@ -15,16 +15,17 @@ An address is a prefix of full length: 32 bits, or 128.
 The parsers are strict (RFC 4291 section 2.2, RFC 6943 section 3.1.1): four
 decimal octets without leading zeros, or eight hexadecimal groups with at most
 one `::` and perhaps a dotted tail.  They accept exactly the texts that
-`inet_pton` accepts.  On refusal they return a status and the position where
-the trouble starts; `read_address` is the one place that turns both into an
-exception.  They read no byte outside the text, allocate nothing and know
-nothing of Python.
+`inet_pton` accepts.  If they refuse a text, they return a status and the
+position where the trouble starts; only `read_address` makes an exception of
+these.  They read no byte outside the text, allocate nothing and know nothing of
+Python.
 
-Common texts do not come here: `parse_common` takes them many characters at a
-time (text.h) and gives up on all others.  So a parser below is careful rather
-than fast, and is the one that knows what is wrong with a text.
+The parsers below never see most texts: `parse_common` (text.h) parses common
+texts, many characters at a time, and gives up on all others.  So the parsers
+below are careful rather than fast.  They also find out what is wrong with a
+text.
 
-Cost: about 10 ns for common IPv4 text, 20 ns for IPv6, some times that for the rest.
+Cost: about 10 ns for common IPv4 text, 20 ns for common IPv6 text, and several times as much for other texts.
 Threads: nothing here keeps state.
 """
 
@@ -98,7 +99,7 @@ cdef Status parse_ipv4(const uint8_t *text, Py_ssize_t length, uint32_t *value, 
             if octet > 255:
                 position[0] = start
                 return OCTET_TOO_LARGE
-        # 3. it has a digit, and a zero stands alone
+        # 3. it has at least one digit, and no leading zero
         position[0] = i
         if i == start:
             return OCTET_COUNT if i == length else UNEXPECTED_CHARACTER
@@ -113,7 +114,7 @@ cdef Status parse_ipv4(const uint8_t *text, Py_ssize_t length, uint32_t *value, 
 
 
 cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Bits *bits, Py_ssize_t *position) noexcept nogil:
-    """Parse hexadecimal groups that fill the text; it has at least one character."""
+    """Parse hexadecimal groups that fill the text.  The text has at least one character."""
     cdef uint32_t groups[8]
     cdef Py_ssize_t i = 0, start
     cdef int count = 0      # groups read
@@ -128,7 +129,7 @@ cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Bits *bits, Py_ss
         gap = 0
         i = 2
     while i < length:
-        # 2. one group; never a ninth
+        # 2. one group; a ninth group is refused
         start = i
         value = 0
         while i < length and HEX[text[i]] != NOT_HEX:
@@ -143,7 +144,7 @@ cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Bits *bits, Py_ss
         if count == 8:
             position[0] = start
             return GROUP_COUNT
-        # 3. or, as the last two groups, a dotted tail
+        # 3. or a dotted IPv4 address in the place of the last two groups
         if i < length and text[i] == c'.':
             if count > 6:
                 position[0] = start
@@ -158,7 +159,7 @@ cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Bits *bits, Py_ss
             break
         groups[count] = value
         count += 1
-        # 4. the colon after it, and perhaps a second one
+        # 4. the colon after the group, and perhaps a second colon
         if i == length:
             break
         if text[i] != c':':
@@ -180,7 +181,7 @@ cdef Status parse_ipv6(const uint8_t *text, Py_ssize_t length, Bits *bits, Py_ss
 
 
 cdef void join_groups(const uint32_t *groups, int count, int gap, Bits *bits) noexcept nogil:
-    """Put the groups into place: those before the gap left, those after it right."""
+    """Put the groups into place: those before the gap at the left end, those after it at the right end."""
     cdef uint64_t words[2]
     cdef int i, place
     words[0] = words[1] = 0
@@ -194,7 +195,7 @@ cdef void join_groups(const uint32_t *groups, int count, int gap, Bits *bits) no
 
 
 cdef bint looks_like_ipv6(const uint8_t *text, Py_ssize_t length) noexcept nogil:
-    """A colon comes before any dot; in a good text the first five characters tell."""
+    """Is there a colon before any dot?  In a valid text the first five characters decide this."""
     cdef Py_ssize_t i
     for i in range(length):
         if text[i] == c':':
@@ -205,7 +206,7 @@ cdef bint looks_like_ipv6(const uint8_t *text, Py_ssize_t length) noexcept nogil
 
 
 cdef Status parse_unfolded(const Text *text, Bits *bits, Py_ssize_t *position) noexcept nogil:
-    """Parse an address of either family, character by character, and leave a mapped one as it is written."""
+    """Parse an address of either family, character by character; a mapped address stays IPv6."""
     cdef uint32_t value
     cdef Status status
     if text.length == 0:
@@ -220,7 +221,7 @@ cdef Status parse_unfolded(const Text *text, Bits *bits, Py_ssize_t *position) n
 
 
 cdef void load_packed(const uint8_t *packed, uint8_t family, Bits *bits) noexcept nogil:
-    """Read 4 or 16 bytes in network order; a mapped address stays as it is."""
+    """Read 4 or 16 bytes in network order; a mapped address stays IPv6."""
     if family == 4:
         set_ipv4(bits, load_network32(packed))
         return
@@ -234,7 +235,7 @@ cdef void load_packed(const uint8_t *packed, uint8_t family, Bits *bits) noexcep
 # -- Python objects to bits ---------------------------------------------------
 
 cdef object base_text(object value):
-    """The characters of a `str` or of a subclass, whatever its methods claim."""
+    """The real characters of a `str` or of a subclass; methods that a subclass overrides are not called."""
     return PyUnicode_FromObject(value)
 
 
@@ -249,8 +250,8 @@ cdef Py_ssize_t first_not_ascii(str text):
 cdef int take_address(object value, Bits *bits, Py_ssize_t *position) except -1:
     """Take any accepted object as an address; a refusal is a status.
 
-    Raises what is nobody's refusal: an interruption while Python code of
-    `ipaddress` runs.  That must not look like an answer.
+    Raises only what is no refusal, such as an interruption while Python code of
+    `ipaddress` runs.  An interruption must not look like an answer.
     """
     cdef Text text
     if find_text(value, &text) and parse_common(&text, bits):
@@ -259,7 +260,7 @@ cdef int take_address(object value, Bits *bits, Py_ssize_t *position) except -1:
 
 
 cdef int take_uncommon(object value, Bits *bits, Py_ssize_t *position) except -1:
-    """As `take_address`, for what the parser of common texts has refused, so that it is not asked again."""
+    """As `take_address`, for objects that `parse_common` has already refused, so that it is not called again."""
     cdef Text text
     cdef int status
     if find_text(value, &text):
@@ -278,7 +279,7 @@ cdef bint is_network(object value) noexcept:
 
 
 cdef int take_object(object value, Bits *bits, Py_ssize_t *position) except -1:
-    """Take what is not plain ASCII text: the slow half of `take_address`, with a mapped address as it is."""
+    """Take an object that is not plain ASCII text: the slow half of `take_address`; a mapped address stays IPv6."""
     cdef Text text
     position[0] = 0
     if PyUnicode_Check(value):

@@ -14,11 +14,11 @@ cdef class Source:
 
 
 cdef class AllowList:
-    cdef Table table            # is it in?
-    cdef Entries entries        # which entry?
-    cdef Block block            # where the arrays of both lie
-    cdef dict labels            # by the entry's number; None when there are none
-    cdef list objects           # of entries that were asked for, by number; None as long as nobody did
+    cdef Table table            # for "is it in?"
+    cdef Entries entries        # for "which entry?"
+    cdef Block block            # the memory of all their arrays
+    cdef dict labels            # labels by the entry's number; None if there are no labels
+    cdef list objects           # `Entry` objects that were asked for, by number; None until the first one
     cdef Py_hash_t hash
 
     cdef dict number_labels(self, dict labels)

@@ -1,19 +1,20 @@
 # cython: language_level=3
-"""`AllowList`: a list of entries that tells which addresses are in it, and which entry says so.
+"""`AllowList`: a list of entries that tells which addresses are in it, and by which entry.
 
     texts, tuples, mappings, lines, Arrow   --read-->   prefixes and labels   --freeze-->   Table, Entries
 
-Everything is decided when a list is made; a check only compares numbers.  This room reads what it is given and is the
-Python type.  The frozen form and its finders are in frozen.pyx, many addresses in one call in batch.pyx.
+All work is done when a list is made; a check only compares numbers.  This room reads the entries, and has the Python
+type.  The frozen form and its finders are in frozen.pyx, many addresses in one call in batch.pyx.
 
-Labels are beside the frozen form: a dict from the number of an entry to its label, or None when there are none.
-A long list without labels need not search for a match: it has tries that know how long the longest match is.
+Labels are not part of the frozen form: a dict maps the number of an entry to its label; it is None if there are no
+labels.  In a long list without labels, a match needs no search of the entries: tries give the length of the longest
+match.
 
 Invariants: a list is empty until it is whole, and never changes afterwards.
-Cost: a check, one address parse and a few cache lines; a match, the same in a longer table and a step a nesting level,
-or an object.  Building: a few passes, five more if the entries do not come sorted.
-Threads: frozen after `__cinit__`; nobody writes, nobody locks.  A short list keeps the objects that `match` gave,
-under the interpreter lock.
+Cost: a check takes one address parse and reads a few cache lines.  A match reads a longer table, takes a step for each
+nesting level, and may make an object.  Building takes a few passes, and five more if the entries are not sorted.
+Threads: a list never changes after `__cinit__`, so no lock is needed.  A short list keeps the objects that `match`
+returned; these are guarded by the interpreter lock.
 """
 
 cimport cython
@@ -44,13 +45,13 @@ __all__ = ["AllowList"]
 
 cdef enum:
     SHOWN_ENTRIES = 3       # in a repr
-    MOST_OBJECTS = 4_096    # entries of a list that keeps their objects: to make one is quicker than to wait for memory
+    MOST_OBJECTS = 4_096    # entries of a list that keeps its objects; in longer lists making one is faster
 
 
 # -- Reading ----------------------------------------------------------------------
 
-# Labels, while a list is made: { what the array holds of the prefix: (its position there, label) }.  As bytes, whose
-# hash is keyed: numbers could be chosen so that all fall together.
+# Labels while a list is made: { the prefix as the array holds it: (its position there, label) }.  The keys are bytes,
+# because their hash is keyed; numbers could be chosen so that all of them collide.
 
 cdef object name4(uint64_t word):
     return PyBytes_FromStringAndSize(<const char *>&word, sizeof(word))
@@ -109,7 +110,7 @@ cdef object item_text(Chunk chunk, Py_ssize_t i):
 
 
 cdef list texts_of(list chunks):
-    """The entries of an Arrow array as texts, for a policy, which judges what was written."""
+    """The entries of an Arrow array as texts, for a policy, because a policy judges texts as they were written."""
     cdef list texts = []
     cdef Chunk chunk
     cdef Bits bits
@@ -126,7 +127,7 @@ cdef list texts_of(list chunks):
 
 
 cdef int note_label(dict labels, PrefixArray prefixes, uint8_t family, object label) except -1:
-    """Note the label of the prefix that was pushed last; of equal prefixes the first label stands."""
+    """Note the label of the prefix that was pushed last; of equal prefixes the first label is kept."""
     cdef Py_ssize_t last
     if family == 4:
         last = prefixes.size4 - 1
@@ -138,7 +139,7 @@ cdef int note_label(dict labels, PrefixArray prefixes, uint8_t family, object la
 
 
 cdef int drop_late_labels(dict labels, PrefixArray prefixes) except -1:
-    """Of equal prefixes the first is kept, and its label: if it has none, none."""
+    """Of equal prefixes the first is kept.  If the first has no label, drop the labels of the later ones."""
     cdef Py_ssize_t i
     for i in range(prefixes.size4):
         drop_late_label(labels, name4(prefixes.array4[i]), i)
@@ -156,7 +157,7 @@ cdef int drop_late_label(dict labels, object name, Py_ssize_t position) except -
 
 @cython.final
 cdef class Source:
-    """What stands in for a list of entries where `AllowList` is not made by its users' own call."""
+    """The input of an `AllowList` that this library makes in another way than by a list of entries."""
 
     def __cinit__(self, entries, lines, int form, int vectors):
         self.entries = entries
@@ -206,7 +207,7 @@ cdef class AllowList:
         self.hash = -1
         if others:
             raise TypeError("the entries are one list, and a policy is a keyword: AllowList(entries, policy=...)")
-        # 1. read: every entry is valid or nothing is kept
+        # 1. read: if one entry is not valid, no list is made
         if type(entries) is Source:
             source = entries
         if source.lines is not None:
@@ -217,7 +218,7 @@ cdef class AllowList:
             check_is_list(source.entries)
             entries = texts_of(take_chunks(source.entries)) if offers_arrow(source.entries) else source.entries
             labels = read_entries(entries if policy is None else policy.accept(entries), prefixes)
-        # 2. freeze: sort, merge, find who covers whom
+        # 2. freeze: sort, merge, find the parent of each entry
         prefixes.sort()
         freeze(prefixes, source.form, source.vectors, &self.table, &self.entries, &self.block)
         self.labels = self.number_labels(labels) if labels else None
@@ -357,7 +358,7 @@ cdef class AllowList:
         return None if self.labels is None else self.labels.get(i)
 
     cdef Entry entry_at(self, Py_ssize_t i):
-        """The object of an entry; a short list keeps those that it made."""
+        """The `Entry` object of an entry; a short list keeps the objects that it made."""
         if count_entries(&self.entries) > MOST_OBJECTS:
             return self.make_entry(i)
         if self.objects is None:
@@ -388,7 +389,7 @@ cdef class AllowList:
         cdef uint32_t found
         read_address(address, &bits, NO_INDEX)
         found = find_length(&self.entries, &bits)
-        if found >= FIRST_LENGTH and self.labels is None:       # a label has the number of its entry
+        if found >= FIRST_LENGTH and self.labels is None:       # labels need the entry's number
             bits.length = <uint8_t>(found - FIRST_LENGTH)
             bits.upper &= ~(UINT64_MAX >> bits.length)      # no answer is longer than 48 bits
             bits.lower = 0
@@ -500,7 +501,7 @@ cdef class AllowList:
 
     def __hash__(self):
         if self.hash == -1:
-            self.hash = hash(tuple(self))   # two threads may both compute it, and write the same
+            self.hash = hash(tuple(self))   # if two threads compute it, both write the same value
         return self.hash
 
     @classmethod

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What the table reads of Arrow arrays; the essay is in arrow.pyx."""
+"""Items of Arrow arrays, for batches and lists; the essay is in arrow.pyx."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
@@ -32,19 +32,19 @@ cdef enum:
 
 
 cdef class Chunk:
-    cdef ArrowArray array       # ours: nobody else releases it
+    cdef ArrowArray array       # moved here: this object releases it
     cdef Layout layout
     cdef Py_ssize_t item_size   # bytes of an address, an offset or a view
     cdef uint8_t family         # of packed addresses
     cdef bint is_reversed
     cdef Py_ssize_t before      # how many items the chunks before this one have
     cdef Py_ssize_t count
-    cdef Py_ssize_t filled      # how many of them stand before the first null
-    cdef const uint8_t *items   # addresses, offsets or views, from the first that counts
-    cdef const uint8_t *text    # of strings: the characters, of which those from `begin` to `end` are ours
+    cdef Py_ssize_t filled      # how many items stand before the first null
+    cdef const uint8_t *items   # addresses, offsets or views; the first item of the array is at the pointer
+    cdef const uint8_t *text    # of strings: the buffer of characters; this array uses those from `begin` to `end`
     cdef int64_t begin
     cdef int64_t end
-    cdef int64_t data_count     # of views: how many buffers of long texts there are, and how large each is
+    cdef int64_t data_count     # of views: how many buffers of long texts there are; `data_sizes` has their sizes
     cdef const uint8_t *data_sizes
 
     cdef int move(self, ArrowArray *lent) except -1
@@ -72,7 +72,7 @@ cdef inline int64_t load_offset(const uint8_t *at, Py_ssize_t size) noexcept nog
 
 
 cdef inline bint find_string(Chunk chunk, Py_ssize_t i, Py_ssize_t size, Item *item) noexcept nogil:
-    # Both ends are read once and then checked, so that no other thread can change what was checked.
+    # Each end is read only once and then checked, so another thread cannot change a value that was checked.
     cdef int64_t begin = load_offset(chunk.items + i * size, size)
     cdef int64_t end = load_offset(chunk.items + (i + 1) * size, size)
     if not chunk.begin <= begin <= end <= chunk.end:
@@ -87,12 +87,12 @@ cdef inline bint find_view(Chunk chunk, Py_ssize_t i, Item *item) noexcept nogil
     cdef const uint8_t *view = chunk.items + 16 * i
     cdef int64_t length = load_offset(view, 4), number, begin
     item.text.length = <Py_ssize_t>length
-    # 1. a short text lies in the view, with the views before it as its room
+    # 1. a short text lies inside the view; the views before it are the room that the parser may read
     if length <= SHORT_VIEW:
         item.text.start = view + 4
         item.has_room = 16 * i + 4 >= ROOM_BEFORE
         return length >= 0
-    # 2. a long one lies in a buffer that the view names
+    # 2. a long text lies in a buffer, whose number and offset are in the view
     number = load_offset(view + 8, 4)
     begin = load_offset(view + 12, 4)
     if not 0 <= number < chunk.data_count or chunk.array.buffers[2 + number] is NULL:
@@ -105,7 +105,7 @@ cdef inline bint find_view(Chunk chunk, Py_ssize_t i, Item *item) noexcept nogil
 
 
 cdef inline bint find_item(Chunk chunk, Py_ssize_t i, Item *item) noexcept nogil:
-    """Point at text `i`; False when it does not lie in its buffer."""
+    """Point at text `i`; False if it is not inside its buffer."""
     if chunk.layout == STRINGS32:
         return find_string(chunk, i, 4, item)
     if chunk.layout == STRINGS64:
@@ -114,7 +114,7 @@ cdef inline bint find_item(Chunk chunk, Py_ssize_t i, Item *item) noexcept nogil
 
 
 cdef inline bint parse_item(const Item *item, Bits *bits) noexcept nogil:
-    """Take a text as an address; False for whatever `refuse` has to explain."""
+    """Parse a text as an address; False if it is none, and then `refuse` raises the reason."""
     cdef Py_ssize_t position
     if item.has_room and parse_common(&item.text, bits):
         return True

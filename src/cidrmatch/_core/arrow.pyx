@@ -1,10 +1,11 @@
 # cython: language_level=3
 """Arrow arrays of other libraries, read where they lie.
 
-An object with `__arrow_c_array__` lends its memory: a schema says in one word
-what the items are, an array points at them.  Nothing is imported for it, the
-structs are the contract.  An array that comes in parts has
-`__arrow_c_stream__`, which gives one schema and then a chunk at a time.
+An object with `__arrow_c_array__` gives access to its memory: a schema has a
+short text that tells the type of the items, and an array points at them.  No
+module of Arrow is imported; only the structs are used.  An array that comes in
+parts has `__arrow_c_stream__`, which gives one schema and then a chunk at a
+time.
 
     format     what an item is                     buffers
     u, U       text, UTF-8                         nulls | offsets, 32 or 64 bits | characters
@@ -18,24 +19,25 @@ structs are the contract.  An array that comes in parts has
     "vu" view        [ 9 | 192.0.2.1...            ]    up to 12 characters: here
                      [ 13 | 2001 | number | offset ]    more: in the buffer of this number
 
-A null is no address, so it is refused like junk, with its index.
+A null is no address, so it is refused like a bad text, with its index.
 
-Who releases what.  A struct in a capsule is moved out: copied, and then its
-`release` is set to NULL, which tells the capsule's own destructor to leave it
-alone.  From there on the copy is ours and released once, however it ends: an
-array by the `Chunk` that holds it, a schema as soon as it was read.
+Who releases what.  A struct in a capsule is moved out: it is copied, and its
+`release` is set to NULL, so the capsule's own destructor does not release it.
+From then on this room owns the copy, and releases it exactly once, also after
+an error.  A `Chunk` releases its array; a schema is released as soon as it was
+read.
 
-What is believed.  The interface does not say how large a buffer is, so nobody
-can check that: an array whose last offset is a lie is as bad as any C
-extension that is broken.  All that can be checked is: counts, offsets that
-fall, missing buffers, views that leave theirs.  The fast parsers look at up to
-ROOM_BEFORE bytes before a text; those must be of the array, too, so the first
-texts of a buffer take the careful way.
+What is checked.  The interface does not tell the size of a buffer, so it cannot
+be checked.  An array whose last offset is too large is as dangerous as any
+broken C extension.  Everything else is checked: counts, decreasing offsets,
+missing buffers, and views that point outside their buffer.  The fast parsers
+read up to ROOM_BEFORE bytes before a text.  These bytes must belong to the
+array, too, so the first texts of a buffer are parsed by the careful parser.
 
-Cost: a chunk, some hundred ns; then nothing but the parse and the search.
+Cost: some hundred ns for a chunk; then only the parse and the search of each item.
 Threads: a chunk is read without the interpreter lock.  Its producer promises
-that nobody writes; if somebody does, answers are wrong but no byte is read
-outside of what was checked.
+that nobody writes to it.  If somebody does, answers are wrong, but no byte is
+read outside of what was checked.
 Source: https://arrow.apache.org/docs/format/CDataInterface.html and CStreamInterface, PyCapsuleInterface.
 """
 
@@ -83,10 +85,10 @@ cdef dict LAYOUTS = {           # layout, bytes of an item, family
 }
 
 
-# -- Who offers what -----------------------------------------------------------
+# -- What an object offers -----------------------------------------------------
 
 cdef bint offers_arrow(object addresses) except -1:
-    """Is this an Arrow array?  Its type says so, as for all special methods."""
+    """Is this an Arrow array?  The special methods are looked up on the type, as Python does."""
     cdef object kind = type(addresses)
     if kind is list or kind is tuple:
         return False
@@ -97,7 +99,7 @@ cdef bint offers_arrow(object addresses) except -1:
 
 
 cdef list take_chunks(object addresses):
-    """Take over what an Arrow array consists of; it is released when the list goes."""
+    """Take over the chunks of an Arrow array; they are released when the list is destroyed."""
     if hasattr(type(addresses), "__arrow_c_array__"):
         schema, array = addresses.__arrow_c_array__()
         return [take_array(schema, array)]
@@ -117,7 +119,7 @@ cdef Py_ssize_t count_items(list chunks) except -1:
 cdef Chunk take_array(object schema_capsule, object array_capsule):
     cdef ArrowSchema *schema = <ArrowSchema *>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
     cdef Chunk chunk = Chunk.__new__(Chunk)
-    # The array first: whatever the schema says, it is released.
+    # Move the array first, so that it is released even if the schema is refused.
     chunk.move(<ArrowArray *>PyCapsule_GetPointer(array_capsule, "arrow_array"))
     chunk.read(take_format(schema), 0)
     return chunk
@@ -139,7 +141,7 @@ cdef list take_stream(object capsule):
 # -- Schemas ---------------------------------------------------------------------
 
 cdef bytes take_format(ArrowSchema *lent):
-    """Say the format of a schema, which is moved out and released."""
+    """Read the format of a schema; the schema is moved out and released."""
     cdef ArrowSchema schema = lent[0]
     if schema.release is NULL:
         raise ValueError("the Arrow schema was taken before")
@@ -168,7 +170,7 @@ cdef bytes accepted_format(const ArrowSchema *schema):
 # -- Arrays ----------------------------------------------------------------------
 
 cdef Py_ssize_t count_filled(const uint8_t *validity, Py_ssize_t first, Py_ssize_t count) noexcept nogil:
-    """How many items stand before the first null: a bit each, the lowest first, and 0 is a null."""
+    """How many items stand before the first null.  Each item has a bit, the lowest bit first; a 0 is a null."""
     cdef Py_ssize_t i = 0, at
     while i < count:
         at = first + i
@@ -187,7 +189,7 @@ cdef object broken(str what):
 
 @cython.final
 cdef class Chunk:
-    """An Arrow array that was moved here: where its items are, once all that can be checked was checked."""
+    """An Arrow array that was moved here, and the places of its items, after all checks that are possible."""
 
     def __dealloc__(self):
         if self.array.release is not NULL:
@@ -207,7 +209,7 @@ cdef class Chunk:
         self.layout, self.item_size, self.family = LAYOUTS[format]
         size = self.item_size
         self.is_reversed = format == b"I" and byteorder == "little"
-        # 1. numbers that somebody may have counted
+        # 1. the counts
         if array.length < 0 or array.offset < 0 or not -1 <= array.null_count <= array.length:
             raise broken(f"length {array.length}, offset {array.offset}, nulls {array.null_count}")
         if array.length > MOST_ITEMS - max(array.offset, before):
@@ -255,7 +257,7 @@ cdef class Chunk:
         return 0
 
     cdef int refuse(self, Py_ssize_t i) except -1:
-        """Raise what is wrong with item `i`."""
+        """Raise the error for item `i`."""
         cdef Item item
         cdef Bits bits
         cdef Py_ssize_t index = self.before + i
@@ -267,7 +269,7 @@ cdef class Chunk:
         raise ValueError(f"text {index} of the Arrow array changed while it was read")
 
     cdef bint reads(self, const void *start, Py_ssize_t size) noexcept nogil:
-        """Does an answer depend on memory there?  What the producer owns besides, such as other items, is no matter."""
+        """Does an answer depend on this memory?  Other memory of the producer, such as other items, does not matter."""
         cdef Py_ssize_t item = self.count + (self.layout == STRINGS32 or self.layout == STRINGS64), number
         if self.count == 0:
             return False
@@ -280,7 +282,7 @@ cdef class Chunk:
             return True
         if overlap(start, size, self.items, item * self.item_size):
             return True
-        # 2. the characters, and those of views in their buffers
+        # 2. the characters, and the buffers of views
         if self.begin < self.end and overlap(
                 start, size, self.text + self.begin, <Py_ssize_t>(self.end - self.begin)):
             return True
@@ -336,7 +338,7 @@ cdef class Stream:
         cdef ArrowArray array
         cdef int error
         memset(&array, 0, sizeof(array))
-        # Without the lock: the producer may wait for a thread of its own that wants it.
+        # Without the interpreter lock: the producer may wait for a thread of its own that needs this lock.
         with nogil:
             error = self.stream.get_next(&self.stream, &array)
         self.check(error)

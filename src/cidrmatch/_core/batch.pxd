@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What lists and stores use of batches; the essay is in batch.pyx."""
+"""The declarations of batches for lists and stores; the essay is in batch.pyx."""
 
 from libc.stdint cimport uint8_t, uint32_t
 
@@ -27,12 +27,12 @@ cdef class Answers:
 
 cdef struct Search:
     const Table *table
-    const Entries *entries      # which entry?  NULL: is it in?
+    const Entries *entries      # for "which entry?"; NULL for "is it in?"
 
 
 cdef inline void read_packed(const uint8_t *start, Py_ssize_t i, uint8_t family, bint is_reversed,
                              Bits *bits) noexcept nogil:
-    """Read packed address `i`, a mapped one as IPv4."""
+    """Read packed address `i`; a mapped address becomes IPv4."""
     if is_reversed:
         set_ipv4(bits, load_reversed32(start + 4 * i))
     else:

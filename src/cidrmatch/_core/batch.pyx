@@ -1,20 +1,22 @@
 # cython: language_level=3
-"""Many addresses in one call: where a batch reads, where it writes, and the loops between.
+"""Many addresses in one call: the input of a batch, its output, and the loops.
 
-Addresses come in three forms, and answers go to one place:
+The input has one of three forms; the output has one:
 
-    a list, or what can be walked over     each is read as a single one is
+    a list, or another iterable            each item is read like a single address
     a packed buffer (`Packed`)             4 or 16 bytes an address, or integers of 32 bits; read without the lock
     an Arrow array (`Chunk`, arrow.pyx)    read where it lies, without the lock
 
     answers (`Answers`)    [ 1 | 0 | 1 ... ]       "is it in?" is a byte an address
                            [ 7 | -1 | 0 ... ]      "which entry?" is 32 bits: its number, -1 where there is none
 
-What the answers overwrite must not be read any more, so a shared byte is refused before anything is written.
+Answers must not overwrite input that was not read yet. So an output that shares a byte with the input is refused before
+anything is written.
 
 Invariants: a buffer is released exactly once, by the object that asked for it.
-Cost: per address the parse and the search alone; a packed one 1 to 30 ns.
-Threads: while a buffer is read it cannot be resized; if another thread writes to it, each answer is that of some state.
+Cost: for each address only the parse and the search; 1 to 30 ns for a packed address.
+Threads: while a buffer is read it cannot be resized; if another thread writes to it, each answer is right for some
+state of the buffer.
 """
 
 cimport cython
@@ -37,13 +39,13 @@ cdef extern from "_core/c/many.h" nogil:
     void each4(const Table *table, const uint8_t *packed, Py_ssize_t size, bint is_reversed, uint8_t *out)
     void each6(const Table *table, const uint8_t *packed, Py_ssize_t size, uint8_t *out)
 
-cdef tuple OTHER_ORDER = (">", "!") if sys.byteorder == "little" else ("<",)    # of a format, not this machine's
+cdef tuple OTHER_ORDER = (">", "!") if sys.byteorder == "little" else ("<",)    # of another machine
 
 
 # -- Where a batch reads, and where it writes -------------------------------------
 
 cdef object many(object addresses):
-    """Many addresses as something with a length."""
+    """The addresses as a list or tuple, whose length is known."""
     check_is_list(addresses, "addresses")
     return addresses if type(addresses) is list or type(addresses) is tuple else list(addresses)
 
@@ -65,13 +67,13 @@ cdef Order order_of(object byteorder) except *:
 
 
 cdef str format_of(const Py_buffer *view):
-    """What the items of a buffer are, in the words of `struct`."""
+    """The type of a buffer's items, in the notation of `struct`."""
     return "B" if view.format is NULL else (<bytes>view.format).decode("ascii", "replace")
 
 
 @cython.final
 cdef class Packed:
-    """A buffer of packed addresses, which keeps its place and size while it is read."""
+    """A buffer of packed addresses; it cannot move or change its size while it is read."""
 
     def __cinit__(self, object buffer, object family, object byteorder):
         cdef Order order
@@ -82,7 +84,7 @@ cdef class Packed:
         PyObject_GetBuffer(buffer, &self.view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT)
         self.has_view = True
         item_format = format_of(&self.view)
-        # 1. whose bytes are in which order?
+        # 1. which type and which byte order?
         if self.view.itemsize == 1 or item_format.endswith("s"):
             if order == LITTLE:
                 raise ValueError("bytes are addresses in network order, which is big-endian")
@@ -108,12 +110,12 @@ cdef class Packed:
 
 @cython.final
 cdef class Answers:
-    """Where a batch writes: a new object, or a buffer of the caller, which keeps its place and size meanwhile."""
+    """The output of a batch: a new object, or a buffer of the caller, which can neither move nor be resized."""
 
     def __cinit__(self, object out, Py_ssize_t count, Py_ssize_t item_size):
         self.count = count
         if out is None and item_size == 1:
-            # Not yet seen by anybody else, so it may be written.
+            # Nobody else has this object yet, so it may be written.
             self.result = PyBytes_FromStringAndSize(NULL, count)
             self.view.buf = PyBytes_AS_STRING(self.result)
             return
@@ -133,14 +135,14 @@ cdef class Answers:
 
 
 cdef int refuse_overlap(str noun) except -1:
-    """Answers written over what is still to be read would be answers to other questions."""
+    """Refuse an output that overlaps the input: answers would overwrite addresses that are still to be read."""
     raise ValueError(f"out lies in the buffer of the {noun}")
 
 
 # -- The loops --------------------------------------------------------------------
 
 cdef object answer_many(const Search *search, object addresses, object family, object byteorder, object out):
-    """Answer each address, in a byte or in 32 bits."""
+    """Answer each address; an answer has one byte or 32 bits."""
     cdef Py_ssize_t size = answer_size(search)
     cdef Packed packed
     if family is None:
@@ -198,7 +200,7 @@ cdef object answer_chunks(const Search *search, list chunks, object out):
 
 
 cdef Py_ssize_t answer_chunk(const Search *search, Chunk chunk, void *into) noexcept nogil:
-    """Answer up to the first item that is no address; how many are."""
+    """Answer up to the first item that is no address; return how many items were answered."""
     if chunk.layout == PACKED:
         answer_packed(search, chunk.items, chunk.filled, chunk.family, chunk.is_reversed, into)
         return chunk.filled
@@ -246,7 +248,7 @@ cdef Py_ssize_t contains_chunk(const Table *table, Chunk chunk, uint8_t *into) n
 
 
 cdef inline void write_number(char *into, Py_ssize_t i, int32_t number) noexcept nogil:
-    """Write the i-th answer; a buffer that was given may begin anywhere, not only where a number may."""
+    """Write answer `i`; the caller's buffer need not be aligned for 32-bit numbers."""
     memcpy(into + i * <Py_ssize_t>sizeof(int32_t), &number, sizeof(int32_t))
 
 

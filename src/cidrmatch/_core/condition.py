@@ -1,14 +1,14 @@
 """When an entry counts, and whether it allows or denies.
 
-A plain entry allows, always; it has no condition at all (`None`), so the
-common case costs nothing.  Everything else is said by a `Condition`:
+A plain entry always allows.  Its condition is `None`, so the common case costs
+nothing.  All other entries have a `Condition`:
 
               not_before           expires
     ----------|--------------------|----------> time
      waits      counts               is over        and never while it is disabled
 
-The first moment belongs to the entry, the last does not.  `Standing` names what an
-entry does at a moment.
+An entry counts from the moment `not_before` on; at the moment `expires` it no
+longer counts.  `Standing` names what an entry does at a moment.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Condition:
     expires: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what could be misread."""
+        """Refuse values that could be misunderstood."""
         if self.effect not in ("allow", "deny"):
             raise ValueError(f"effect is 'allow' or 'deny', not {quote(self.effect)}")
         enabled: object = self.enabled
@@ -106,7 +106,7 @@ class Condition:
 
 
 class HasCondition(Protocol):
-    """What has a condition, or None: an `Entry`, which stands above this room."""
+    """An object with a condition or None: an `Entry`, whose type this room cannot import."""
 
     @property
     def condition(self) -> Condition | None:
@@ -127,7 +127,7 @@ def condition_of(fields: Mapping[str, object]) -> Condition | None:
     A time may be a `datetime` or text in ISO 8601.
     """
     given = (name for name in FIELDS if name in fields)
-    # None is no time; as a switch or an effect it would let in, and is refused.
+    # None means "no time".  As `enabled` or `effect` it would allow addresses, so there it is refused.
     values = {name: fields[name] for name in given if fields[name] is not None or name not in ("not_before", "expires")}
     for name in ("not_before", "expires"):
         moment = values.get(name)
@@ -135,14 +135,14 @@ def condition_of(fields: Mapping[str, object]) -> Condition | None:
             try:
                 values[name] = datetime.fromisoformat(moment)
             except ValueError as error:
-                why = "" if "isoformat" in str(error) else f": {error}"  # that one repeats the whole text
+                why = "" if "isoformat" in str(error) else f": {error}"  # this message of Python repeats the whole text
                 raise ValueError(f"{name} is no time in ISO 8601: {quote(moment)}{why}") from error
     condition = Condition(**values)  # type: ignore[arg-type]
     return None if condition == _ALWAYS else condition
 
 
 def fields_of_condition(condition: Condition) -> dict[str, object]:
-    """Give the fields of which `condition_of` builds this condition, as plain values; a time is text in ISO 8601."""
+    """Give the fields from which `condition_of` builds this condition, as plain values; a time is text in ISO 8601."""
     fields: dict[str, object] = {}
     for name in FIELDS:
         value = getattr(condition, name)
@@ -154,7 +154,7 @@ def fields_of_condition(condition: Condition) -> dict[str, object]:
 
 
 def fields_of_entry(prefix: str, label: str | None, condition: Condition | None) -> dict[str, object]:
-    """Give an entry as a mapping of plain values that `parse_entry` takes, without what it does not say."""
+    """Give an entry as a mapping of plain values that `parse_entry` takes; fields that are not set are left out."""
     fields: dict[str, object] = {"prefix": prefix}
     if label is not None:
         fields["label"] = label

@@ -1,15 +1,15 @@
-"""Fields of pydantic models: how a list, an entry and a prefix are read and written there.
+"""Fields of pydantic models: how pydantic reads and writes a list, an entry and a prefix.
 
-pydantic asks a type by `__get_pydantic_core_schema__`; it is imported here only
-when it does so, and is never needed otherwise.
+pydantic asks a type for its schema by `__get_pydantic_core_schema__`.  Only
+then pydantic is imported here; the library works without it.
 
     field        in JSON
     Prefix       "203.0.113.0/24"
-    Entry        the same, or {"prefix": ..., "label": ...} where there is more to say
+    Entry        the same, or {"prefix": ..., "label": ...} if it has a label or a condition
     AllowList    a list of entries
 
-From Python comes what `parse_prefix`, `parse_entry` and `AllowList` take, or an
-object of the type itself.  Whatever is refused is a `ValidationError` of
+A value from Python is what `parse_prefix`, `parse_entry` or `AllowList` takes,
+or an object of the type itself.  A refused value becomes a `ValidationError` of
 pydantic, with the position of the entry.
 """
 
@@ -43,7 +43,7 @@ def entry_schema(kind: type, parse: Callable[[Any], Any]) -> CoreSchema:
 
 
 def allow_list_schema(kind: type, entry: type, parse: Callable[[Any], Any]) -> CoreSchema:
-    """Build the schema of `AllowList`, whose items are entries of another type, which `parse` makes."""
+    """Build the schema of `AllowList`; `entry` is the type of its items, and `parse` makes one."""
     from pydantic_core import core_schema
 
     entries = core_schema.list_schema(entry_schema(entry, parse))
@@ -52,7 +52,7 @@ def allow_list_schema(kind: type, entry: type, parse: Callable[[Any], Any]) -> C
 
 
 def write_entry(entry: Any) -> str | dict[str, object]:
-    """Give an entry as plain values: its text, or a mapping where there is more to say."""
+    """Give an entry as plain values: its text, or a mapping if it has a label or a condition."""
     fields = fields_of_entry(str(entry), entry.label, entry.condition)
     return fields if len(fields) > 1 else str(entry)
 
@@ -62,7 +62,7 @@ def _write_entries(allow: Any) -> list[str | dict[str, object]]:
 
 
 def _entry_in_json() -> CoreSchema:
-    """Build the schema of what an entry is in JSON."""
+    """Build the schema of an entry in JSON."""
     from pydantic_core import core_schema
 
     text = core_schema.str_schema()
@@ -92,7 +92,7 @@ def _field(
     def parsed(value: Any) -> Any:
         try:
             return parse(value)
-        except (ValueError, TypeError) as error:  # pydantic takes a TypeError for a fault of the program
+        except (ValueError, TypeError) as error:  # for pydantic, a TypeError is a bug of the program
             raise PydanticCustomError("cidrmatch", "{reason}", {"reason": str(error)}) from None
 
     def taken(value: Any, read: Callable[[Any], Any]) -> Any:

@@ -1,9 +1,9 @@
-"""What the core asks of objects that are not its own: `ipaddress` objects and mappings.
+"""Reading objects of other modules: `ipaddress` objects and mappings.
 
-Their code is Python and may raise anything, so it is called from Python: where
-an exception has to be caught, the interpreter's own `try` is the one that also
-works when memory runs out.  Whatever is caught here becomes a refusal; what is
-no `Exception` (an interruption) passes through and is never an answer.
+Their code is Python and may raise any exception.  So this module is Python,
+too: only the `try` of the interpreter itself works reliably when memory runs
+out.  An `Exception` that is caught here becomes a refusal.  Any other
+exception, such as an interruption, is passed on and never becomes an answer.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _ADDRESS_OF = {IPv4Network: IPv4Address, IPv6Network: IPv6Address}
 def parts_of(value: Any) -> tuple[bytes, int, bool] | None:
     """Take an `ipaddress` object apart: packed address, prefix length, whether it has a zone id.
 
-    Only exact classes count, and each part is checked for what it is, because
-    somebody may have changed the object.  None for anything else.
+    Only the exact classes are accepted.  The type of each part is checked,
+    because somebody may have changed the object.  For anything else the result
+    is None.
     """
     kind = type(value)
     address, length = value, 128 if kind is IPv6Address else 32
@@ -44,9 +45,10 @@ def parts_of(value: Any) -> tuple[bytes, int, bool] | None:
 
 
 def is_single(value: object) -> bool:
-    """Whether a value is one text, network or mapping, over whose items nobody means to walk.
+    """Whether a value is one text, network or mapping, and not a list: iterating over its items would be a mistake.
 
-    Such a value's `__class__` may raise.  Cython's `isinstance` with several types loses what was raised.
+    The `__class__` of a value may raise.  Cython's `isinstance` with several types loses such an exception, so this is
+    Python.
     """
     return isinstance(value, _SINGLE)
 

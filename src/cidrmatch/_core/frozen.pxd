@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The frozen form and its finders, inline so that no check pays for a call.
+"""The frozen form and the functions that search it; they are inline, so a check pays for no call.
 
 The essays are in frozen.pyx, layout.h and search.h.
 """
@@ -93,13 +93,13 @@ cdef enum Form:
 cdef struct Entries:
     Entries4 entries4
     Entries6 entries6
-    int32_t *parents        # of both; the entries of IPv4 are numbered first
+    int32_t *parents        # of both families; the IPv4 entries have the lower numbers
 
 
 cdef struct Block:
     void *start             # where all arrays of a list lie
     Py_ssize_t size_bytes
-    size_t table_bytes      # of these, what a check may read
+    size_t table_bytes      # the part of these bytes that a check may read
 
 
 # -- Is it in? ------------------------------------------------------------------
@@ -112,7 +112,7 @@ cdef inline bint contains(const Table *table, const Bits *address) noexcept nogi
 
 
 cdef inline int ask_common(const Table *table, object address) noexcept:
-    """Is the address in, if it is a common text?  1 or 0; NOT_COMMON for whatever `take_address` has to look at."""
+    """Is the address in the table? 1 or 0 for a common text; NOT_COMMON for others, which need `take_address`."""
     cdef Text text
     return ask_text(table, text.start, text.length) if find_text(address, &text) else NOT_COMMON
 
@@ -159,14 +159,14 @@ cdef inline void bits_at(const Entries *entries, Py_ssize_t i, Bits *bits) noexc
 
 
 cdef inline uint32_t find_length(const Entries *entries, const Bits *address) noexcept nogil:
-    """FIRST_LENGTH and the length of the longest match, NONE_IN, or PARTLY_IN where only `find_entry` knows."""
+    """FIRST_LENGTH plus the length of the longest match; or NONE_IN; or PARTLY_IN if `find_entry` has to be asked."""
     if address.family == 4:
         return ask_trie4(&entries.entries4.trie, address.upper)
     return ask_trie6(&entries.entries6.trie, address.upper)
 
 
 cdef inline bint has_quick_no(const Table *table, uint8_t family) noexcept nogil:
-    """Is asking the ranges far quicker than asking the entries?"""
+    """Are the ranges much faster to search than the entries?"""
     return table.table4.map is not NULL if family == 4 else table.table6.trie.index is not NULL
 
 
@@ -177,14 +177,15 @@ cdef inline Py_ssize_t find_entry(const Table *table, const Entries *entries, co
     cdef Py_ssize_t base = <Py_ssize_t>entries.entries4.firsts.count
     if has_quick_no(table, address.family) and not contains(table, address):
         return NO_ENTRY
-    # The last entry that is not after the address in canonical order; then it or its nearest ancestor that covers.
+    # Find the last entry that is not after the address in canonical order. The answer is this entry or its nearest
+    # ancestor that covers.
     if address.family == 4:
         at = <Py_ssize_t>begun4(&entries.entries4, value, table.vectors) - 1
         while at != NO_ENTRY and not covers4(&entries.entries4, at, value):
             at = entries.parents[at]
         return at
     if entries.entries6.firsts.count == 0:
-        return NO_ENTRY     # there is no lower half to look at
+        return NO_ENTRY     # the arrays have no item to read
     at = <Py_ssize_t>begun6(&entries.entries6, address.upper, address.lower, table.vectors) - 1
     if at == NO_ENTRY:
         return NO_ENTRY

@@ -1,39 +1,41 @@
 # cython: language_level=3
 """The frozen form of a list: all its arrays in one block of memory, filled once and never written again.
 
-A list is frozen for two questions.  "Is the address in?" needs no entries, only where the addresses begin and end.
-Overlapping and adjacent prefixes are merged into disjoint ranges, one `Table` for both families;
-how its parts lie is drawn in layout.h, how they are searched is told in search.h:
+The frozen form answers two questions.  The first is "is the address in?".  It needs no entries, only ranges.  So
+overlapping and adjacent prefixes are merged into disjoint ranges, in one `Table` for both families. layout.h draws its
+parts, search.h searches them:
 
     first    [ 10.0.0.0       | 198.51.100.0   | 203.0.113.5 ]    sorted, no two equal
     last     [ 10.255.255.255 | 198.51.100.255 | 203.0.113.5 ]    last[i] >= first[i], last[i] + 1 < first[i + 1]
     find a:  the last i with first[i] <= a; the answer is a <= last[i]
 
-"Which entry?" needs all of them, sorted, and for each the nearest broader one (`Entries`):
+The second question is "which entry?".  It needs all entries, sorted, and for each entry its parent, the nearest entry
+that covers it (`Entries`):
 
     entries  [ 10.0.0.0/8 | 10.1.0.0/16 | 10.1.2.0/24 | 10.9.0.0/16 | 203.0.113.5/32 ]
     parents  [ -1         | 0           | 1           | 0           | -1             ]
     find a:  the last i with first(i) <= a; while entry i does not cover a, go to its parent
 
-The first step finds the most specific entry or one inside it, because prefixes nest or lie apart.
-So the first ancestor that covers is the longest match, and the ancestors after it are all the others.
-Each family has arrays of its own; the entries of IPv4 are numbered first, then those of IPv6:
+The first step finds the longest match, or an entry inside it, because two prefixes nest or are disjoint.  So the first
+entry on the way up that covers the address is the longest match, and its ancestors are all other matches.  Each family
+has its own arrays; the IPv4 entries have the lower numbers:
 
     entries4   [ first ]           [ length ]
     entries6   [ upper ] [ lower ] [ length ]
     parents    of both
 
-The block is laid out twice: once to learn its size, once to get the places.  What a check reads comes first,
-nodes at the start of a cache line:
+The block is laid out twice: once to learn its size, once to get the addresses of its arrays.  The arrays that a check
+reads come first, and nodes begin at a cache line:
 
     [ keys, posts, tries of the ranges | last | map || tries, keys, posts, parents, lengths of the entries ]
       what "is it in?" reads                         what "which entry?" reads
 
-The finders are in frozen.pxd, inline, so that no check pays for a call.  Tries are built in multibit.pyx.
+The search functions are inline, in frozen.pxd, so a check pays for no call.  Tries are built in multibit.pyx.
 
-Invariants: no array is written after `freeze`.  Every array has at least the items that a search reads without a look.
-Cost: freezing, a few passes; finding an entry, a few cache lines and a step a nesting level.
-Threads: nobody writes, so nobody locks.
+Invariants: no array is written after `freeze`.  Every array has at least the items that a search reads without checking
+a count.
+Cost: freezing takes a few passes.  Finding an entry reads a few cache lines, and takes a step for each nesting level.
+Threads: no lock is needed, because nobody writes after `freeze`.
 """
 
 from cpython.mem cimport PyMem_RawMalloc
@@ -73,14 +75,14 @@ cdef enum:
     SCANNED_RANGES4 = 64
     SCANNED_NODES6 = 4      # 32 ranges
     MANY_RANGES = 8_192     # the map takes 256 KiB and a little more
-    MANY_ENTRIES = 32_768   # so many are known by their length, too
-    PIECES = 8              # one range in so many may begin or end inside a /24
+    MANY_ENTRIES = 32_768   # a list with this many entries or more has tries of match lengths
+    PIECES = 8              # at most one in 8 ranges may begin or end inside a /24
 
 
 # -- Freezing -------------------------------------------------------------------
 
 cdef int freeze(PrefixArray prefixes, int form, int vectors, Table *table, Entries *entries, Block *block) except -1:
-    """Freeze sorted prefixes: lay everything out twice, to learn the size and to get the places; then fill it in."""
+    """Freeze sorted prefixes: compute the size, get the memory, compute the addresses of the arrays, fill them."""
     cdef RangeArray merged = merge(prefixes)
     cdef const Range *ranges6
     cdef uint32_t map_blocks = 0
@@ -133,7 +135,7 @@ cdef int freeze(PrefixArray prefixes, int form, int vectors, Table *table, Entri
 
 
 cdef void plan_ladders(Table *table, Entries *entries, int form) noexcept nogil:
-    """Decide how many nodes and steps each ladder has; the counts are known."""
+    """Decide how many nodes and steps each ladder has.  Needs: the counts of keys are set."""
     cdef Firsts4 *firsts4 = &table.table4.firsts
     cdef uint32_t most_scanned = UINT32_MAX if form == SCAN else SCANNED_NODES6 if form == BY_SIZE else 1
     table.table4.is_scan = form == SCAN or (form == BY_SIZE and firsts4.count <= SCANNED_RANGES4)
@@ -153,12 +155,12 @@ cdef uint32_t nodes_for(uint32_t keys, uint32_t node_size) noexcept nogil:
 # -- Places ---------------------------------------------------------------------
 
 cdef struct Place:
-    uint8_t *base       # NULL while only sizes are asked for
+    uint8_t *base       # NULL while only the size is computed
     size_t used
 
 
 cdef void *take(Place *place, size_t count, size_t size) noexcept nogil:
-    """The next piece of the block, from the start of a cache line if it holds nodes."""
+    """Take the next piece of the block; a piece for nodes begins at a cache line."""
     cdef void *taken
     if size == LINE:
         place.used = (place.used + LINE - 1) & ~<size_t>(LINE - 1)
@@ -170,26 +172,26 @@ cdef void *take(Place *place, size_t count, size_t size) noexcept nogil:
 
 
 cdef MultibitTrie take_trie(Place *place, MultibitBuilder builder) noexcept nogil:
-    """The places of a trie, or NULLs."""
+    """Take the memory of a trie; `index` is NULL if there is no trie."""
     cdef MultibitTrie trie
     cdef size_t words = LINE // sizeof(uint16_t)
     trie.rows = <uint16_t *>take(place, ((<size_t>builder.rows << builder.shape.row_bits) + words - 1) // words, LINE)
     trie.nodes = <uint16_t *>take(
         place, ((<size_t>builder.nodes << builder.shape.fork_bits) + words - 1) // words, LINE)
-    # Whoever gathers words takes two at a time, so there is one behind the last.
+    # A gather reads two words at a time, so one more word follows the last.
     trie.index = <uint16_t *>take(place, (1 << INDEX_BITS) + 1, sizeof(uint16_t)) if builder.nodes > 0 else NULL
     return trie
 
 
 cdef size_t lay_out(Table *table, Entries *entries, Block *block, uint8_t *base, uint32_t map_blocks,
                     MultibitBuilder trie6, MultibitBuilder lengths4, MultibitBuilder lengths6) noexcept nogil:
-    """Point at the places of all arrays, and tell how many bytes they take; without a base, only that."""
+    """Set the pointers of all arrays, and return how many bytes they take; without a base only the size is right."""
     cdef Table4 *table4 = &table.table4
     cdef Table6 *table6 = &table.table6
     cdef Entries4 *entries4 = &entries.entries4
     cdef Entries6 *entries6 = &entries.entries6
     cdef Place place = Place(base, 0)
-    # 1. what a check reads, nodes first; item 0 behind the number of a range is read even when there is none
+    # 1. the arrays that a check reads, nodes first; item 0 of `last` is read even if there is no range
     table4.firsts.keys = <int32_t *>take(&place, table4.firsts.ladder.nodes, LINE)
     table4.firsts.posts = <int32_t *>take(&place, table4.firsts.ladder.posts, LINE)
     table6.firsts.keys = <int64_t *>take(&place, table6.firsts.ladder.nodes, LINE)
@@ -201,7 +203,7 @@ cdef size_t lay_out(Table *table, Entries *entries, Block *block, uint8_t *base,
     table4.map = <uint32_t *>take(&place, 65_536, sizeof(uint32_t)) if map_blocks > 0 else NULL
     table4.blocks = <uint64_t *>take(&place, map_blocks, 4 * sizeof(uint64_t))
     block.table_bytes = place.used
-    # 2. what a match reads
+    # 2. the arrays that a match reads
     entries4.trie = take_trie(&place, lengths4)
     entries6.trie = take_trie(&place, lengths6)
     entries4.firsts.keys = <int32_t *>take(&place, entries4.firsts.ladder.nodes, LINE)
@@ -256,7 +258,7 @@ cdef void fill_table6(Table6 *table, const Range *ranges) noexcept nogil:
     fill_posts6(&table.firsts)
 
 
-# The map: which /24s a range holds whole, by the /16 where they lie.
+# The map: for each /16, which of its /24s are wholly inside a range.
 
 cdef struct Slashes24:
     uint32_t begin
@@ -288,7 +290,7 @@ cdef bint is_worth_map4(const Range *ranges, uint32_t count) noexcept nogil:
 
 
 cdef uint32_t count_blocks(const Range *ranges, uint32_t count) noexcept nogil:
-    """How many blocks a map needs: one for each /16 of which some /24s are in and some are not."""
+    """How many blocks a map needs: two, and one for each /16 that is only in part inside the ranges."""
     cdef uint32_t i, side, at, counted = 2, latest = UINT32_MAX
     cdef Slashes24 whole
     for i in range(count):
@@ -331,7 +333,7 @@ cdef void fill_map(Table4 *table, const Range *ranges, uint32_t blocks) noexcept
             table.map[<uint32_t>(ranges[i].last_upper >> 48)] |= <uint32_t>MAP_PIECES
 
 
-# The tries: what is in, or how long the longest match is, by /24s or /48s.
+# The tries: for each /24 or /48, whether it is in, or how long the longest match is.
 
 cdef bint is_worth_trie6(const Range *ranges, uint32_t count) noexcept nogil:
     """Long enough for a trie, and mostly whole /48s?"""
@@ -345,7 +347,7 @@ cdef bint is_worth_trie6(const Range *ranges, uint32_t count) noexcept nogil:
 
 
 cdef bint is_worth_lengths(const Intervals *entries, uint8_t longest) noexcept nogil:
-    """Are the entries so many that to ask for a length is quicker, and mostly no longer than its trie can tell?"""
+    """Are there enough entries for a trie of lengths to be faster, and are most of them no longer than `longest`?"""
     cdef uint32_t i, pieces = 0
     cdef Range entry
     if entries.count < MANY_ENTRIES:
@@ -391,10 +393,11 @@ cdef void fill_entries6(Entries6 *entries, const Prefix6 *array) noexcept nogil:
 
 # hot: begin
 cdef void find_parents(const Entries4 *entries4, const Entries6 *entries6, int32_t *parents) noexcept nogil:
-    """Name for each entry the nearest one that covers it.
+    """Find the parent of each entry: the nearest entry that covers it.
 
-    It is the entry before, or one of that one's ancestors: whatever covers
-    entry i begins before it and covers all that begins in between.
+    The parent of entry i is entry i - 1, or an ancestor of entry i - 1.  Every
+    entry that covers entry i begins before it, and covers all entries that
+    begin in between.
     """
     cdef int32_t i, at, base = <int32_t>entries4.firsts.count
     for i in range(base):
@@ -413,12 +416,12 @@ cdef void find_parents(const Entries4 *entries4, const Entries6 *entries6, int32
 # -- A whole prefix --------------------------------------------------------------
 
 cdef bint contains_all(const Table *table, const Bits *prefix) noexcept nogil:
-    """Is a whole prefix in?  Ranges are never adjacent, so one range must hold both its ends."""
+    """Are all addresses of a prefix in?  Ranges are never adjacent, so one range must hold both ends of the prefix."""
     cdef Range wanted = range_of(prefix)
     cdef uint32_t at
     if not contains(table, prefix):
         return False
-    # The first range that does not end before the prefix begins is the one that holds its beginning.
+    # The range that holds the first address of the prefix is the first range that does not end before this address.
     if prefix.family == 4:
         at = count_ended4(&table.table4, <uint32_t>(wanted.first_upper >> 32))
         return <uint32_t>(wanted.last_upper >> 32) <= table.table4.last[at]

@@ -1,12 +1,12 @@
-"""A list as a text: a prefix a line, comments, and what editors leave behind.
+"""A list as a text: one prefix on each line, comments, and marks that editors write.
 
     \\ufeff# the office\\r\\n            a byte order mark; a comment; two ways to end a line
     203.0.113.0/24   # Vienna\\r\\n     white space around a prefix, and a comment behind it
 
-Only "\\n" and "\\r\\n" end a line.  Python's own `splitlines` also breaks at form
-feeds and U+2028, and would make two entries of one.
+Only "\\n" and "\\r\\n" end a line.  Python's own `splitlines` also breaks lines
+at form feeds and U+2028, and would make two entries of one.
 
-Whether a prefix is one is for the prefix room.
+The prefix room checks whether a line is a prefix.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def without_mark(text: str) -> str:
 
 
 def numbered_prefixes(text: str) -> Iterator[tuple[int, str]]:
-    """Yield each prefix as it is written, with its line, from 1."""
+    """Yield each prefix as it is written, with the number of its line; the first line is 1."""
     for line, content in enumerate(text.split("\n"), 1):
         prefix = content.removesuffix("\r").partition("#")[0].strip(" \t")
         if prefix:
@@ -37,7 +37,7 @@ def numbered_prefixes(text: str) -> Iterator[tuple[int, str]]:
 
 
 def frozen_text(kind: Callable[[list[str]], _List], text: object) -> _List:
-    """Make a list of a whole text; whoever is refused is named by its line."""
+    """Make a list of a whole text; an error names the line of the refused prefix."""
     if type(text) is not str:
         hint = "; decode it, or use from_lines" if isinstance(text, bytes) else ""
         raise TypeError(f"a text was expected, not {type(text).__name__}{hint}")

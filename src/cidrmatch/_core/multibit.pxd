@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What the frozen form takes of a trie in the making; the essay is in multibit.pyx."""
+"""The builder of a multibit trie, for the frozen form; the essay is in multibit.pyx."""
 
 from libc.stdint cimport uint16_t, uint32_t, uint64_t
 
@@ -23,12 +23,12 @@ cdef extern from "_core/c/layout.h" nogil:
 cdef struct Shape:
     int row_bits
     int fork_bits
-    int below               # bits of the upper half that no word looks at
+    int below               # how many low bits of the upper half the trie does not use
     uint32_t most_rows
 
 
 cdef struct Intervals:
-    # What a trie tells apart: ranges, or the entries of a family; sorted, and they nest or lie apart.
+    # The input of a trie: ranges, or the entries of one family. They are sorted; two of them nest or are disjoint.
     const Range *ranges
     const uint64_t *array4
     const Prefix6 *array6
@@ -46,22 +46,22 @@ cdef struct Enclosing:
 
 
 cdef struct BlockWalk:
-    # Through the intervals, from block to block of addresses.
+    # The position of a walk through the intervals, from block to block of addresses.
     const Intervals *intervals
-    uint32_t at             # which is next to begin
+    uint32_t at             # number of the interval that begins next
     Range next
-    uint16_t answer         # of that one
+    uint16_t answer         # the answer inside `next`
     int depth
-    Enclosing enclosing[MOST_NESTED]    # those that have begun and not ended, the broadest first
+    Enclosing enclosing[MOST_NESTED]    # intervals that have begun and not ended, the broadest first
 
 
 cdef class MultibitBuilder:
     cdef Shape shape
     cdef MultibitTrie trie
-    cdef uint16_t *slots        # numbers of nodes and one, by the hash of their words
+    cdef uint16_t *slots        # a hash table of nodes: the number of a node plus 1, or 0
     cdef uint32_t rows
     cdef uint32_t rows_room
-    cdef uint32_t nodes         # 0: there is no trie
+    cdef uint32_t nodes         # 0 means that there is no trie
     cdef uint32_t nodes_room
     cdef bint is_full
 

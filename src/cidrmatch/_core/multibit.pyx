@@ -1,7 +1,7 @@
 # cython: language_level=3
-"""A multibit trie while it is made: for each block of addresses one answer, by words of some bits at a time.
+"""Building a multibit trie: each block of addresses gets one answer, several bits of an address at a step.
 
-The frozen form of a long list has such tries; layout.h draws them and search.h follows them.  Here they are built.
+The frozen form of a long list has such tries. layout.h draws them, search.h searches them, and this room builds them.
 
 A trie has up to three kinds of words, and each word is the number of a node or of a row:
 
@@ -11,19 +11,22 @@ A trie has up to three kinds of words, and each word is the number of a node or 
 
     2001:db8::/32     index[2001] -> row[0d] -> node[b] -> node[8], and that is the answer
 
-The first nodes are the answers themselves: NONE_IN, ALL_IN, PARTLY_IN, and one for each length of a longest match.
+The first nodes stand for the answers: NONE_IN, ALL_IN, PARTLY_IN, and one node for each possible length of a longest
+match.
 
-A `BlockWalk` goes over sorted intervals once, from block to block, a broad block before those in it.
-Intervals are ranges, which lie apart, or entries, which may nest:
+A `BlockWalk` goes through the sorted intervals once, from block to block; a broad block comes before the blocks inside
+it.  Intervals are ranges, which are disjoint, or entries, which may nest:
 
     intervals     |-------------------------------|        |------|
                       |-------|
     blocks        |   0   |   1   |   2   |   3   |   4   |   5   |      a parted block asks the smaller ones in it
 
-Nodes come from the leaves upwards, so equal nodes have equal words, are found by a hash, and are stored once.
+Nodes are made from the leaves upwards.  So equal nodes have equal words.  A hash table finds equal nodes, and each is
+stored once.
 
-Invariants: a word names an existing node or row.  A trie that would need more nodes than a word can name is no trie.
-Cost: one walk over the intervals, and one hash a node.
+Invariants: a word names an existing node or row.  If a trie would need more nodes than a word can number, there is no
+trie.
+Cost: one walk through the intervals, and one hash for each node.
 Threads: a builder belongs to the thread that freezes a list; the interpreter lock is not held meanwhile.
 """
 
@@ -47,13 +50,14 @@ cdef extern from "_core/c/layout.h" nogil:
         BELOW6
 
 cdef enum:
-    MOST_NODES = 65_535     # a word names one
-    SLOTS = 1 << 17         # twice as many, so that the search for an equal node is short
+    MOST_NODES = 65_535     # a word holds the number of a node
+    SLOTS = 1 << 17         # twice as many slots as nodes, so that the search for an equal node is short
     LONGEST_NODE = 16       # words
     LONGEST_ROW = 256
-    MOST_FACTORS = 9        # one, and one for two words of a node
+    MOST_FACTORS = 9        # one factor, and one more for every two words of a node
 
-# Of this process, as PYTHONHASHSEED decides.  A trie is the same with any: they only say where nodes are looked for.
+# The factors of this process, as PYTHONHASHSEED decides.  They only decide the slots of the hash table; the trie is the
+# same with any factors.
 cdef uint64_t[MOST_FACTORS] FACTORS
 
 
@@ -71,7 +75,7 @@ cdef Shape SHAPE6 = Shape(ROW_BITS6, FORK_BITS6, BELOW6, 4_096)     # 2 MiB
 
 @cython.final
 cdef class MultibitBuilder:
-    """A trie while it is made; it owns its arrays until somebody has copied them."""
+    """A trie that is being built.  It owns its arrays; the frozen form copies them."""
 
     def __cinit__(self):
         self.slots = NULL
@@ -84,7 +88,7 @@ cdef class MultibitBuilder:
         PyMem_RawFree(self.slots)
 
     cdef int build4(self, const Intervals *intervals) except -1:
-        """Build the trie of an IPv4 list; `nodes` is 0 where it would have too many nodes or rows."""
+        """Build the trie of an IPv4 list.  Afterwards `nodes` is 0 if the trie would have too many nodes or rows."""
         return self.build(SHAPE4, intervals)
 
     cdef int build6(self, const Intervals *intervals) except -1:
@@ -106,7 +110,7 @@ cdef class MultibitBuilder:
 
     cdef void fill(self, const Intervals *intervals) noexcept nogil:
         cdef uint16_t row[LONGEST_ROW]
-        cdef uint32_t rows[ANSWERS]         # of /16s that have one answer
+        cdef uint32_t rows[ANSWERS]         # the rows for /16s that have one answer
         cdef uint32_t place
         cdef uint16_t answer
         cdef int i, left = 64 - INDEX_BITS
@@ -134,7 +138,7 @@ cdef class MultibitBuilder:
                 return
 
     cdef uint16_t word_for(self, BlockWalk *walk, uint64_t first, int left) noexcept nogil:
-        """The answer for the addresses from `first` on that `left` bits tell apart, or the node that knows more."""
+        """The answer for the block of 2**left upper halves from `first` on, or the number of a node with more words."""
         cdef uint16_t answer = answer_for(walk, first, left)
         cdef uint16_t node[LONGEST_NODE]
         cdef int i
@@ -146,7 +150,7 @@ cdef class MultibitBuilder:
         return self.share(node)
 
     cdef uint16_t share(self, const uint16_t *node) noexcept nogil:
-        """The number of the node with these words, an old one or a new one."""
+        """The number of the node with these words; a new node if there is none yet."""
         cdef uint32_t words = <uint32_t>1 << self.shape.fork_bits
         cdef uint32_t slot = hash_words(node, words) % SLOTS
         while self.slots[slot] != 0:
@@ -172,7 +176,7 @@ cdef class MultibitBuilder:
 
 
 cdef bint make_room(uint16_t **words, uint32_t *room, uint32_t used, uint32_t size) noexcept nogil:
-    """Have room for one more node, or row, of so many words."""
+    """Make room for one more node or row of `size` words."""
     cdef uint32_t wanted = max(64, 2 * used)
     cdef void *moved
     if used < room[0]:
@@ -192,7 +196,7 @@ cdef void set_all(uint16_t *words, uint32_t count, uint16_t word) noexcept nogil
 
 
 cdef uint32_t hash_words(const uint16_t *words, uint32_t count) noexcept nogil:
-    """Multilinear hashing: any two nodes fall together once in 2**32, over all factors, which nobody outside knows.
+    """Multilinear hashing: two nodes collide with a chance of 1 in 2**32, over all factors, which nobody outside knows.
 
     Source: Lemire and Kaser, Strongly universal string hashing is fast (2014).
     """
@@ -205,7 +209,7 @@ cdef uint32_t hash_words(const uint16_t *words, uint32_t count) noexcept nogil:
 
 
 cdef uint16_t interval_at(const Intervals *intervals, uint32_t i, Range *interval) noexcept nogil:
-    """An interval, and the answer for the addresses of which it is the innermost."""
+    """Get interval `i`; return the answer for addresses whose innermost interval it is."""
     cdef Bits bits
     if intervals.ranges is not NULL:
         interval[0] = intervals.ranges[i]
@@ -243,10 +247,10 @@ cdef void close_before(BlockWalk *walk, uint64_t upper, uint64_t lower) noexcept
 
 
 cdef uint16_t answer_for(BlockWalk *walk, uint64_t first, int left) noexcept nogil:
-    """What is true of all addresses from `first` on that `left` bits tell apart, or PARTLY_IN.
+    """The answer for all addresses of the block of 2**left upper halves from `first` on, or PARTLY_IN if there is none.
 
-    Blocks are asked for in order, a broad one before those in it.  An interval begins with the block whose first
-    address it covers.  If it begins later in the block, or ends in it, the block is parted.
+    Callers ask for blocks in order, a broad block before the blocks inside it.  If an interval begins or ends inside
+    the block, the answer is PARTLY_IN.
     """
     cdef uint64_t last = first | ((<uint64_t>1 << left) - 1)
     cdef const Range *next = &walk.next

@@ -1,10 +1,10 @@
 # cython: language_level=3
 """The Patricia trie: a map from prefixes to any objects, made for the longest match.
 
-A binary trie branches at every bit; this one keeps only the nodes where
-something happens: a stored prefix, or a fork below which stored prefixes
-differ.  A node holds its whole prefix, so a search skips the bits between
-(path compression) and compares before it trusts.
+A plain binary trie has a node for every bit.  This trie has only nodes that
+hold a stored prefix, and forks, below which stored prefixes differ.  A node
+holds its whole prefix.  So a search skips the bits between two nodes (path
+compression), and compares the whole prefix at each node.
 
     10.0.0.0/8 "a", 10.1.0.0/16 "b", 10.1.2.0/24 "c", 10.1.3.0/24 "d":
 
@@ -16,8 +16,8 @@ differ.  A node holds its whole prefix, so a search skips the bits between
              0/          \\1
     10.1.2.0/24 "c"   10.1.3.0/24 "d"
 
-The nodes lie in one array, the arena, and name their children by index; one
-root for each family.  Freed nodes form a chain through `child[0]`.
+The nodes lie in one array, the arena, and refer to their children by index.
+Each family has its own root.  Freed nodes form a chain through `child[0]`.
 
     nodes    [ unused | 10.0.0.0/8 | 10.1.0.0/16 | 10.1.2.0/24 | ... ]    32 bytes each
     values   [ None   | "a"        | "b"         | "c"         | ... ]    a Python list, so the collector sees it
@@ -26,10 +26,10 @@ Invariants: a node's prefix is a proper prefix of its children's; a node
 without an entry has two children; so n entries need at most 2n - 1 nodes.
 `check_invariants` walks them all.
 
-Cost: every search visits at most one node a bit of the address, in practice
-some five for an office list and twenty for the Internet's table.
-Threads: guarded by the interpreter lock; no Python code runs in the middle of
-a change.  For many readers without a lock, freeze into an `AllowList`.
+Cost: a search visits at most one node for each bit of the address.  In practice
+these are about five for an office list and twenty for an Internet table.
+Threads: guarded by the interpreter lock; no Python code runs during a change.
+If many readers need no lock, make an `AllowList`.
 Source: D. Morrison, PATRICIA (J. ACM 15(4), 1968); K. Sklower, A Tree-Based
 Packet Routing Table for Berkeley Unix (USENIX 1991).
 """
@@ -152,7 +152,7 @@ cdef class Trie:
         return best
 
     cdef uint32_t find_top(self, const Bits *bits) noexcept nogil:
-        """The highest node that the bits cover: below it is all that the bits cover; or NONE."""
+        """The highest node that the bits cover, or NONE. All other nodes that the bits cover are below it."""
         cdef uint32_t at = self.root[bits.family == 6]
         cdef const Node *node
         while at != NONE:
@@ -172,10 +172,10 @@ cdef class Trie:
         bits.length = self.nodes[at].length
         return bits
 
-    # 2. Changing: room first, then links; nothing can fail in between.
+    # 2.  Changing: memory is reserved first, then links are changed; nothing can fail in between.
 
     cdef int make_room(self) except -1:
-        """Make sure that two more nodes can be had."""
+        """Reserve memory for two more nodes."""
         cdef uint32_t wanted = self.size + 2
         cdef Py_ssize_t capacity
         if wanted > self.capacity:
@@ -217,7 +217,7 @@ cdef class Trie:
             self.nodes[at].is_entry = True
             self.count += 1
             self.version += 1
-        self.values[at] = value     # the old value dies when all is in order: its __del__ may call us
+        self.values[at] = value     # the old value is dropped last, because its __del__ may call this trie
         return 0
 
     cdef uint32_t place(self, const Bits *bits) noexcept nogil:
@@ -234,13 +234,13 @@ cdef class Trie:
                 return link[0]
             node = &self.nodes[at]
             shared = common_length(node, bits)
-            # 2. this very node, or one below it
+            # 2. this node, or a node below it
             if shared == node.length:
                 if node.length == bits.length:
                     return at
                 link = &node.child[bit_at(bits.upper, bits.lower, node.length)]
                 continue
-            # 3. the two part above this node: a fork there, or the bits themselves
+            # 3. the bits and this node differ above it: make a fork there, or a node for the bits
             fork = self.take_node(bits, shared, False)
             self.nodes[fork].child[bit_at(node.upper, node.lower, shared)] = at
             link[0] = fork
@@ -263,13 +263,13 @@ cdef class Trie:
             links[depth] = &node.child[bit_at(bits.upper, bits.lower, node.length)]
         if links[depth][0] == NONE or self.find(bits) != links[depth][0]:
             raise KeyError(new_prefix(bits))
-        # 2. no entry any more
+        # 2. the node is no entry any more
         value = self.values[links[depth][0]]
         self.values[links[depth][0]] = None
         self.nodes[links[depth][0]].is_entry = False
         self.count -= 1
         self.version += 1
-        # 3. a node without an entry goes, unless it is a fork; then perhaps its parent
+        # 3. remove the node unless it is a fork; then perhaps also its parent
         self.tidy(links[depth])
         if depth > 0:
             self.tidy(links[depth - 1])
@@ -307,7 +307,7 @@ cdef class Trie:
         self.put(prefix, value, -1)
 
     cdef int put(self, object prefix, object value, Py_ssize_t index) except -1:
-        """Set the value of a prefix in any accepted form, the one with this number in a list."""
+        """Set the value of a prefix in any accepted form; `index` is its position in a list, for errors."""
         cdef Bits bits
         read_prefix(prefix, False, &bits, index)
         return self.store(&bits, value)
@@ -432,7 +432,7 @@ cdef class Trie:
         while walk.step() != NONE:
             bits = self.bits_of(walk.at, walk.family)
             array.push(&bits)
-        return merge(array)     # a walk is in canonical order: nothing to sort
+        return merge(array)     # a walk is in canonical order, so no sort is needed
 
     def clear(self):
         """Remove every prefix."""
@@ -443,7 +443,7 @@ cdef class Trie:
         self.root[0] = self.root[1] = NONE
         self.count = 0
         self.version += 1
-        old.clear()     # the trie is empty and in order: a __del__ may call us now
+        old.clear()     # now the trie is empty and valid, so a __del__ may call it
 
     def check_invariants(self):
         """Walk the whole trie and raise AssertionError where an invariant is broken.
@@ -494,7 +494,7 @@ cdef class Trie:
 
 
 cdef int split_around(const Range *whole, const Range *hole, list prefixes) except -1:
-    """Append what is left of a range when a hole is cut out of it.
+    """Append the prefixes of what is left of a range without a hole.
 
     whole   |-------------------------------|
     hole            |--------|
@@ -529,7 +529,7 @@ cdef class Walk:
     cdef uint64_t version
     cdef uint32_t stack[DEEPEST + 1]
     cdef int depth
-    cdef uint32_t next_root     # the IPv6 half, walked when the stack runs empty
+    cdef uint32_t next_root     # the root of IPv6, visited when the stack is empty
     cdef uint8_t family
     cdef uint32_t at            # the entry reached last
 
@@ -559,7 +559,7 @@ cdef class Walk:
             self.depth -= 1
             self.at = self.stack[self.depth]
             node = &self.trie.nodes[self.at]
-            # The stack holds one waiting right child a level and the next node: never more than DEEPEST + 1.
+            # The stack holds at most one right child for each level, and the next node: never more than DEEPEST + 1.
             if node.child[1] != NONE:
                 self.stack[self.depth] = node.child[1]
                 self.depth += 1

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What other rooms may use of the prefix room; the essay is in prefix.pyx."""
+"""The declarations of the prefix room for other rooms; the essay is in prefix.pyx."""
 
 from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
 
@@ -74,7 +74,7 @@ cdef inline Status parse_length(const uint8_t *text, Py_ssize_t length, uint8_t 
 
 
 cdef inline Py_ssize_t find_slash(const Text *text) noexcept nogil:
-    """Where the slash is, among the last characters; or the end, and then there is none."""
+    """The position of the slash among the last four characters; the length of the text if there is none."""
     cdef Py_ssize_t i
     for i in range(2, min(4, text.length) + 1):
         if text.start[text.length - i] == c'/':
@@ -83,7 +83,7 @@ cdef inline Py_ssize_t find_slash(const Text *text) noexcept nogil:
 
 
 cdef inline bint parse_common_prefix(const Text *text, Bits *bits) noexcept nogil:
-    """Parse the common texts of a prefix without host bits, or give up; ROOM_BEFORE bytes stand before the text."""
+    """Parse a common text of a prefix without host bits, or give up.  Needs ROOM_BEFORE bytes before the text."""
     cdef Text address = Text(text.start, find_slash(text))
     cdef Py_ssize_t position
     if not parse_common(&address, bits):
@@ -103,7 +103,7 @@ cdef class Prefix:
 
 cdef class Entry:
     cdef Bits bits
-    cdef Prefix as_object       # the prefix; None until somebody asks for it
+    cdef Prefix as_object       # the `Prefix` object; None until somebody asks for it
     cdef readonly str label
     cdef readonly object condition
 

@@ -154,4 +154,4 @@ def take_apart(entry: object, /, where: str = "") -> tuple[PrefixLike, str | Non
     """
 
 def check_is_list(entries: object, noun: str = ...) -> int:
-    """Refuse one text, network or mapping where a list is meant; to walk over its items is never meant."""
+    """Refuse one text, network or mapping where a list is meant; iterating over its items would be a mistake."""

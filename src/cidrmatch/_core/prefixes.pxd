@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What other rooms may use of arrays of prefixes and ranges; the essay is in prefixes.pyx."""
+"""The declarations of arrays of prefixes and ranges for other rooms; the essay is in prefixes.pyx."""
 
 from libc.stdint cimport uint8_t, uint64_t
 
@@ -19,7 +19,7 @@ cdef struct Prefix6:
 
 
 cdef enum:
-    LENGTH_BITS = 6         # of the word of an IPv4 prefix: its first address, then its length
+    LENGTH_BITS = 6         # for the length, in the word of an IPv4 prefix: its first address, then its length
 
 
 cdef inline uint64_t pack4(const Bits *bits) noexcept nogil:
@@ -53,7 +53,7 @@ cdef struct Range:
 
 
 cdef inline Range range_of(const Bits *bits) noexcept nogil:
-    """From the first address to the last; an IPv4 range fills its unused bits, so both families add alike."""
+    """The range of a prefix. In an IPv4 range the unused bits of `last` are set, so adding 1 works as for IPv6."""
     cdef Range result
     result.first_upper = bits.upper
     result.first_lower = bits.lower

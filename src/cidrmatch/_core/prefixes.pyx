@@ -1,7 +1,7 @@
 # cython: language_level=3
-"""Arrays of prefixes and of ranges: what sorts a list, merges it, and splits it into the fewest prefixes.
+"""Arrays of prefixes and of ranges: they are sorted, merged, and split into the fewest prefixes.
 
-One prefix is the business of `prefix.pyx`.  Here are many of them, in three forms:
+One prefix is in `prefix.pyx`.  This room has many prefixes, in three forms:
 
     PrefixArray    prefixes as they were read, then sorted, each once
     RangeArray     the disjoint ranges that they mean, in order, no two adjacent
@@ -11,11 +11,13 @@ One prefix is the business of `prefix.pyx`.  Here are many of them, in three for
     10.1.0.0/16        |-----------|                                     `merge` ->   one range
     11.0.0.0/8                                                  |------|
 
-Sorted by family, first address and length, a prefix stands before everything it covers.
-So one pass over sorted prefixes merges them, and one step a range splits them again.
+Prefixes are sorted by family, first address and length, so a prefix stands
+before all prefixes that it covers.  So one pass merges sorted prefixes, and one
+step for each range splits them again.
 
 Invariants: a sorted array has no prefix twice.  Ranges are sorted, disjoint, and not adjacent.
-Cost: reading, one parse a prefix; sorting, four passes for IPv4; merging, one step a prefix.
+Cost: reading takes one parse for each prefix; sorting takes four passes for IPv4; merging takes one step for each
+prefix.
 Threads: an array belongs to the thread that fills it.
 """
 
@@ -36,7 +38,7 @@ from .prefix import take_apart
 __all__ = ["aggregate"]
 
 cdef enum:
-    FEW = 64                # so few are sorted by insertion
+    FEW = 64                # up to this many prefixes are sorted by insertion
     DIGIT_BITS = 10         # four digits are an IPv4 prefix; 4,096 counters lie in L1
     DIGITS = 4
 
@@ -44,9 +46,9 @@ cdef enum:
 # -- Prefixes -----------------------------------------------------------------
 
 cdef class PrefixArray:
-    """A growing array of prefixes, of each family its own.
+    """Two growing arrays of prefixes, one for each family.
 
-    Most lists are IPv4, so such a prefix is one word, and sorting sorts words:
+    Most lists are IPv4.  So an IPv4 prefix is packed into one word, and sorting such prefixes means sorting words:
 
         array4   [ 203.0.113.0 | 24 ]       32 bits and 6
         array6   [ upper | lower | length ]
@@ -61,7 +63,7 @@ cdef class PrefixArray:
         PyMem_RawFree(self.array6)
 
     cdef int resize4(self, Py_ssize_t room) except -1:
-        """Give room for so many in all, or raise MemoryError and change nothing."""
+        """Make room for this many prefixes in all, or raise MemoryError and change nothing."""
         self.array4 = <uint64_t *>resized(self.array4, room, sizeof(uint64_t))
         self.room4 = room
         return 0
@@ -87,7 +89,7 @@ cdef class PrefixArray:
         return 0
 
     cdef bint add_common(self, object text) except -1:
-        """Add a prefix in a common text, or tell that it is none."""
+        """Add a prefix if it is a common text; return whether it was."""
         cdef Text found
         cdef Bits bits
         if not (find_text(text, &found) and parse_common_prefix(&found, &bits)):
@@ -98,11 +100,11 @@ cdef class PrefixArray:
     cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Bits *bits):
         """Add the prefix of an entry that `add_common` refused, or raise; give its label.
 
-        The noun names the list that is made.
+        `noun` names the list in error messages.
         """
         cdef Py_ssize_t position
         cdef int status
-        # 1. what needs no taking apart: a text, and what was read before
+        # 1. entries that need not be taken apart: a text, and objects that were read before
         if PyUnicode_CheckExact(entry):
             status = take_uncommon_prefix(entry, False, bits, &position)
             if status != OK:
@@ -127,7 +129,7 @@ cdef class PrefixArray:
         return label
 
     cdef int add_lines(self, const uint8_t[::1] lines) except -1:
-        """Add a prefix a line; an empty line says nothing."""
+        """Add one prefix for each line; empty lines are skipped."""
         cdef Py_ssize_t begin = 0, size = lines.shape[0], number = 0
         cdef const uint8_t *end
         cdef Text line
@@ -137,7 +139,8 @@ cdef class PrefixArray:
             end = <const uint8_t *>memchr(line.start, c'\n', <size_t>(size - begin))
             line.length = size - begin if end is NULL else end - line.start
             if line.length > 0:
-                # The first lines have no room before them: they take the careful way.
+                # Before the first lines there is no room that the fast parser may read, so they are parsed by the
+                # careful parser.
                 if begin < ROOM_BEFORE or not parse_common_prefix(&line, &bits):
                     read_prefix(line.start[:line.length].decode("latin-1"), False, &bits, number)
                 self.push(&bits)
@@ -160,7 +163,7 @@ cdef class PrefixArray:
             PyMem_RawFree(spare)
         self.size4 = drop_repeated4(self.array4, self.size4)
         self.size6 = drop_repeated6(self.array6, self.size6)
-        # The room behind them is not needed any more.
+        # Give back the memory that is not used.
         if 0 < self.size4 < self.room4:
             self.resize4(self.size4)
         if 0 < self.size6 < self.room6:
@@ -169,8 +172,9 @@ cdef class PrefixArray:
 
 
 cdef void *resized(void *memory, Py_ssize_t count, size_t size) except NULL:
-    """Give `count` items of room, what is there kept; on failure `memory` is as it was."""
-    # A table names entries by int32_t; so many of our items never overflow a size on 64 bits, and 32 bits are checked.
+    """Make room for `count` items and keep the content; on failure `memory` is unchanged."""
+    # A table numbers entries by int32_t.  On 64-bit systems that many items never overflow a size_t; on 32-bit systems
+    # this is checked.
     if <size_t>count > INT32_MAX or <size_t>count > SIZE_MAX // size:
         raise MemoryError("one list or trie holds at most 2**31 - 1 items")
     memory = PyMem_RawRealloc(memory, <size_t>count * size)
@@ -191,8 +195,8 @@ cdef bint is_sorted4(const uint64_t *array, Py_ssize_t size) noexcept nogil:
 cdef void sort4(uint64_t *array, Py_ssize_t size, uint64_t *spare) noexcept nogil:
     """Sort by counting digits, the last digit first: four passes, whatever the order was.
 
-    A comparison sort asks twenty times where a million prefixes belong, and
-    guesses wrong ten times.
+    A comparison sort of a million prefixes compares each of them about twenty
+    times, and the processor mispredicts about ten of these branches.
     """
     cdef uint32_t[DIGITS][1 << DIGIT_BITS] counts
     cdef Py_ssize_t i, k
@@ -206,7 +210,7 @@ cdef void sort4(uint64_t *array, Py_ssize_t size, uint64_t *spare) noexcept nogi
     for i in range(size):
         for digit in range(DIGITS):
             counts[digit][array[i] >> (DIGIT_BITS * digit) & ((1 << DIGIT_BITS) - 1)] += 1
-    # 2. so each value begins behind the smaller ones; four passes end in the array where they began
+    # 2. each value begins behind the smaller values; after four passes the result is in the array where it began
     for digit in range(DIGITS):
         at = 0
         for k in range(1 << DIGIT_BITS):
@@ -262,7 +266,7 @@ cdef bint is_sorted6(const Prefix6 *array, Py_ssize_t size) noexcept nogil:
 
 
 cdef void sort6(Prefix6 *array, Py_ssize_t size, Prefix6 *spare) noexcept nogil:
-    """Sort by the digits of the upper words, then compare where these are equal: mostly, few are."""
+    """Sort by the digits of the upper words; then sort each run of equal upper words, mostly short, by comparing."""
     cdef size_t[256] counts
     cdef Prefix6 *home = array
     cdef Py_ssize_t i, begin
@@ -272,7 +276,7 @@ cdef void sort6(Prefix6 *array, Py_ssize_t size, Prefix6 *spare) noexcept nogil:
     if size <= FEW:
         qsort(array, <size_t>size, sizeof(Prefix6), compare6)
         return
-    # 1. digits of a byte; those that all have in common are left out
+    # 1. digits of one byte; a digit that is equal in all prefixes is skipped
     for i in range(1, size):
         differing |= array[i].upper ^ array[0].upper
     for shift in range(0, 64, 8):
@@ -324,7 +328,7 @@ cdef class RangeArray:
         PyMem_RawFree(self.ranges)
 
     cdef inline int add(self, const Bits *bits) except -1:
-        """Add a prefix that begins no earlier than the last range."""
+        """Add a prefix; it must not begin before the last range."""
         cdef Range added = range_of(bits)
         cdef Range *last = &self.ranges[self.size - 1] if self.size > 0 else NULL
         if last is not NULL and touches(last, &added):
@@ -341,7 +345,7 @@ cdef class RangeArray:
 
 
 cdef bint touches(const Range *a, const Range *b) noexcept nogil:
-    """Does `b`, which starts no earlier than `a`, overlap `a` or follow it without a gap?"""
+    """Does `b` overlap `a`, or follow it without a gap?  Needs: `b` does not start before `a`."""
     cdef uint64_t next_lower = a.last_lower + 1
     cdef uint64_t next_upper = a.last_upper + (next_lower == 0)
     if a.family != b.family:
@@ -366,18 +370,18 @@ cdef RangeArray merge(PrefixArray array):
 
 
 cdef int split(const Range *whole, list prefixes) except -1:
-    """Append the fewest prefixes that fill the range, from left to right; what is ::ffff:0:0/96 is left out.
+    """Append the fewest prefixes that fill the range, from left to right; a prefix inside ::ffff:0:0/96 is left out.
 
         .1        .4                .8        .11
         |---------|-----------------|---------|      192.0.2.1 to 192.0.2.11
-        /32  /31       /30             /30           each as broad as its start and the end allow
+        /32  /31       /30             /30           each is as broad as its start and the range's end allow
     """
     cdef Range left = whole[0]
     cdef Range block
     cdef Bits bits
     while True:
         bits = broadest_at_start(&left)
-        # No client has a mapped address, it is IPv4.  As text such a rest would even mean IPv4 addresses (C16).
+        # No IPv6 client has a mapped address.  As text, such a prefix would even mean IPv4 addresses (C16).
         if not is_mapped(&bits):
             prefixes.append(new_prefix(&bits))
         block = range_of(&bits)

@@ -1,10 +1,10 @@
 # cython: language_level=3
-"""Doors for tests and benchmarks: what nobody needs who asks which addresses are in a list.
+"""Functions for tests and benchmarks only; the library does not use this room.
 
-    freeze_as      a list in a form that its size would not choose, so that forms can be compared
-    table_bytes    how much of a list a check may read
+    freeze_as      make a list in another form than its size would choose, to compare forms
+    table_bytes    how many bytes of a list a check may read
 
-Nothing of the library uses this room.
+The forms are those of `Form` in frozen.pxd.
 """
 
 from cidrmatch._core.address cimport vectors_here

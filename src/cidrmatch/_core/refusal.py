@@ -1,15 +1,15 @@
-"""From a parser's status to an exception, in one place.
+"""Exceptions for refused texts: a parser's status and position become a code, a reason and a suggestion.
 
-A parser of the core answers with a status and a position and knows no words.
-Here the status gets its code, its reason and, when a small repair of the text
-makes it acceptable, a suggestion.  Only refusals come here, so clarity beats
-speed: a refusal costs some microseconds.
+A parser of the core returns only a status and a position.  This module adds the
+code and the reason.  If a small repair of the text makes it acceptable, it also
+adds a suggestion.  Only refused texts come here, so this code is written for
+clarity, not for speed: a refusal takes some microseconds.
 
-A suggestion is never a guess left unchecked.  Each repair below only edits the
-text, and leaves it alone where two readings are possible (010.0.0.7 is 10.0.0.7,
-or in octal 8.0.0.7).  The caller's own parser decides whether the result is an
-address or a prefix at all.  A result that lets a whole family in, or a large part
-of one, is never suggested; the reason says so instead.
+Every suggestion is checked.  Each repair below only edits the text.  It does
+not change a text with two possible meanings (010.0.0.7 is 10.0.0.7, or in octal
+8.0.0.7).  The caller's own parser then decides whether the result is an address
+or a prefix.  A result that allows all addresses of a family, or a large part of
+them, is never suggested; the reason says so instead.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ _TELLING = {
     "/": "a prefix length is not part of an address",
     ",": "a list of addresses is not one address",
 }
-"""Unexpected characters that tell what was meant."""
+"""Unexpected characters from which one can tell what the author meant."""
 
 _LONGEST_REPAIRED = 100
-"""A longer text is no address with a slip in it; leave it alone."""
+"""A longer text is not an address with a small mistake, so it is not repaired."""
 
 _BROADEST_SUGGESTED = {4: 8, 6: 16}
-"""The shortest length that is suggested: 203.0.113.7/2 has rather lost a digit than that it means a quarter of IPv4."""
+"""The shortest length that is suggested: 203.0.113.7/2 more probably lost a digit than means a quarter of IPv4."""
 
 
 def refusal(
@@ -86,7 +86,7 @@ def refusal(
 
 
 def _danger_of(suggestion: str) -> str | None:
-    """Say why a text that a parser takes is still not to be suggested."""
+    """Say why a valid text must not be suggested; None if it may be."""
     network = ipaddress.ip_network(suggestion)
     family, length = network.version, network.prefixlen
     if _is_mapped(network.network_address) and length >= 96:
@@ -102,7 +102,7 @@ def _is_mapped(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
 
 
 def shown(value: object) -> str | bytes:
-    """Give the text of a value that an error is about, whatever the value's own methods do."""
+    """Give the text that an error shows for a value; the value's own methods cannot change it."""
     kind = type(value)
     if issubclass(kind, str):
         return str.__str__(cast("str", value))
@@ -117,7 +117,7 @@ def shown(value: object) -> str | bytes:
 
 
 def wrong_type(noun: str, value: object, index: int | None = None) -> TypeError:
-    """Build the error for a value that is no text at all, with the usual way out."""
+    """Build the error for a value of a wrong type, with advice on what to pass instead."""
     hints = {
         int: "; an integer is ambiguous, write it as text",
         bytearray: "; pass bytes(...), which nobody can change",
@@ -136,7 +136,7 @@ def wrong_type(noun: str, value: object, index: int | None = None) -> TypeError:
 
 
 def address_problem(given: object, status: int, position: int, is_valid: Callable[[str], bool]) -> InvalidAddress:
-    """Say why what was given as a client's address is none; nobody raises it."""
+    """Build the error that says why a client's address is no address; it is returned, not raised."""
     if given is None:
         return InvalidAddress("", 0, "not_given", "no address was given")
     if CODES[status] == "wrong_type":
@@ -145,7 +145,7 @@ def address_problem(given: object, status: int, position: int, is_valid: Callabl
 
 
 def wrong_key(key: object, index: int | None = None) -> TypeError:
-    """Build the error for a key that is no text, with the usual way out."""
+    """Build the error for a key that is no text, with advice on what to pass instead."""
     kind = type(key)
     where = "" if index is None else f"key {index}: "
     hint = ""
@@ -158,7 +158,7 @@ def wrong_key(key: object, index: int | None = None) -> TypeError:
     return TypeError(f"{where}a key is text, not {kind.__name__}{hint}")
 
 
-# -- Repairs: each edits one kind of slip; they add up from left to right. ----
+# -- Repairs: each edits one kind of mistake, on the result of those before. --
 
 
 Repair = Callable[[str], str]
@@ -188,7 +188,7 @@ def _to_ascii(text: str) -> str:
 
 
 def _without_white_space(text: str) -> str:
-    """Take it away at both ends and around a slash or a dash; elsewhere it may part two entries."""
+    """Remove white space at both ends, and around a slash or a dash. Elsewhere white space may separate two entries."""
     return re.sub(r"[ \t]*([/-])[ \t]*", r"\1", text.strip().strip("\0").strip())
 
 
@@ -207,7 +207,7 @@ def _without_zone(text: str) -> str:
 
 
 def _without_leading_zeros(text: str) -> str:
-    """192.0.2.007/08 -> 192.0.2.7/8; but 010 stays, for it is 10, or in octal 8."""
+    """192.0.2.007/08 -> 192.0.2.7/8; but 010 stays, because it means 10, or in octal 8."""
     address, slash, length = text.partition("/")
     if ":" not in address:
         address = ".".join(map(_without_zeros, address.split(".")))
@@ -241,9 +241,9 @@ def _mask_to_length(text: str) -> str:
         bits = int(ipaddress.IPv4Address(mask))
     except ValueError:
         return text
-    host_bits = bits if bits < 1 << 31 else bits ^ 0xFFFFFFFF  # a netmask begins with a set bit, a hostmask does not
+    host_bits = bits if bits < 1 << 31 else bits ^ 0xFFFFFFFF  # a netmask begins with a 1 bit, a hostmask with a 0 bit
     if bits == 0 or host_bits & (host_bits + 1):
-        return text  # 0.0.0.0 is /0 as the one and /32 as the other
+        return text  # 0.0.0.0 is /0 as a netmask and /32 as a hostmask
     return f"{address}/{32 - host_bits.bit_length()}"
 
 
@@ -257,7 +257,7 @@ def _all_octets(text: str) -> str:
 
 
 def _range_to_prefix(text: str) -> str:
-    """203.0.113.0-203.0.113.255 or 203.0.113.0-255 -> 203.0.113.0/24, if one prefix says it."""
+    """203.0.113.0-203.0.113.255 or 203.0.113.0-255 -> 203.0.113.0/24, if one prefix has the same addresses."""
     first, dash, last = text.partition("-")
     if not dash or "%" in text:  # ip_address would take the zone ids that we refuse
         return text
@@ -278,7 +278,7 @@ def _network_of(text: str) -> str:
     except ValueError:
         return text
     is_clear = _LENGTH.fullmatch(text.partition("/")[2])
-    # The network around ::ffff:192.0.2.1/95 would be IPv6, and lets no IPv4 client in.
+    # The prefix of ::ffff:192.0.2.1/95 would be IPv6, and would allow no IPv4 client.
     if not is_clear or (_is_mapped(interface.ip) and interface.network.prefixlen < 96):
         return text
     return str(interface.network)

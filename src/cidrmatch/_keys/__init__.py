@@ -1,7 +1,7 @@
-"""The gate of the keys: every name that Python above may use of them, each with its reason.
+"""The public names of the keys: every name that Python code of other floors may use, with the reason for each.
 
-May this address use this key?  The rooms behind this gate are compiled for the most part; Cython code of other packages
-cimports them by their own names.  What is not named here is nobody's business above.
+The rooms of this floor answer: may this address use this key?  Most of them are compiled; Cython code of other packages
+cimports them directly.  Floors above use no other name than these.
 """
 
 from .block_file import (

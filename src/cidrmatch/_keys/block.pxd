@@ -1,7 +1,7 @@
 # cython: language_level=3
 """The headers in `c/`, for Cython: what a block holds and who asks it.  The essays are in block.h, find.h and answer.h.
 
-The structs here name the fields that Cython code uses.  The layout is told in block.h alone.
+The structs here name the fields that Cython code uses.  Only block.h describes the layout.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -9,7 +9,7 @@ from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cidrmatch._core.address cimport Bits, Text, find_text
 
 
-cdef extern from "_keys/c/verdict.h" nogil:
+cdef extern from "_keys/c/reason.h" nogil:
     ctypedef enum Verdict:
         UNRESTRICTED
         MATCHED
@@ -146,7 +146,7 @@ cdef inline bint record_covers(const Store *store, const Record *record, const P
 
 
 cdef inline bint find_name(object key, Question *question) noexcept:
-    """Point at the bytes of a key, if it is an exact ASCII `str`; they live as long as it does."""
+    """Point at the bytes of a key, if it is an exact ASCII `str`.  The bytes live as long as the `str`."""
     cdef Text text
     if not find_text(key, &text):
         return False

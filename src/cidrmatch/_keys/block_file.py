@@ -1,11 +1,11 @@
-"""A block in a file: written whole or not at all, mapped or copied by every process that reads it.
+"""Writing a block to a file, whole or not at all, and reading it, mapped or copied.
 
     save    .keys.snap.XXXX.tmp  written, flushed to the disk, renamed to keys.snap; then the directory is flushed
-    open    keys.snap            mapped read-only, or copied; header checked always, all of it by default
+    open    keys.snap            mapped read-only, or copied; the header is always checked, the rest by default
 
-Whoever has the old file mapped keeps it until he lets go; a name always leads to
-a whole file, the old one or the new.  What lies in the file is told byte by byte
-in docs/snapshot-format.md.
+A process that has mapped the old file keeps it until it unmaps it.  The name
+always leads to a whole file, the old one or the new one.
+docs/snapshot-format.md describes the bytes of the file.
 
     [ header, 128 bytes | all the rest ]
          |                    |
@@ -15,13 +15,14 @@ in docs/snapshot-format.md.
 A header says a *revision*: an epoch, which names one history of the data, and a
 generation, which counts within it.  Revisions are ordered, epoch first:
 
-    (E, 4)  (E, 5)  (E, 6)      saved one after the other by whoever edits the file
-                        (F, 7)  a fresh engine took the place of all that; F > E, for it holds the time
+    (E, 4)  (E, 5)  (E, 6)      saved one after the other by editors of the file
+                        (F, 7)  a new engine replaced all of this; F > E, because an epoch begins with the time
 
-A mapping is only as steady as its file: a program that cuts a mapped file short in
-place ends every process that touches the lost part (SIGBUS), and one that writes
-over it changes what is mapped.  `save` does neither.  Small files are therefore
-copied into memory when they are opened, where nothing that happens later matters.
+A mapping shows every change inside its file.  If a program cuts a mapped file
+short in place, every process that reads the lost part is ended (SIGBUS).  If a
+program writes over the file, the mapped data changes.  `save` does neither.  To
+be safe from other programs, small files are copied into memory when they are
+opened.
 
 Threads: no state here.  Source: POSIX rename, fsync; CRC-32 as in zlib.
 """
@@ -61,17 +62,17 @@ _PIECE = 16 << 20
 _COPIED = 16 << 20
 """Files up to this size are copied into memory, unless the reader says otherwise."""
 _LUCK_BITS = 22
-"""Bits of an epoch that are drawn; those above are the time, in steps of four milliseconds."""
+"""The random bits of an epoch; the bits above are the time, in steps of four milliseconds."""
 
 PathLike = str | os.PathLike[str]
 
 
 class Revision(NamedTuple):
-    """Name one version of the data in one history of it; later ones are larger.
+    """Name one version of the data in one history; later versions are larger.
 
     Attributes:
-        epoch: the history: drawn when an engine that stands on no file is first saved.
-        generation: the number of the version within it.
+        epoch: the number of the history; it is drawn when an engine that stands on no file is saved.
+        generation: the number of the version within the history.
     """
 
     epoch: int
@@ -82,16 +83,16 @@ class Revision(NamedTuple):
 
 
 def drawn_epoch(after: int) -> int:
-    """Draw an epoch: larger than one that was drawn some milliseconds earlier, and larger than `after`."""
+    """Draw an epoch that is larger than `after`, and larger than epochs that were drawn some milliseconds earlier."""
     moment = time.time_ns() >> _LUCK_BITS << _LUCK_BITS
     return max(moment | secrets.randbits(_LUCK_BITS), after + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Tell one file from the next of the same name, or from itself written over in place.
+    """Identify a file: another file of the same name, or the same file written over in place, has another identity.
 
-    The time alone would not do: systems keep it by the tick, and a file may change twice in one.
+    The time alone is not enough: systems store it in ticks, and a file may change twice in one tick.
     """
 
     device: int
@@ -102,7 +103,7 @@ class Identity:
 
 
 def identify(path: PathLike) -> Identity:
-    """Say which file a path leads to now; SnapshotError if it is no regular one."""
+    """Identify the file that a path leads to now; SnapshotError if it is no regular file."""
     descriptor = _open(path)
     try:
         with _naming(path):
@@ -112,15 +113,16 @@ def identify(path: PathLike) -> Identity:
 
 
 def revision_of(path: PathLike, identity: Identity) -> Revision:
-    """Read the revision of a file by its header; SnapshotError if that is none."""
+    """Read the revision of a file from its header; SnapshotError if it has no valid header."""
     with _naming(path):
         return Revision(*read_header(identity.header, identity.size)[:2])
 
 
 def content_at(path: PathLike) -> tuple[Revision | str | None, int]:
-    """Say of what revision a file is, and the checksum of what it says.
+    """Give the revision of a file, and the checksum of its body.
 
-    The revision is None if there is no file, and what is wrong in words if it is no snapshot; the checksum is 0 then.
+    If there is no file, the revision is None.  If the file is no snapshot, the revision is a text that says what is
+    wrong.  In both cases the checksum is 0.
     """
     try:
         identity = identify(path)
@@ -134,7 +136,7 @@ def content_at(path: PathLike) -> tuple[Revision | str | None, int]:
 
 @contextmanager
 def _naming(path: PathLike) -> Iterator[None]:
-    """Say of which file a SnapshotError speaks."""
+    """Add the name of the file to a SnapshotError."""
     try:
         yield
     except SnapshotError as error:
@@ -160,12 +162,12 @@ def save_block(target: str, store: KeyStore, revision: Revision, checksum: int, 
     """Write a store's block to a file, so that the name leads to the whole old file or the whole new one.
 
     Args:
-        target: where, not a link; its directory must be writable.
-        revision: what the header says.
-        checksum: what `checksum_of` says of the store; the body is summed once.
+        target: the path of the file, which is not a link; its directory must be writable.
+        revision: the revision for the header.
+        checksum: the result of `checksum_of` for this store; so the body is summed only once.
         mode: the permissions; None keeps those of the file that is replaced, and gives a new one 0600.
     Returns:
-        Which file the name leads to now.
+        The identity of the file that the name leads to now.
     Raises:
         PermissionError: the owner of the file that is replaced cannot be kept.  OSError: for another reason.
         In either case nothing was changed under that name.
@@ -220,7 +222,7 @@ def _pairs(old: os.stat_result, now: os.stat_result) -> tuple[tuple[int, int], t
 
 
 def remove_drafts(target: str) -> None:
-    """Remove what writers left who were killed; whoever calls has the lock, so no draft is anybody's."""
+    """Remove the drafts of writers that were killed. The caller holds the lock, so no other writer uses a draft now."""
     directory, name = os.path.split(target)
     start, end = f".{name}.", ".tmp"
     with suppress(OSError), os.scandir(directory) as entries:
@@ -235,12 +237,12 @@ def remove_drafts(target: str) -> None:
 
 
 def checksum_of(store: KeyStore) -> int:
-    """The checksum that the header of a store's file will say of its body."""
+    """The checksum of a store's body, as the header of its file will have it."""
     return zlib.crc32(store.block[HEADER_BYTES:])
 
 
 def flush_name(target: str) -> None:
-    """Make the new name last; where directories cannot be flushed, the system does as it likes.
+    """Flush the directory, so that the new name survives a power failure.  On systems without this, nothing is done.
 
     Raises:
         NotFlushed: the name leads to the new file, but after a power failure it may not.
@@ -269,7 +271,7 @@ def open_block(path: PathLike, *, verify: bool = True, copy: bool | None = None)
         verify: check every byte and every record first; without it only the header is checked, in constant time.
         copy: read the file into memory instead of mapping it; None does so up to 16 MiB.
     Returns:
-        The store, and which file that was.
+        The store, and the identity of the file.
     Raises:
         SnapshotError: with what is wrong.  OSError: the file cannot be opened.
     """
@@ -293,12 +295,12 @@ def open_block(path: PathLike, *, verify: bool = True, copy: bool | None = None)
 def _mapped(descriptor: int, size: int) -> mmap.mmap:
     try:
         return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
-    except ValueError:  # not even its own size fits the file any more
+    except ValueError:  # the file is now shorter than its size was
         raise SnapshotError("the file became shorter while it was opened") from None
 
 
 def _copied(descriptor: int, size: int) -> mmap.mmap:
-    """The file in memory of our own, at the start of a page."""
+    """A copy of the file in memory of this process; it begins at a page."""
     block = mmap.mmap(-1, size)
     done = 0
     while done < size:

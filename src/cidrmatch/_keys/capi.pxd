@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The same questions for Cython modules: cimport these; the essay is in cidrmatch.h."""
+"""The functions of the C interface, for other Cython modules to cimport; the essay is in cidrmatch.h."""
 
 from libc.stdint cimport uint8_t
 

@@ -1,15 +1,15 @@
 # cython: language_level=3
-"""Questions from other extensions, in C: what cidrmatch.h declares, in a capsule.
+"""The C interface for other extensions: a capsule with the functions that cidrmatch.h declares.
 
     AllowList --list_of--> Table     KeyStore --store_of--> Store      with the interpreter lock, once
-    text, Table ---------> 1, 0, INVALID                               without it, as often as one likes
+    text, Table ---------> 1, 0, INVALID                               without the lock, many times
 
-The texts come from anywhere, without the room before them that the fast parser
-wants, so a text is copied behind such room first: no address is longer than 45
-characters.
+A text may lie anywhere, so the memory before it may not be readable.  But the
+fast parser reads there.  So a text is first copied into a buffer with room
+before it; no address is longer than 45 characters.
 
-Cost: that of the same question in Python, without the objects.
-Threads: as those of the table and the store, which never change; the caller keeps the object.
+Cost: as the same question in Python, without the Python objects.
+Threads: safe, because tables and stores never change; the caller must keep the Python object alive.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -88,7 +88,8 @@ cdef int check_key(const Store *store, const char *key, Py_ssize_t key_length, c
     cdef Parts parts
     cdef Verdict verdict
     cdef Bits client
-    # Without a text: the store finds the record, and asks for a parser.  The text is not where its own may read.
+    # The question has no text: the store then only finds the record, and answers ASK_PARSER.  Its own parser would read
+    # memory before the text.
     question.key = <const uint8_t *>key
     question.key_size = <size_t>max(0, key_length)
     question.text = NULL

@@ -1,27 +1,27 @@
 # cython: language_level=3, nonecheck=True
-"""One key, one address, one answer: the half of the engine that runs in every request.
+"""One key, one address, one answer: the part of the engine that runs for every request.
 
-An engine publishes its data as a `View`: one version, never changed again.  A
-check takes the current view once and asks only it, so its answer is that of
-one version, and no reader ever locks:
+An engine publishes its data as a `View`, one version that never changes.  A
+check reads the current view once and asks only this view.  So its answer comes
+from one version, and readers need no lock:
 
-    engine.view --> View 17 | View 18         a commit moves the one reference
+    engine.view --> View 17 | View 18         a commit replaces one reference
 
-    overlay   a rule whose table says all  --ask_simple--> yes or no
+    overlay   a rule that is only a table  --ask_simple--> yes or no
               any other rule               --judge_rule--> a verdict            judge.pyx
-    store     a record that says all       --find_verdict--> a verdict          store.pyx
+    store     a record that is enough      --find_verdict--> a verdict          store.pyx
               any other                    --judge_stored--> a verdict          judge.pyx
 
-Here are the quick ways, which most requests take, and the `Decision`.  The order of the questions stands in judge.pyx;
-the quick ways are those of its answers that need one question alone.
+This room has the fast paths, which answer most requests, and the `Decision`. judge.pyx has the order of the questions;
+the fast paths are the cases that need only one of these questions.
 
-Where the settings hash ids, a view holds the hashes, and whoever asks by
-`Checker` says the plain id.
+If the settings hash ids, a view holds the hashes.  Callers of `Checker` pass
+the plain id.
 
-Whatever goes wrong raises or denies: there is no path from an exception to an
-allowance.
-Cost: a look-up in the overlay or in the store, an address parse, a table search; a `Decision` more for `check`.
-Threads: views never change, and a checker's one reference is moved whole.
+If anything goes wrong, a check raises or denies: no exception leads to
+"allowed".
+Cost: a look-up in the overlay or in the store, an address parse, a table search; `check` also makes a `Decision`.
+Threads: safe without a lock, because views never change, and a checker's reference is replaced at once.
 """
 
 cimport cython
@@ -53,14 +53,14 @@ from .reasons import REASONS_BY_VERDICT
 __all__ = ["Checker", "Decision", "carried_by", "client_of"]
 
 cdef enum:
-    MOST_GIVEN = 80             # characters of what a client sent, in a log
+    MOST_GIVEN = 80             # characters that a log shows of what a client sent
 
 
-# -- The quick ways -----------------------------------------------------------
+# -- The fast paths -----------------------------------------------------------
 
-@cython.nonecheck(False)    # a rule is there
+@cython.nonecheck(False)    # a rule is not None here
 cdef inline int ask_simple(PyObject *found, object address) noexcept:
-    """The common case, in as few steps through memory as can be: 1, 0, or NOT_COMMON for what `judge_rule` looks at."""
+    """The common case, with as few reads of memory as possible: 1, 0, or NOT_COMMON if `judge_rule` has to decide."""
     # hot: begin
     if type(<object>found) is Rule and (<Rule>found).is_simple:
         return ask_common(&(<Rule>found).table, address)
@@ -69,7 +69,7 @@ cdef inline int ask_simple(PyObject *found, object address) noexcept:
 
 
 cdef Verdict judge_key(View view, object key, object address, Client *client) except *:
-    """Judge one request, for the exact text of a key."""
+    """Judge one request.  Needs: the key is an exact `str`."""
     cdef const Record *record
     cdef PyObject *found
     cdef Py_ssize_t position
@@ -86,16 +86,16 @@ cdef Verdict judge_key(View view, object key, object address, Client *client) ex
             if view.is_enforced:
                 answer = ask_simple(found, address)
                 if answer != NOT_COMMON:
-                    # No branch on a yes or no that nobody can foresee.
+                    # No branch on the answer, because the processor cannot predict it.
                     return <Verdict>(NOT_LISTED - (<int>NOT_LISTED - <int>MATCHED) * answer)
-            rule = <object>found        # held while Python code runs
+            rule = <object>found        # keeps the rule alive while Python code runs
             if view.is_enforced and rule is not None and rule.is_simple:
                 client.is_known = take_uncommon(address, &client.address, &position) == OK
-                client.is_read = True   # and is no common text, so the parser of those is not asked again
+                client.is_read = True   # it is no common text, so `parse_common` is not called again
             return judge_rule(view, rule, address, client)
     if view.store is None:
         return UNKNOWN_KEY
-    # 2. most stored keys are their own entries, and the store answers for them
+    # 2. most stored keys have only own entries, and the store answers for them
     if view.is_enforced:
         verdict = view.store.find_verdict_for(key, address, &record, &parts)
         if verdict != ASK_OBJECTS:
@@ -121,13 +121,13 @@ cdef class Checker:
         is_stale: whether the data is older than it may be; while it is, every check is denied, whatever the view says.
     """
 
-    # Flags here, not in the view: data grows stale when nobody can build a view, and a view never changes.
-    # A checker that hashes ids once takes the long way ever after.
+    # These flags are here and not in the view, because a view never changes, and data may become stale when no new view
+    # can be made.  A checker that has hashed ids once uses the slow path from then on.
     cdef View current
     cdef bint is_old
     cdef bint hashes_ids
-    cdef bint is_special        # either of them
-    cdef bint is_direct         # neither, and a key of the overlay may be asked without another question
+    cdef bint is_special        # stale, or with hashed ids
+    cdef bint is_direct         # neither, and keys of the overlay may be judged by their rules at once
 
     @property
     def view(self):
@@ -136,8 +136,8 @@ cdef class Checker:
     @view.setter
     def view(self, View view):
         if view is not None and view.id_hash is not None:
-            self.hashes_ids = self.is_special = True    # before anybody can ask the view
-        self.is_direct = False                          # the old view goes at the next line, which may let others run
+            self.hashes_ids = self.is_special = True    # set before the view can be asked
+        self.is_direct = False                          # the next line drops the old view, which may run other code
         self.current = view
         self.choose_way()
 
@@ -174,7 +174,7 @@ cdef class Checker:
         cdef int answer
         if not PyUnicode_CheckExact(key):
             return judge_yes_or_no(self, view, name_of(key), address)
-        # As in `judge_key`, without a call and without counting references: the view holds the rule, if it is one.
+        # As in `judge_key`, but without a call and without counting references: the view keeps the rule alive.
         if self.is_direct:
             found = PyDict_GetItemWithError(view.overlay, key)
             if found is not NULL:
@@ -255,7 +255,7 @@ cdef class Checker:
 
 
 cdef bint judge_yes_or_no(Checker checker, View view, object key, object address) except -1:
-    """Whether a request passes, in all cases; apart from the common one, which needs no `Client` and no room for it."""
+    """Whether a request passes, in all cases.  A separate function, so that the common case needs no `Client`."""
     cdef Client client
     if checker.is_special:
         return is_allowed(view, judge_special(checker, view, key, address, &client))
@@ -263,14 +263,14 @@ cdef bint judge_yes_or_no(Checker checker, View view, object key, object address
 
 
 cdef Verdict judge_special(Checker checker, View view, object key, object address, Client *client) except *:
-    """As `judge_key`, for a checker whose data is stale, or has hashed ids."""
+    """As `judge_key`, for a checker whose data is stale or that has hashed ids."""
     if checker.is_old:
         return STALE_DATA
     return judge_key(view, view.held_id(key), address, client)
 
 
 cdef tuple held_ids(View view, tuple keys):
-    """The ids under which a view holds many keys; TypeError with its position for one that is no text."""
+    """The held ids of many keys; TypeError with the position of a key that is no text."""
     cdef list ids = list(keys)
     cdef Py_ssize_t i
     for i in range(len(ids)):
@@ -339,15 +339,15 @@ cdef class Decision:
     Exactly one of `address` and `problem` is None.
     """
 
-    cdef View view              # None: the facts are in `asked`, as `Facts`; or nobody made this decision
+    cdef View view              # None: `asked` holds `Facts`; or the object was not made by a check
     cdef Rule rule
     cdef Verdict verdict
     cdef Client client
     cdef readonly object key
-    cdef object asked           # as the address
+    cdef object asked           # what was given as the address
 
     cdef object fact(self, str name):
-        """A fact of a decision without a view."""
+        """Give a fact of a decision that has no view."""
         if type(self.asked) is not Facts:
             raise TypeError("a Decision comes from Engine.check()")
         return (<Facts>self.asked).facts[name]
@@ -376,7 +376,7 @@ cdef class Decision:
         return None if rule is None else self.view.state(rule)
 
     cdef Rule known_rule(self):
-        """The rule that was judged, or None; for a record of the store it is made now."""
+        """The rule that was judged, or None; a rule of a record of the store is made now."""
         if self.verdict == UNKNOWN_KEY or self.verdict == DAMAGED or self.verdict == STALE_DATA:
             return None
         if self.rule is None and self.view is not None:
@@ -435,7 +435,7 @@ cdef class Decision:
         return None if status == OK else address_problem(self.asked, status, position, is_address)
 
     cdef int find_client(self, Client *client) except -1:
-        """The client that was judged.  The common case judges a text and keeps no address, so it is read again."""
+        """The client that was judged.  The common case does not store the parsed address, so it is parsed again."""
         cdef Py_ssize_t position
         client[0] = self.client
         if not client.is_read:
@@ -453,7 +453,7 @@ cdef class Decision:
         level = self.deciding_level(&client)
         if weigh_level(level, &client.address, client.now) == self.verdict:
             return self.strongest_of(level, &client.address, client.now)
-        # Not the address itself is denied, but the one that it carries.
+        # Otherwise an IPv4 address inside this address is denied.
         for prefix in self.view.translations:
             if find_inner(&(<Prefix>prefix).bits, &client.address, &inner):
                 if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The judge, for the room of checks; the essay is in judge.pyx."""
+"""The declarations of the judge, for the room of checks; the essay is in judge.pyx."""
 
 from cidrmatch._core.address cimport Bits
 from cidrmatch._keys.block cimport Parts, Record, Verdict
@@ -8,7 +8,7 @@ from cidrmatch._keys.view cimport View
 
 
 cdef enum OwnEntries:
-    # What the entries of a record say of an address, if it has any.
+    # Do the own entries of a record cover an address? NO_OWN: it has no entries.
     NO_OWN
     OWN_MISS
     OWN_COVER

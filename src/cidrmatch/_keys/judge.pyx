@@ -3,18 +3,18 @@
 
     enforced?  -->  state?  -->  address?  -->  level 1  -->  level 2 ...          all levels must pass
                                                 |
-                                                '-- of its lists the most specific entry that counts now;
-                                                    on a tie, the one that denies
+                                                '-- the most specific entry of its lists that counts now;
+                                                    of equally specific ones, one that denies
 
-A request is judged by a rule, or by a record of the store.  Both are put to the same questions (`judge`).  Which levels
-a key has is told in view.pyx.
+A request is judged by a rule, or by a record of the store; `judge` asks the same questions for both. view.pyx decides
+which levels a key has.
 
-Where an IPv6 address carries an IPv4 address by a translation that the policy names, a deny entry for the inner address
-denies, too; nobody gets in by it.
+An IPv6 address may contain an IPv4 address, by a translation that the policy names.  Then a deny entry for the inner
+address denies, too; an allow entry for it allows nothing.
 
-Whatever goes wrong raises or denies: there is no path from an exception to an allowance.
-Cost: for what is not judged by a table alone (check.pyx), an address parse and a table search for each list.
-Threads: no state here; a trial is counted without a lock, so that two at once may count as one.
+If anything goes wrong, a check raises or denies: no exception leads to "allowed".
+Cost: an address parse, and a table search for each list; the fast paths of check.pyx need less.
+Threads: this room has no state.  A trial is counted without a lock, so two requests at the same time may count as one.
 """
 
 from libc.stdint cimport uint32_t, uint64_t
@@ -34,7 +34,7 @@ __all__ = ["inner_address"]
 # -- One request --------------------------------------------------------------
 
 cdef int read_client(Client *client, object address) except -1:
-    """Read the address that was given, once a check."""
+    """Parse the given address, once in a check."""
     cdef Py_ssize_t position
     if not client.is_read:
         client.is_known = take_address(address, &client.address, &position) == OK
@@ -44,9 +44,9 @@ cdef int read_client(Client *client, object address) except -1:
 
 cdef Verdict judge(View view, Rule rule, const Record *record, const Parts *parts, object address,
                    Client *client) except *:
-    """Judge one request by a rule, or by a record where there is none.  This is the order of the questions, for all.
+    """Judge one request by a rule, or by a record if `rule` is None.  This is the order of the questions for all keys.
 
-    ASK_OBJECTS for a record that needs a rule: one of its lists may deny, so lengths decide.
+    Returns ASK_OBJECTS for a record that needs a rule, because one of its lists may deny, and then lengths decide.
     """
     cdef Verdict verdict
     cdef Terms terms
@@ -63,7 +63,7 @@ cdef Verdict judge(View view, Rule rule, const Record *record, const Parts *part
     read_client(client, address)
     if not client.is_known:
         return CLIENT_IP_UNKNOWN
-    # 3. its own entries and lists, then each list that it lies within
+    # 3. level 1, then each list that the key lies within
     if rule is None and record.flags & HAS_ENTRIES:
         own = OWN_COVER if record_covers(&view.store.store, record, parts, &client.address) else OWN_MISS
     for level in view.levels_of(rule, record, parts):
@@ -75,7 +75,7 @@ cdef Verdict judge(View view, Rule rule, const Record *record, const Parts *part
 
 
 cdef Verdict judge_rule(View view, Rule rule, object address, Client *client) except *:
-    """Judge one request by a rule, and count it where a list is on trial; None is a key that was removed."""
+    """Judge one request by a rule, and count it if a list is on trial; the rule None means that the key was removed."""
     if rule is None:
         return UNKNOWN_KEY
     if rule.shadow is not None:
@@ -86,7 +86,7 @@ cdef Verdict judge_rule(View view, Rule rule, object address, Client *client) ex
 
 cdef Verdict judge_stored(View view, object key, const Record *record, const Parts *parts, object address,
                           Client *client) except *:
-    """Judge one request by a record of the store; by a rule that is made of it where the record is not enough."""
+    """Judge one request by a record of the store; if the record is not enough, by a rule that is made of it."""
     cdef Verdict verdict
     cdef Rule rule
     if not record.flags & NEEDS_OBJECTS:
@@ -105,16 +105,16 @@ cdef bint passes_trial(View view, FrozenList frozen, Client *client) except -1:
 # -- Levels -------------------------------------------------------------------
 
 cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clock, tuple translations) except *:
-    """Judge an address by lists that are united: the most specific entry decides, and denies on a tie.
+    """Judge an address by the lists of one level: the most specific entry decides, and between equals deny wins.
 
-    Own entries that stand in a record are only said to cover the address or not.  Where a list of their level may
-    deny, lengths decide, and the answer is ASK_OBJECTS.
+    `own` tells whether own entries in a record cover the address.  If a list of the same level may deny, the lengths of
+    these entries are needed, so the answer is ASK_OBJECTS.
     """
     cdef FrozenList frozen
     cdef bint has_entries = own != NO_OWN, may_deny = False
     cdef Verdict verdict
     for frozen in level:
-        if frozen is None:              # a record links a list that is not there
+        if frozen is None:              # the record links a list that does not exist
             return DAMAGED
         frozen.tell_time(client, clock)
         has_entries |= len(frozen.entries) > 0
@@ -154,7 +154,7 @@ cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *:
 
 
 cdef bint is_inner_denied(tuple level, Client *client, tuple translations) except -1:
-    """Does the level deny the IPv4 address that a translator wrote into this IPv6 address?"""
+    """Does the level deny an IPv4 address inside this IPv6 address, by one of the translations?"""
     cdef Bits inner
     for prefix in translations:
         if find_inner(&(<Prefix>prefix).bits, &client.address, &inner):
@@ -164,9 +164,9 @@ cdef bint is_inner_denied(tuple level, Client *client, tuple translations) excep
 
 
 cdef bint find_inner(const Bits *translation, const Bits *address, Bits *inner) noexcept nogil:
-    """Read the IPv4 address behind the prefix of a translation; False if the address does not lie in it.
+    """Read the IPv4 address behind the prefix of a translation; False if the address is not inside this prefix.
 
-    RFC 6052 section 2.2: the octet of bits 64 to 71 is not part of it, whatever it holds.  RFC 3056: 2002::/16.
+    RFC 6052 section 2.2: the octet of bits 64 to 71 is skipped.  RFC 3056: 2002::/16.
     """
     cdef uint64_t behind
     if not covers(translation, address):

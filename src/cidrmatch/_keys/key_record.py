@@ -1,10 +1,10 @@
-"""What was said about one key, as a value: what people put in and get back.
+"""`KeyRecord`: all that was said about one key, as a value that users put in and get back.
 
-    KeyRecord  --Rule-->  what a check asks  (rule.pyx)
+    KeyRecord --Rule-->  the form for checks  (rule.pyx)
         ^
-        '--- a record of a `KeyStore`, the same as bytes  (records.py)
+        '--- a record of a `KeyStore`: the same as bytes  (records.py)
 
-Nothing is checked here: the engine's `check_record` says what can be stored.
+Nothing is checked here; the engine's `check_record` refuses what cannot be stored.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The notes of a record: what was said about a key, and no check reads.
+"""The notes of a record, as JSON: facts about a key that its numbers do not hold.
 
     entries, shadow   --notes_of-->  {"entries":[...],"owner":"acme"}  --read_notes, parse_notes-->  entries
                                      JSON in ASCII, names sorted
 
-Notes stand at the end of a record where its numbers alone do not give the entries back: labels, conditions, a long
-list, another order.  The named lists of an engine are written in the same form.
+Notes are at the end of a record.  A record has notes if its numbers alone do not give the entries back, because of
+labels, conditions, a long list, or another order.  The named lists of an engine are written in the same form.
 
 Cost: that of JSON.  Threads: no state here.
 """
@@ -22,7 +22,7 @@ __all__ = ["entry_as_values", "notes_of", "parse_notes", "read_notes"]
 
 
 def entry_as_values(entry: EntryLike, /) -> str | dict[str, Any]:
-    """Give an entry as plain values: its text, or a mapping where there is more to say."""
+    """Give an entry as plain values: its text, or a mapping if it has a label or a condition."""
     prefix, label, condition = take_apart(entry)
     text = str(prefix if type(prefix) is Prefix else Prefix(prefix))
     fields = fields_of_entry(text, label, condition)
@@ -30,7 +30,7 @@ def entry_as_values(entry: EntryLike, /) -> str | dict[str, Any]:
 
 
 def notes_of(entries: Iterable[EntryLike], /, **fields: str | Iterable[EntryLike] | None) -> bytes:
-    """Write notes: JSON with sorted names, the same for the same content; fields are text, or entries, or None."""
+    """Write notes: JSON with sorted names, the same bytes for the same content.  A field is text, entries, or None."""
     said: dict[str, object] = {"entries": [entry_as_values(entry) for entry in entries]}
     for name, value in fields.items():
         if value is not None:

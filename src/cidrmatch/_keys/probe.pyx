@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Doors for tests and benchmarks alone: nothing of the library asks here."""
+"""Functions for tests and benchmarks only; the library does not use this room."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint64_t

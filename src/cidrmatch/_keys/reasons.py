@@ -1,4 +1,4 @@
-"""Why a check ended as it did, and what a key's list amounts to: two small vocabularies."""
+"""Two enumerations: why a check ended as it did (`Reason`), and in which state a key is (`State`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Reason(StrEnum):
     """Name the reason of a decision; the text is stable, for logs and programs."""
 
     UNRESTRICTED = "unrestricted"
-    """Allowed: nothing restricts this key (U14: not the same as a match)."""
+    """Allowed: nothing restricts this key. This is not the same as a match (U14)."""
     MATCHED = "matched"
     """Allowed: an entry covers the address."""
     NOT_ENFORCED = "not_enforced"
@@ -31,7 +31,7 @@ class Reason(StrEnum):
     DAMAGED = "damaged"
     """Denied: the snapshot that holds this key was damaged after it was written."""
     STALE_DATA = "stale_data"
-    """Denied: the engine follows a file, and its data has not been known to be current for longer than it may be."""
+    """Denied: the engine follows a file, and its data is older than `max_age` allows."""
 
     @property
     def text(self) -> str:
@@ -55,11 +55,11 @@ _TEXTS = {
 
 
 REASONS_BY_VERDICT = tuple(Reason)
-"""A verdict of the compiled core is the place of its reason here; verdict.h has them in the same order."""
+"""The reasons in the order of reason.h: a verdict of the compiled core is the index of its reason."""
 
 
 class State(StrEnum):
-    """Say what a key's list amounts to; never read from a length (C7)."""
+    """Name the state of a key. It is never derived from a number of entries (C7)."""
 
     UNRESTRICTED = "unrestricted"
     RESTRICTED = "restricted"

@@ -1,11 +1,11 @@
-"""A rule as a record of the store, and a record as a rule.
+"""Writing a rule as a record of the store, and reading a record as a rule.
 
     Rule  --write_rule-->  [ numbers | key | entries | numbers of lists | notes ]  --read_rule-->  Rule
 
-A record has the entries as numbers, links as numbers of lists, flags.  What a check does not read (labels, owner,
-conditions, a list on trial) is JSON in its notes.
+A record holds the entries as numbers, the links as numbers of lists, and flags.  Labels, owner, conditions and a list
+on trial are JSON in its notes.  A check of a key with conditions or a trial needs the notes, and makes a rule of them.
 
-A damaged record gives no rule: what cannot be read is never half read.
+A damaged record gives no rule; it is never read in part.
 Threads: no state here.
 """
 
@@ -27,7 +27,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def rule_of(record: KeyRecord, *, needs_list: bool, shadow: Shadow | None) -> Rule:
-    """Make the rule of a record: its own entries ready to be asked, its lists by their names.
+    """Make the rule of a record: with its own entries as a frozen list, and its lists by their names.
 
     Args:
         record: what was said about the key.
@@ -39,7 +39,7 @@ def rule_of(record: KeyRecord, *, needs_list: bool, shadow: Shadow | None) -> Ru
 
 
 def write_rule(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int]) -> None:
-    """Write a rule as a record: what a check reads as bytes, the rest as notes."""
+    """Write a rule as a record: the part that a check reads as numbers, the rest as notes."""
     record = rule.record
     is_plain = record.shadow is None and all(entry.condition is None for entry in record.entries)
     flags = (
@@ -63,10 +63,10 @@ def write_rule(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int
 
 
 def read_rule(store: KeyStore, key: str, names: tuple[str, ...]) -> Rule | None:
-    """Make the rule that a record of the store amounts to; None if it does not say what a rule says.
+    """Make the rule of a record of the store; None if the record is damaged.
 
     Args:
-        names: of the lists that the record links by number.
+        names: the names of the lists that records link by number.
     """
     try:
         return _rule_of_facts(store.facts(key), names)
@@ -78,7 +78,7 @@ def _rule_of_facts(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
     entries, flags, links, within, created, notes = facts
     shadow = parse_notes(notes, "shadow")
     if bool(entries) != bool(flags & HAS_ENTRIES):
-        raise SnapshotError("a record tells other entries than its flags")  # without any the key would be free
+        raise SnapshotError("a record tells other entries than its flags")  # a key without any could be open
     if not isinstance(notes.get("owner"), str | None):
         raise SnapshotError("a record tells an owner that is no text")
     record = KeyRecord(

@@ -1,4 +1,4 @@
-"""What a client is told when a request is denied: the value alone.  Who makes one is told in policy/responses.py."""
+"""`Response`: what a client is told when a request is denied. policy/responses.py makes responses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The lists and rules of keys, for the rooms that judge them; the essay is in rule.pyx."""
+"""The declarations of lists and rules, for the rooms that judge; the essay is in rule.pyx."""
 
 from libc.stdint cimport uint32_t
 
@@ -11,14 +11,14 @@ from cidrmatch._core.prefix cimport Entry
 
 cdef struct Client:
     Bits address
-    bint is_read        # somebody looked at what was given
-    bint is_known       # and it is an address
-    double now          # POSIX seconds, or NAN while nobody has asked
+    bint is_read        # the given address was parsed
+    bint is_known       # and it is a valid address
+    double now          # POSIX seconds, or NAN until the clock is read
 
 
 cdef struct InForce:
-    # What one entry says about its prefix, and when.
-    double start            # POSIX seconds; the first moment belongs to it, the last does not
+    # What one entry does, and when.
+    double start            # POSIX seconds; it counts from `start` on, and no longer at `end`
     double end
     bint denies
 
@@ -28,10 +28,10 @@ cdef class FrozenList:
     cdef readonly tuple entries
     cdef readonly str description
     cdef bint is_timed
-    cdef bint may_deny          # some entry does, now or at another time
-    cdef AllowList allow        # of a list with times: all prefixes
+    cdef bint may_deny          # some entry denies, now or at another time
+    cdef AllowList allow        # what is allowed; in a list with times, all prefixes
     cdef AllowList deny         # None: nothing is denied, or the list has times
-    cdef uint32_t *firsts       # of a list with times: for each prefix of `allow` the first of `said`, and one more
+    cdef uint32_t *firsts       # of a list with times: for each prefix of `allow` its first item in `said`, and the end
     cdef InForce *said
 
     cdef int note_all(self) except -1
@@ -60,9 +60,9 @@ cdef class Shadow:
 
 
 cdef class Rule:
-    # Most keys have entries of their own without conditions, and nothing else.  Then `table` is the whole truth:
-    # a copy of the list's own, at the head of the rule, so that a check touches one object less.  `ask_simple` in
-    # check.pyx reads `is_simple` and `table`, and nothing else.
+    # Most keys have own entries without conditions, and nothing else.  Then `table` alone decides.  It is a copy of the
+    # list's own table; it is in the rule itself, so that a check reads one object less.  `ask_simple` in check.pyx
+    # reads `is_simple` and `table`, and nothing else.
     cdef Table table
     cdef bint is_simple
     cdef AllowList simple       # owns what `table` points to

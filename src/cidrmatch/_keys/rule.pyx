@@ -1,19 +1,19 @@
 # cython: language_level=3, nonecheck=True
-"""The lists and rules of one key: what was said about it, ready to be asked.
+"""The lists and rules of keys, in a form that a check can ask.
 
-    Rule    record          all that was said, as a `KeyRecord`
+    Rule    record          all that was said about the key, as a `KeyRecord`
             own             FrozenList of its own entries
-            names, within   the names of its lists; a view knows the lists themselves
+            names, within   the names of its lists; a view has the lists themselves
             shadow          a list on trial, and its counts
 
-A rule names its lists instead of holding them.  So a changed list is one new entry in `NamedLists`, whatever the number
-of keys linked to it.
+A rule holds the names of its lists, not the lists.  So a changed list is one new item in `NamedLists`, however many
+keys are linked to it.
 
-A list tells which of its entries is the strongest for an address: the most specific one that counts now, and on a tie
-one that denies.  Which lists a key has is told in view.pyx, and how they are judged together in judge.pyx.
+A list finds its strongest entry for an address: the most specific entry that counts now; of two that are equally
+specific, one that denies. view.pyx decides which lists a key has, and judge.pyx judges them together.
 
-Cost: a table search for each list; for one with times, a step for each entry that covers the address.
-Threads: lists and rules never change; the counts of a `Shadow` do, and only people read them.
+Cost: a table search for each list; in a list with times, also a step for each entry that covers the address.
+Threads: lists and rules never change.  The counts of a `Shadow` change, and no check depends on them.
 """
 
 cimport cython
@@ -33,7 +33,7 @@ from ..errors import brief
 __all__ = ["FrozenList", "NamedLists", "Rule", "Shadow"]
 
 cdef enum:
-    MOST_REMEMBERED = 1000      # denied addresses that a shadow keeps
+    MOST_REMEMBERED = 1000      # denied addresses that a `Shadow` keeps
     SHELVES = 256               # dictionaries that share the named lists of a version; a power of two
 
 
@@ -91,14 +91,14 @@ cdef class FrozenList:
         PyMem_RawFree(self.said)
 
     cdef int note_all(self) except -1:
-        """Note for each prefix what is said about it: count, then fill in."""
+        """For each prefix, note all entries that have it: count them, then fill them in."""
         cdef Py_ssize_t i, size = len(self.allow), count = len(self.entries)
         cdef uint32_t at
         self.firsts = <uint32_t *>PyMem_RawCalloc(<size_t>size + 2, sizeof(uint32_t))
         self.said = <InForce *>PyMem_RawCalloc(<size_t>count + 1, sizeof(InForce))
         if self.firsts is NULL or self.said is NULL:
             raise MemoryError()
-        # 1. how often is each said something about?  Counted two places on, so that 2. leaves each first in its place
+        # 1. how many entries has each prefix?  Counted at index + 2, so that after step 2 each first is at its index
         for entry in self.entries:
             if entry.condition is None or entry.condition.enabled:
                 self.firsts[self.number_of(entry) + 2] += 1
@@ -114,7 +114,7 @@ cdef class FrozenList:
         return 0
 
     cdef Py_ssize_t number_of(self, Entry entry) except -1:
-        """The number of the very prefix of an entry: it begins where the entry does, or is an ancestor of what does."""
+        """The number of an entry's prefix: the longest match of its first address, or an ancestor of that match."""
         cdef Py_ssize_t at = find_entry(&self.allow.table, &self.allow.entries, &entry.bits)
         cdef Bits bits
         while at >= 0:
@@ -125,7 +125,7 @@ cdef class FrozenList:
         raise AssertionError("a prefix of the list is not in its table")
 
     cdef int tell_time(self, Client *client, object clock) except -1:
-        """Read the clock, if this list needs it and nobody did."""
+        """Read the clock, if this list needs the time and it was not read before."""
         if self.is_timed and not isfinite(client.now):
             client.now = clock()
             if not isfinite(client.now):
@@ -133,7 +133,7 @@ cdef class FrozenList:
         return 0
 
     cdef int strongest(self, const Bits *address, double now, bint *denies) except -2:
-        """The length of the most specific entry that counts now, or -1; it denies if one of that length does."""
+        """The length of the most specific entry that counts now, or -1; and whether an entry of this length denies."""
         cdef Py_ssize_t at
         cdef uint32_t i
         cdef int allowed, denied
@@ -176,7 +176,7 @@ cdef InForce said_by(Entry entry) except *:
     return said
 
 
-# Nobody writes to this dictionary; each version without lists on a shelf has it there.
+# This dictionary is never written; it is every shelf that has no lists.
 cdef tuple EMPTY_SHELVES = ({},) * SHELVES
 
 
@@ -206,7 +206,7 @@ cdef class NamedLists:
             self.put_all(lists)
 
     cdef int put_all(self, dict changes) except -1:
-        """Copy the shelves that change, once each; only for who makes this object."""
+        """Copy the shelves that change, each once.  Needs: nobody else has this object yet."""
         cdef list shelves = list(self.shelves)
         cdef dict own = {}
         cdef dict shelf
@@ -308,7 +308,7 @@ cdef Entry find_deciding(FrozenList frozen, const Bits *address, double now, bin
 
 
 cdef bint counts(condition, bint allows, double now) except -1:
-    """Does an entry count at this moment, for this effect?  `now` is NAN where no entry has times."""
+    """Does an entry count at this moment, for this effect?  `now` is NAN if no entry has times."""
     if condition is None:
         return allows
     if not condition.enabled or (condition.effect == "allow") != allows:

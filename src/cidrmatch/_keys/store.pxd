@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The key store for other extensions; the essays are in store.pyx and block.h."""
+"""The declarations of the key store for other extensions; the essays are in store.pyx and block.h."""
 
 from libc.stdint cimport uint8_t, uint64_t
 
@@ -8,11 +8,11 @@ from cidrmatch._keys.block cimport Parts, Record, Store, StoreHeader, Verdict
 
 cdef class KeyStore:
     cdef Store store
-    cdef StoreHeader header     # copied when the block was opened; nobody reads the one in the block again
-    cdef uint8_t *own_block     # NULL: the block is somebody else's, and `view` holds it
+    cdef StoreHeader header     # a copy, made when the block was opened; the header in the block is not read again
+    cdef uint8_t *own_block     # NULL: the block belongs to another object, which `view` holds
     cdef Py_buffer view
     cdef bint is_held
-    cdef readonly dict rules_made       # of records, by key, so that each is made once; see view.pyx
+    cdef readonly dict rules_made       # rules made of records, by key, so that each is made once; see view.pyx
 
     cdef int open_block(self, const uint8_t *block, uint64_t size) except -1
     cdef int open_built(self, uint8_t *block) except -1

@@ -1,20 +1,20 @@
 # cython: language_level=3
 """The key store: may this address use this key, for millions of keys in one block.
 
-    pairs --Builder--> a block --KeyStore--> asked; saved as it is; mapped from a file, or from shared memory
+    pairs --Builder--> a block --KeyStore--> asked; saved as it is; or mapped from a file or shared memory
                                    |
-                                   '-- allows, check, allows_many     by the record alone, or ASK_OBJECTS
-                                   '-- entries, facts, keys_linked    what a record says
-                                   '-- verify, check_sums             may the block be believed?
+                                   '-- allows, check, allows_many     answer by the record alone, or ASK_OBJECTS
+                                   '-- entries, facts, keys_linked    read a record
+                                   '-- verify, check_sums             is the block valid?
 
-How a block looks is told in block.h, how one is written in store_builder.pyx.  Here a block is opened, asked and read,
-and copied into the next one.  Notes are JSON, which no check reads (notes.py).
+block.h describes a block, store_builder.pyx writes one.  This room opens a block, asks and reads it, and copies its
+records into another block.  Notes are JSON (notes.py).
 
-The header is copied when a block is opened, and the copy is what is checked and used: what a memory-mapped file says
-later is never read.
+When a block is opened, its header is copied, and only the copy is checked and used.  So later changes of the header in
+a memory-mapped file have no effect.
 
-Cost: a check, a hash and two places in memory; a batch, many of these at a time.
-Threads: a store never changes; nobody writes, nobody locks.
+Cost: a check takes a hash and reads two places in memory; a batch does many of these at a time.
+Threads: a store never changes, so no lock is needed.
 """
 
 cimport cython
@@ -49,7 +49,7 @@ from .store_builder import named, pairs_of
 
 __all__ = ["HAS_ENTRIES", "HEADER_BYTES", "IS_ENABLED", "NEEDS_LIST", "NEEDS_OBJECTS", "Builder", "KeyStore"]
 
-# The flags of a record and the size of a header, for Python; the names in block.h are the only ones.
+# The flags of a record and the size of a header, for Python, under their names in block.h.
 globals().update(HAS_ENTRIES=HAS_ENTRIES, IS_ENABLED=IS_ENABLED, NEEDS_LIST=NEEDS_LIST, NEEDS_OBJECTS=NEEDS_OBJECTS,
                  HEADER_BYTES=sizeof(StoreHeader))
 
@@ -59,10 +59,10 @@ cdef extern from "Python.h":
     void PyTuple_SET_ITEM(object items, Py_ssize_t i, object item)
 
 cdef enum:
-    AHEAD = 16                  # objects that are fetched before they are needed
+    AHEAD = 16                  # how many objects ahead are prefetched
     PIECE = 16 << 20            # bytes that are summed at a time
 
-cdef object BARE = object()             # makes a store without a block, for who gives it one at once
+cdef object BARE = object()             # makes a store without a block; the caller then sets the block
 
 
 # -- The store ----------------------------------------------------------------
@@ -137,7 +137,7 @@ cdef class KeyStore:
         return 0
 
     cdef int open_built(self, uint8_t *block) except -1:
-        """Take over a block that a builder made."""
+        """Take over a block from a builder, and free it at the end."""
         self.own_block = block
         return self.open_block(block, (<StoreHeader *>block).size)
 
@@ -189,7 +189,7 @@ cdef class KeyStore:
                            siphash(self.store.seed, question.key, question.key_size), record, parts)
 
     cdef Verdict find_verdict_for(self, object key, object address, const Record **record, Parts *parts) except *:
-        """Answer, or say that the record needs more than its own entries (ASK_OBJECTS)."""
+        """Answer by the record; ASK_OBJECTS if its own entries are not enough."""
         cdef Question question
         cdef Text text
         cdef Verdict verdict
@@ -274,7 +274,7 @@ cdef class KeyStore:
         return write_answers(verdicts, out, self)
 
     cdef int find_verdicts_for(self, tuple keys, tuple addresses, dict overlay, uint8_t *verdicts) except -1:
-        """Answer all that can be answered without objects; ASK_OBJECTS or ASK_PARSER for the others."""
+        """Answer the questions that need no Python objects; the verdict of the others is ASK_OBJECTS or ASK_PARSER."""
         cdef Py_ssize_t i, count = len(keys)
         cdef Text text
         cdef Question *questions = <Question *>allocated(<uint64_t>count, sizeof(Question))
@@ -330,7 +330,7 @@ cdef class KeyStore:
 
     cdef const Record *record(self, uint64_t place, Parts *parts) except NULL:
         cdef const Record *record
-        memset(parts, 0, sizeof(Parts))     # else the compiler believes that it might stay unset
+        memset(parts, 0, sizeof(Parts))     # avoids a compiler warning about unset values
         record = record_at(&self.store, place, parts)
         if record is NULL or record.size == 0:
             raise SnapshotError("a record does not fit where it lies")
@@ -366,7 +366,7 @@ cdef class KeyStore:
             within.append(parts.links[record.links + i])
         notes = read_notes((<const char *>parts.notes)[:record.notes_size])
         if "entries" in notes:
-            entries = parse_notes(notes, "entries")         # None, which is not "no entries", raises below
+            entries = parse_notes(notes, "entries")         # None does not mean "no entries"; it raises below
         elif record.flags & (IS_SORTED4 | IS_SORTED6):
             raise SnapshotError("a long list comes without its entries")
         else:
@@ -536,7 +536,7 @@ cdef object as_numbers(numbers):
 # -- Headers and sums ---------------------------------------------------------
 
 cdef int copy_header(StoreHeader *header, const uint8_t *block, uint64_t size) except -1:
-    """Copy the header of a block, and check the copy.  What a mapped file says later is never read."""
+    """Copy the header of a block, and check the copy."""
     cdef const char *reason
     memset(header, 0, sizeof(StoreHeader))
     memcpy(header, block, min(size, <uint64_t>sizeof(StoreHeader)))
@@ -600,8 +600,8 @@ def unpickled(bytes block not None, unsigned long sum_of_block, /):
 # -- Arguments and answers ----------------------------------------------------
 
 cdef tuple tuple_of(object items):
-    """The items as a tuple, which holds them while the interpreter lock is released.  Keys mostly lie far away, so the
-    objects are fetched some ahead of the one whose references are counted."""
+    """The items as a tuple, which keeps them alive while the interpreter lock is released.  The objects of keys are
+    mostly not in a cache, so they are prefetched before their references are counted."""
     cdef Py_ssize_t i, count
     cdef tuple found
     cdef PyObject *item
@@ -609,7 +609,7 @@ cdef tuple tuple_of(object items):
     if type(items) is not list:
         return tuple(items)
     found = PyTuple_New(len(items))
-    # To allocate may run finalizers, and one may change the list: from here on nothing runs but this.
+    # An allocation may run finalizers, and these may change the list.  From here on, no other code runs.
     count = len(found)
     if len(items) != count:
         raise ValueError("the list of keys or addresses changed while it was read")
@@ -632,8 +632,9 @@ cdef tuple tuple_for(tuple keys, object addresses):
 
 
 cdef int find_verdict_parsed(KeyStore store, const Record *record, const Parts *parts, object address) except -1:
-    """Ask a plain record for an address that the careful parser has to look at."""
-    # Declared in the .pxd, so that it stays a call: inlined into `find_verdict_for`, it costs a check 16 instructions.
+    """Ask a plain record about an address that needs the careful parser."""
+    # It is declared in the .pxd so that it is not inlined: inlined into `find_verdict_for`, it adds 16 instructions to
+    # a check.
     cdef Bits client
     cdef Py_ssize_t position
     if take_uncommon(address, &client, &position) != OK:
@@ -642,9 +643,9 @@ cdef int find_verdict_parsed(KeyStore store, const Record *record, const Parts *
 
 
 cdef object write_answers(bytearray answers, object out, KeyStore store):
-    """The answers as `bytes`, or in the buffer that was given; written at the end, so never by half."""
+    """The answers as `bytes`, or in the caller's buffer; they are written only when all are known."""
     cdef Answers into = Answers(out, len(answers), 1)
-    # Answers written into the block would change what it says of its keys.
+    # Answers that are written into the block would change its records.
     if store is not None and overlap(store.store.block, <Py_ssize_t>store.header.size, into.view.buf, into.view.len):
         refuse_overlap("store")
     memcpy(into.view.buf, PyByteArray_AS_STRING(answers), <size_t>len(answers))
@@ -658,7 +659,7 @@ cdef object key_text(const Record *record, const Parts *parts):
 
 
 cdef list read_entries(const Record *record, const Parts *parts):
-    """Entries that stand in the record itself."""
+    """The entries in the record itself, not those in its notes."""
     cdef list entries = []
     cdef uint32_t i
     cdef Bits bits
@@ -682,5 +683,5 @@ cdef object entry_of(const Bits *bits):
 
 
 cdef bint is_prefix_bits(const Bits *bits) noexcept nogil:
-    """Is the length one of the family, and no bit set behind it?"""
+    """Is this a length of the family, and are there no host bits?"""
     return bits.length <= width(bits.family) and not has_host_bits(bits)

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What other rooms may use of the builder; the essay is in store_builder.pyx."""
+"""The declarations of the builder for other rooms; the essay is in store_builder.pyx."""
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 

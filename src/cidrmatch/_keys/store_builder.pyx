@@ -1,18 +1,17 @@
 # cython: language_level=3
 """Writing a block: records one behind the other, then its header and its buckets.
 
-    entries --read_entries--> numbers --add_record--> one growing piece of memory, record behind record
+    entries --read_entries--> numbers --add_record--> one growing piece of memory with all records
                                                                 |
     a block  <-- header, about, buckets <-- build_block --------'
 
-Records move once, to the block that is made of them.  So memory while building is the block twice, and nothing for
-each key.  A record of another block is taken over as bytes.
+Records are copied once, into the block.  So building needs twice the memory of the block, and no other memory for each
+key.  A record of another block is copied as bytes.
 
-A short list of entries stands in its record as it was given, IPv4 before IPv6.  A longer one is merged to sorted
-ranges, and its entries are in the notes.  How a block looks is told in block.h; `Builder` in store.pyx adds what needs
-a `KeyStore`.
+A short list of entries is stored as it was given, IPv4 before IPv6.  A longer list is merged to sorted ranges, and its
+entries are in the notes. block.h describes a block.  `Builder` in store.pyx has the functions that need a `KeyStore`.
 
-Cost: a step for each entry; a block, two hashes for each key and one copy of the records.
+Cost: a step for each entry; for a block, two hashes for each key and one copy of the records.
 Threads: a builder belongs to one thread.
 """
 
@@ -42,9 +41,9 @@ from .notes import notes_of
 __all__ = ["BlockBuilder", "named", "pairs_of"]
 
 cdef enum:
-    SCANNED4 = 64               # entries that are asked one by one
+    SCANNED4 = 64               # a list with more entries is stored as ranges
     SCANNED6 = 32
-    KEYS_IN_BUCKET = 5          # of 8, on the average
+    KEYS_IN_BUCKET = 5          # of 8 places, on average
     MOST_SEEDS = 16
     LEAST_ROOM = 4096
 
@@ -54,12 +53,12 @@ cdef size_t MOST_BYTES = 1 << 30        # of a key, or of notes
 # -- Keys ---------------------------------------------------------------------
 
 cdef bytes encoded_key(object key):
-    """The bytes of a key; half a surrogate pair has some, too."""
+    """The bytes of a key; half of a surrogate pair is allowed."""
     return key.encode("utf-8", "surrogatepass")
 
 
 cdef object name_of(object key, Py_ssize_t index=-1):
-    """The exact text of a key, or TypeError: what is no text names no key, not even an unknown one."""
+    """The key as an exact `str`; TypeError for anything but a text, which cannot even be an unknown key."""
     if PyUnicode_CheckExact(key):
         return key
     if not PyUnicode_Check(key):
@@ -115,7 +114,7 @@ cdef class BlockBuilder:
         self.room = room
         return 0
 
-    @cython.embedsignature(False)       # it would show the names of the flags, which no other program can read
+    @cython.embedsignature(False)       # it would show the names of flags, which Python does not know
     def add(self, key, entries, /, *, unsigned int flags=IS_ENABLED | HAS_ENTRIES, long long created=0,
             tuple links not None=(), tuple within not None=(), bytes notes not None=b""):
         """add($self, key, entries, /, *, flags=5, created=0, links=(), within=(), notes=b'')\n--\n\nAdd a key.
@@ -147,12 +146,12 @@ cdef class BlockBuilder:
     cdef bint read_entries(self, object entries) except -1:
         """Read every entry, or raise; return whether the binary record alone reproduces the entries.
 
-        It does if they are few, have no labels, and those of IPv4 stand before those of IPv6.
+        It does if there are few entries without labels, and IPv4 entries stand before IPv6 entries.
         """
         cdef Bits bits
         cdef Py_ssize_t i = 0
         cdef PrefixArray prefixes = self.prefixes
-        cdef Py_ssize_t before6 = 0         # entries of IPv4 that stand before the first of IPv6
+        cdef Py_ssize_t before6 = 0         # IPv4 entries that stand before the first IPv6 entry
         cdef bint is_labelled = False
         prefixes.size4 = 0
         prefixes.size6 = 0
@@ -224,9 +223,9 @@ cdef class BlockBuilder:
         return 0
 
     cdef bint copy_record(self, const Record *record, const uint32_t *numbers, uint32_t lists) noexcept nogil:
-        """Take over a record of another block, its links by their new numbers; False where it does not fit any more.
+        """Copy a record of another block, with new numbers of links; False if the copy is not valid.
 
-        The block may be a file that somebody rewrites in place, so the copy is what is judged, not the record.
+        The block may be a file that somebody rewrites in place, so the copy is checked, not the record.
         """
         cdef uint64_t size = <uint64_t>record.size * UNIT
         cdef Record *copy = <Record *>(self.block + self.used)
@@ -248,11 +247,11 @@ cdef class BlockBuilder:
         return True
 
     cdef uint8_t *build_block(self, uint64_t generation, uint32_t lists, bytes about) except NULL:
-        """Make a block of the records, and be empty; whoever gets it gives it back with `free`."""
+        """Make a block of the records; the builder is empty afterwards.  The caller gives the block back by `free`."""
         cdef uint64_t records_end = self.used, keys = self.keys, bucket_count, size
         cdef StoreHeader *header
         cdef uint8_t *block
-        # 1. memory.  The records move once, to memory that has not grown: growing cuts large pages into small ones
+        # 1. memory.  The records are copied into new memory, because memory that has grown does not have large pages
         bucket_count = max(<uint64_t>1, (keys + KEYS_IN_BUCKET - 1) // KEYS_IN_BUCKET)
         if records_end >> 32 >= <uint64_t>UNIT:
             raise ValueError("the records take more than 32 GiB")
@@ -260,7 +259,7 @@ cdef class BlockBuilder:
         block = <uint8_t *>block_memory(size)
         if block is NULL:
             raise MemoryError()
-        # 2. header, records, what is said about the whole
+        # 2. header, records, the part about the whole
         header = write_header(block, records_end, <uint64_t>len(about), keys, bucket_count)
         header.generation = generation
         header.lists = lists
@@ -282,7 +281,7 @@ cdef class BlockBuilder:
 
 
 cdef int enter_keys(uint8_t *block, StoreHeader *header) except -1:
-    """Fill the buckets, by the first seed that spreads the keys well enough."""
+    """Fill the buckets, with the first seed that spreads the keys well enough."""
     cdef uint64_t salt, found = 1
     cdef const Record *twice
     cdef Store store
@@ -308,7 +307,7 @@ cdef int enter_keys(uint8_t *block, StoreHeader *header) except -1:
 
 
 cdef void *allocated(uint64_t count, size_t size) except NULL:
-    """Memory for so many items, at least for one; or MemoryError, also for a count that somebody wrote into a file."""
+    """Memory for `count` items, at least for one; MemoryError also for an impossible count from a file."""
     cdef void *memory = PyMem_RawMalloc(max(<size_t>1, <size_t>count) * size) if count <= SIZE_MAX // size else NULL
     if memory is NULL:
         raise MemoryError()

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""One version of the data, for the rooms that judge and check; the essay is in view.pyx."""
+"""The declarations of `View`, for the rooms that judge and check; the essay is in view.pyx."""
 
 from libc.stdint cimport uint32_t
 
@@ -9,9 +9,9 @@ from cidrmatch._keys.store cimport KeyStore
 
 
 cdef struct Terms:
-    # What was said about a key, but for its lists.
+    # What was said about a key, without the lists themselves.
     bint has_lists      # own entries, or linked lists
-    bint has_united     # these, or a default that stands in for them
+    bint has_united     # own entries, linked lists, or a default list instead
     bint has_within
     bint is_enabled
     bint needs_list
@@ -27,7 +27,7 @@ cdef class View:
     cdef readonly tuple names
     cdef dict numbers           # of the names
     cdef bint has_overlay
-    cdef bint is_common         # a key of the overlay may be asked without another question
+    cdef bint is_common         # a key of the overlay may be judged by its rule at once
     cdef object clock
     cdef object id_hash         # gives the held id of a plain one; None: ids are held as they are
     cdef bint is_enforced
@@ -41,7 +41,7 @@ cdef class View:
 
 
 cdef inline Verdict judge_state(const Terms *terms) noexcept:
-    """Which state is a key in: INACTIVE, UNRESTRICTED, or MATCHED for one whose lists are asked."""
+    """The state of a key: INACTIVE, UNRESTRICTED, or MATCHED for a restricted key."""
     if not terms.has_united:
         if terms.needs_list:
             return INACTIVE

@@ -2,26 +2,26 @@
 """One version of an engine's data: which rule and which lists a key has.
 
     View 17                                               a commit builds View 18 beside it
-    |- overlay   { key: Rule or None }    changed lately; None: removed
-    |- store     KeyStore or None         everything else, without an object for a key
+    |- overlay   { key: Rule or None }    changed since the last fold; None: removed
+    |- store     KeyStore or None         all other keys, without a Python object for each
     |- lists     NamedLists, by name
     '- default   name or None
 
-The lists of a key are levels, whether its rule names them or its record:
+The lists of a key form levels, in the same way for a rule and for a record:
 
-    level 1     its own entries and linked lists, united;  none: the default list
-    then        each list that the key lies `within`, a level of its own
+    level 1     its own entries and linked lists, united; without any, the default list
+    then        each list that the key lies `within` is a level of its own
 
 judge.pyx asks them, in this order.
 
-A record of the store links lists by number.  The view's `names` say which lists these are; they change only with the
-store.  Entries with conditions, and trials, need a rule: it is made of the record when it is first asked for, and
-stays with the store.
+A record of the store links lists by number.  The view's `names` gives the list of each number; it changes only with the
+store.  A record with conditions or a trial needs a rule.  The rule is made when the key is first asked for, and is kept
+with the store.
 
-A view holds ids as the settings say, plain or hashed.  Its own methods take the id as it is held; `held_id` gives it.
+A view holds ids plain or hashed, as the settings say.  Its methods take a held id; `held_id` makes one from a plain id.
 
 Cost: a look-up; a rule that is made of a record takes some microseconds, once.
-Threads: views never change.
+Threads: safe, because views never change.
 """
 
 cimport cython
@@ -41,7 +41,7 @@ from .records import read_rule
 __all__ = ["View", "key_text"]
 
 cdef enum:
-    MOST_MADE = 65_536      # rules made of records, without those on trial
+    MOST_MADE = 65_536      # rules of records that are kept; those with a trial always are
 
 cdef dict STATES = {
     <int>INACTIVE: State.INACTIVE, <int>UNRESTRICTED: State.UNRESTRICTED, <int>MATCHED: State.RESTRICTED,
@@ -115,7 +115,7 @@ cdef class View:
         return rule
 
     cdef Rule stored_rule(self, object name):
-        """The rule that a record amounts to, None for a damaged one.  Made once, so that a trial goes on counting."""
+        """The rule of a record, or None if it is damaged.  Each is made once, so that the counts of a trial go on."""
         cdef dict made = self.store.rules_made
         rule = made.get(name)
         if rule is None:
@@ -139,7 +139,7 @@ cdef class View:
                 yield key
 
     cdef Terms terms_of(self, Rule rule, const Record *record) noexcept:
-        """What was said about a key beside its lists: by a rule, or by a record where there is none."""
+        """The terms of a key: from its rule, or from its record if `rule` is None."""
         cdef Terms terms
         if rule is not None:
             terms.has_lists = len(rule.own_level) + len(rule.names) > 0
@@ -155,15 +155,15 @@ cdef class View:
         return terms
 
     cdef tuple levels_of(self, Rule rule, const Record *record, const Parts *parts):
-        """The levels of a key: its own and linked lists, united, or else the default; then each that it lies within.
+        """The levels of a key: own and linked lists, united, or the default list; then each list that it lies within.
 
-        Own entries that stand in a record are not among them.  A list that a record links and that is not there is
-        None; one that a rule names is a KeyError.
+        Own entries in a record are not among them.  If a record links a list that does not exist, the list is None; if
+        a rule names such a list, this raises KeyError.
         """
         cdef Terms terms = self.terms_of(rule, record)
         cdef tuple united = (), levels = ()
         cdef uint32_t i
-        # No comprehension here: Cython 3.3 frees an item twice when memory runs out while it appends one.
+        # No comprehension here: Cython 3.3 frees an item twice if memory runs out while a comprehension appends.
         if not terms.has_lists:
             if self.default is not None:
                 levels = ((self.lists.existing(self.default),),)
@@ -185,7 +185,7 @@ cdef class View:
         return levels
 
     cdef FrozenList list_by_number(self, uint32_t number):
-        """A list as a record links it, or None where there is no such list."""
+        """A list by its number in records, or None if there is no such list."""
         return self.lists.find(self.names[number]) if number < <size_t>len(self.names) else None
 
     def levels(self, Rule rule not None, /):

@@ -1,4 +1,4 @@
-"""Who asks: the client's address, found by one strategy that the host chooses.  Knows no key.
+"""Who asks: finding the client's address, by one strategy that the host chooses.  Nothing here knows a key.
 
 >>> from cidrmatch.client import TrustedProxies
 >>> TrustedProxies(["10.0.0.0/8"]).find("10.0.0.7", [(b"x-forwarded-for", b"203.0.113.9")]).address

@@ -1,23 +1,23 @@
-"""The common request, read in one go: a list of header lines, one of them the header's, bare addresses in it.
+"""`CommonHeader`: reading common requests quickly, that is, one line of the header with addresses without ports.
 
     peer     10.0.0.7                                        a trusted proxy
     headers  [ (b"host", b"..."), (b"x-forwarded-for", b"6.6.6.6, 203.0.113.9, 10.0.0.8"), ... ]
                                                           <-----------  -------- read in this direction
     find     (203.0.113.9 packed, None, ("10.0.0.7", "10.0.0.8", "203.0.113.9"))     the fields of a `ClientAddress`
 
-`CommonHeader.find` gives the answer of its strategy, or None: then the strategy reads the request itself.  So nothing
-is refused here, and strategies.py has the rules.  Not common are
+`CommonHeader.find` gives the same answer as its strategy, or None; then the strategy reads the request itself.  So
+nothing is refused here, and strategies.py has the rules.  These requests are not common:
 
     headers that are no list of pairs; names and values that are neither `bytes` nor ASCII `str`
-    a stranger, a peer on a UNIX socket, an IPv4-mapped peer
+    a peer that is not trusted, a peer on a UNIX socket, an IPv4-mapped peer
     no line of the header, or several; a line of more than LONGEST characters or MOST_COMMAS commas
-    an element with brackets or a port, an IPv4-mapped one, and whatever else is no common text of an address
-    a chain that ends before there is an answer
+    an element with brackets or a port, an IPv4-mapped address, or any other text that `parse_common` does not parse
+    a list that ends before there is an answer
 
-Half of the time that a strategy took went into looking at a dozen names, a fourth into cutting texts.
+Without this room, a strategy needs half of its time for comparing a dozen names, and a fourth for cutting texts.
 
 Cost: a comparison for each line, and a new text for each element that is read.
-Threads: never changes.  No Python code runs while the headers are looked at.
+Threads: safe, because it never changes.  No Python code runs while the headers are read.
 Source: B6, C23.
 """
 
@@ -39,11 +39,11 @@ cdef extern from "Python.h":
 
 cdef enum:
     LONGEST = 256       # characters of a line
-    MOST_COMMAS = 8     # in a line, far below the number at which a chain is refused
+    MOST_COMMAS = 8     # in a line, far fewer than a header may have
 
 
 cdef inline bint find_ascii(object value, Text *text) noexcept:
-    """Point at the characters of exact `bytes` or of an exact ASCII `str`; they live as long as it does."""
+    """Point at the characters of exact `bytes` or of an exact ASCII `str`; they live as long as this object."""
     if PyBytes_CheckExact(value):
         text.start = <const uint8_t *>PyBytes_AS_STRING(value)
         text.length = PyBytes_GET_SIZE(value)
@@ -53,7 +53,7 @@ cdef inline bint find_ascii(object value, Text *text) noexcept:
 
 # hot: begin
 cdef inline bint is_same_name(const Text *name, const Text *lower) noexcept nogil:
-    """Is it the same name but for the case?  Both are equally long."""
+    """Are the names equal, apart from the case?  Needs: both have the same length."""
     cdef Py_ssize_t i
     cdef uint8_t letter
     for i in range(name.length):
@@ -75,7 +75,7 @@ cdef inline bint is_blank(uint8_t character) noexcept nogil:
 
 
 cdef void cut_last(Text *line, Text *element) noexcept nogil:
-    """Take the last element off a line that is not empty, its comma with it, and the white space around it."""
+    """Cut the last element off a line that is not empty, with its comma and the white space around it."""
     cdef Py_ssize_t end = line.length, begin = end
     while begin > 0 and line.start[begin - 1] != c',':
         begin -= 1
@@ -90,7 +90,7 @@ cdef void cut_last(Text *line, Text *element) noexcept nogil:
 
 
 cdef object find_line(list headers, const Text *lower):
-    """Give the value of the one line that has the name; None where there is none, or another, or an odd pair."""
+    """Give the value of the only line with the name; None if there is none, more than one, or a strange pair."""
     cdef Py_ssize_t i
     cdef PyObject *pair
     cdef PyObject *found = NULL
@@ -151,7 +151,7 @@ cdef class CommonHeader:
             return None
         lower.start = <const uint8_t *>PyBytes_AS_STRING(self.name)
         lower.length = PyBytes_GET_SIZE(self.name)
-        value = find_line(<list>headers, &lower)    # kept until the end, for the line lies in it
+        value = find_line(<list>headers, &lower)    # kept until the end, because `line` points into it
         if not find_ascii(value, &line) or line.length > LONGEST or count_commas(&line) > self.most_commas:
             return None
         return self.find_in(peer, line)

@@ -1,20 +1,20 @@
 """The elements of a forwarding header, read from the right.
 
-Each proxy adds the address that it was asked from at the right end.  What stands further left was there before, and a
-client may have written it:
+Each proxy adds the address of its own peer at the right end.  The elements further left were there before, and a client
+may have written them:
 
     X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.8          written by  [client] [proxy 10.0.0.8] [proxy that asks us]
     Forwarded: for=6.6.6.6, for="[2001:db8::1]:443";proto=https, for=10.0.0.8
                                                       <------- read in this direction, and no further than needed
 
-So an element is cut off at the right end, and nothing that stands left of its comma can change what it says, not even
-half a quoted string.  Empty elements are skipped (RFC 9110 section 5.6.1).
+So elements are cut off at the right end.  What is left of an element's comma cannot change its meaning, not even an
+unclosed quoted string.  Empty elements are skipped (RFC 9110 section 5.6.1).
 
-An element names a node: an address, perhaps in brackets, perhaps with a port.  Whatever else it is has a code:
+An element names a node: an address, optionally in brackets and with a port.  Other elements have a code:
 
     unknown        "unknown" (RFC 7239 section 6.2)
     obfuscated     "_hidden" (section 6.3)
-    zone           "fe80::1%eth0": a zone names an interface of another machine
+    zone           "fe80::1%eth0": a zone names an interface of one machine
     malformed      anything else
 
 Cost: proportional to the elements that are read.
@@ -47,7 +47,7 @@ _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 class NodeError(ValueError):
-    """Say why an element names no address; `code` is one of those above."""
+    """Say why an element names no address; the essay above lists the codes."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -55,9 +55,9 @@ class NodeError(ValueError):
 
 
 class Grammar(NamedTuple):
-    """How a header is read: `elements` yields those of a text from the right, `packed` reads the address of one.
+    """How a header is read: `elements` yields elements from the right, `packed` reads the address of one.
 
-    An element is cut off when it is asked for.  None is empty.  Both functions raise `NodeError`.
+    An element is cut off only when it is asked for.  Empty elements are skipped.  Both functions raise `NodeError`.
     """
 
     elements: Callable[[str], Iterator[str]]
@@ -73,7 +73,7 @@ def _elements_of_list(text: str) -> Iterator[str]:
 
 
 def _elements_of_forwarded(text: str) -> Iterator[str]:
-    """Yield the elements of a `Forwarded` list, from the right; a comma in a quoted string is none."""
+    """Yield the elements of a `Forwarded` list, from the right; a comma in a quoted string separates nothing."""
     while text:
         begin = _begin_of_last(text)
         if element := text[begin:].strip(BLANK):
@@ -82,7 +82,7 @@ def _elements_of_forwarded(text: str) -> Iterator[str]:
 
 
 def _begin_of_last(text: str) -> int:
-    """Find where the last element begins: behind the last comma that stands in no quoted string."""
+    """Find where the last element begins: behind the last comma that is not inside a quoted string."""
     comma, end = text.rfind(","), len(text)
     while (quotation := text.rfind('"', comma + 1, end)) >= 0:
         end = _opening(text, quotation)
@@ -92,7 +92,7 @@ def _begin_of_last(text: str) -> int:
 
 
 def _opening(text: str, closing: int) -> int:
-    """Find the quotation mark that opens what ends at `closing`: the nearest one that no backslash escapes."""
+    """Find the mark that opens the quoted string that ends at `closing`: the nearest one that is not escaped."""
     at = text.rfind('"', 0, closing)
     while at >= 0:
         begin = at
@@ -105,7 +105,7 @@ def _opening(text: str, closing: int) -> int:
 
 
 def _node_of(element: str) -> str:
-    """Read the node that an element of `Forwarded` names by `for`; one without it names nobody ("unknown")."""
+    """Read the node in `for` of an element of `Forwarded`; an element without `for` names nobody ("unknown")."""
     found: dict[str, str] = {}
     at = 0
     while at < len(element):
@@ -125,11 +125,11 @@ def _node_of(element: str) -> str:
 
 
 def packed_of(node: str, port: str = "optional") -> bytes:
-    """Read the address of a node: 4 or 16 bytes, an IPv4-mapped one as IPv4.
+    """Read the address of a node: 4 or 16 bytes; an IPv4-mapped address becomes IPv4.
 
     Args:
-        node: an address, perhaps in brackets, perhaps with a port.
-        port: "optional"; "never"; or "always", where the last colon begins the port, behind a bare IPv6 address, too.
+        node: an address, optionally in brackets and with a port.
+        port: "optional"; "never"; or "always": the last colon begins the port, also behind IPv6 without brackets.
     Raises:
         NodeError: it is no address.
     """
@@ -149,7 +149,7 @@ def packed_of(node: str, port: str = "optional") -> bytes:
 
 
 def _host_of(node: str, port: str) -> str:
-    """Take brackets and port off a node with a colon; what is left is not yet an address."""
+    """Take brackets and port off a node with a colon; the result need not be an address."""
     if port == "always":
         host, _, digits = node.rpartition(":")
         if host[:1] + host[-1:] == "[]":
@@ -178,7 +178,7 @@ def _is_port(text: str) -> bool:
 
 
 def _packed_of_pairs(element: str) -> bytes:
-    """Read the address of an element of `Forwarded`, where IPv6 stands in brackets."""
+    """Read the address of an element of `Forwarded`; there, IPv6 must be in brackets."""
     node = _node_of(element)
     if node.count(":") > 1 and node[0] != "[":
         raise NodeError("malformed")
@@ -190,7 +190,7 @@ FORWARDED = Grammar(_elements_of_forwarded, _packed_of_pairs)
 
 
 def check_port(port: str) -> None:
-    """Check a word for whether there is a port, as `packed_of` takes it."""
+    """Raise ValueError unless this is a word for `port` that `packed_of` takes."""
     if port not in ("optional", "never", "always"):
         raise ValueError(f"port is 'optional', 'never' or 'always', not {quote(port)}")
 
@@ -199,7 +199,8 @@ def grammar_of(header: str, port: str = "optional") -> Grammar:
     """Give the grammar of a header by its name in lower case: RFC 7239 for "forwarded", else a plain list.
 
     Raises:
-        ValueError: the port is another word, or "forwarded" is asked to have one, or none; it says so itself.
+        ValueError: the port is another word; or it is not "optional" for "forwarded", whose elements show whether there
+            is a port.
     """
     check_port(port)
     if port == "optional":

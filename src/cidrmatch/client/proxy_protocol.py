@@ -1,4 +1,4 @@
-r"""The PROXY protocol: a proxy that does not speak HTTP says who connected to it, before the first byte of the client.
+r"""The PROXY protocol: before the client's first byte, a proxy sends a header that says who connected to it.
 
     version 1   PROXY TCP4 203.0.113.9 198.51.100.1 56324 443\r\n          a line, at most 107 bytes
     version 2   [ \r\n\r\n\0\r\nQUIT\n | 2 1 | 1 1 | length ][ addresses ][ type | length | value ] ...
@@ -6,17 +6,17 @@ r"""The PROXY protocol: a proxy that does not speak HTTP says who connected to i
                                         |     family and transport
                                         version and command
 
-`read_proxy_protocol` looks at what has arrived so far.  It answers "more" until the header is whole, "ok" with what it
-says, or "bad" with a code, and it never looks behind the header.  Nothing is repaired: a header that is not what the
-specification says is bad, and whoever owns the connection closes it.
+`read_proxy_protocol` reads the bytes that have arrived so far.  It answers "more" until the header is whole; then "ok"
+with the content, or "bad" with a code.  It never reads behind the header.  Nothing is repaired: a header that does not
+follow the specification is bad, and the caller has to close the connection.
 
-A header is a door as wide as a forwarded header: whoever may send it can name any client.  `ProxyProtocol` therefore
-requires it from trusted peers, and refuses it from all others.  There is no mode in which it may be left out.
+This header is as dangerous as a forwarded header: whoever may send it can name any client.  So `ProxyProtocol` requires
+it from trusted peers, and refuses it from all others.  In no mode is the header optional.
 
-The answer does not depend on the pieces in which a header arrives.  Whoever asks after each piece hears "more" until
-the last byte of a good header; "bad" and "ok" stay what they are, whatever follows.
+The answer does not depend on the pieces in which a header arrives.  If you ask after each piece, the answer is "more"
+until the last byte of a good header.  After "bad" or "ok", more bytes do not change the answer.
 
-Cost: one look at the header, some microseconds; a checksum, 0.1 microseconds a byte.
+Cost: some microseconds for a header; with a checksum, 0.1 microseconds for each byte.
 Threads: keeps no state.
 Source: HAProxy Technologies, The PROXY protocol, versions 1 and 2 (proxy-protocol.txt, 2026/04/27).
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_ANNOUNCED", "Endpoint", "ProxyHeader", "ProxyProtocol", "read_proxy_protocol"]
 
 MOST_ANNOUNCED = 4_096
-"""The length that a header of version 2 may announce, where the caller says no other."""
+"""The largest length that a header of version 2 may announce, by default."""
 
 _LINE_START: Final = b"PROXY"
 _LINE_STARTS = (b"PROXY TCP4 ", b"PROXY TCP6 ", b"PROXY UNKNOWN ", b"PROXY UNKNOWN\r")
@@ -47,11 +47,11 @@ _FIXED = 16
 
 _COMMANDS = {0x20: "local", 0x21: "proxy"}
 _SIZES = {0: 0, 1: 4, 2: 16, 3: 108}
-"""Bytes of one address of each family; those of IPv4 and IPv6 have a port besides."""
+"""Bytes of one address of each family; IPv4 and IPv6 have a port in addition."""
 _TRANSPORTS = {0: None, 1: "stream", 2: "datagram"}
 
 CRC32C, UNIQUE_ID, SSL = 0x03, 0x05, 0x20
-"""Types of a TLV whose length is not free."""
+"""The types of TLV whose length is limited."""
 _BOUNDS = {CRC32C: (4, 4), UNIQUE_ID: (0, 128), SSL: (5, 0xFFFF)}
 
 _Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -61,7 +61,7 @@ class Endpoint(NamedTuple):
     """One end of a connection.
 
     Attributes:
-        address: canonical text; of a UNIX socket "unix:" and its path, escaped, so that no path reads as an address.
+        address: canonical text; for a UNIX socket "unix:" and its escaped path, so that no path looks like an address.
         port: 0 to 65535; None for a UNIX socket.
     """
 
@@ -70,17 +70,17 @@ class Endpoint(NamedTuple):
 
 
 class ProxyHeader(NamedTuple):
-    """Say what the bytes so far are.
+    """Hold what was read so far.
 
     Attributes:
         status: "ok", "more" (not whole yet) or "bad".
         problem: why it is bad, a stable code, or None: "signature", "too_long", "malformed", "version", "family",
             "length", "tlv", "checksum", "not_trusted".
-        consumed: how many bytes the header has; what stands behind them is the client's.  0 unless "ok".
+        consumed: how many bytes the header has; the bytes behind them are the client's. 0 unless the status is "ok".
         version: 1 or 2, or None where there is no header.
         command: "proxy", or "local" for a connection of the proxy's own, such as a health check; None where there is
             no header.
-        source, destination: both ends as the proxy saw them; None for "local", and where the proxy does not say.
+        source, destination: both ends as the proxy saw them; None for "local", and if the proxy does not say.
         transport: "stream", "datagram" or None.
         tlvs: pairs of type and value, in their order.
     """
@@ -111,7 +111,7 @@ def read_proxy_protocol(data: _Bytes, /, *, limit: int = MOST_ANNOUNCED) -> Prox
 
     Args:
         data: all bytes that have arrived so far.
-        limit: the length that version 2 may announce, 216 to 65535.
+        limit: the largest length that version 2 may announce, 216 to 65535.
     Returns:
         `ProxyHeader`.  Never raises for what a peer sent.
     Raises:
@@ -137,20 +137,20 @@ def read_proxy_protocol(data: _Bytes, /, *, limit: int = MOST_ANNOUNCED) -> Prox
 
 
 def _check_limit(limit: int) -> None:
-    """Raise, unless every address fits in."""
+    """Raise unless every kind of address fits into the limit."""
     if type(limit) is not int or not 216 <= limit <= 0xFFFF:
         raise ValueError(f"a limit is a whole number of bytes from 216 to 65535, not {quote(limit)}")
 
 
 def _first(data: _Bytes, count: int) -> bytes:
-    """Copy so many bytes, however many there are."""
+    """Copy the first `count` bytes, or all if there are fewer."""
     if not isinstance(data, _Bytes):
         raise TypeError(f"what arrived is bytes, not {type(data).__name__}")
     return bytes(data[:count])
 
 
 def _may_be_header(start: bytes) -> bool:
-    """Tell whether so few bytes begin a header of either version."""
+    """Tell whether these bytes may be the beginning of a header of either version."""
     return _SIGNATURE.startswith(start) or _LINE_START.startswith(start)
 
 
@@ -162,7 +162,7 @@ def _bad(problem: str) -> ProxyHeader:
 
 
 def _read_line(data: bytes) -> ProxyHeader:
-    """Read a line from the 107 bytes that it may have; CR and LF stand at its end, together, and nowhere else."""
+    """Read a line of at most 107 bytes; CR and LF are only at its end, together."""
     end = data.find(b"\r\n")
     line = data[:end] if end >= 0 else data.removesuffix(b"\r")
     if not any(start.startswith(data[: len(start)]) for start in _LINE_STARTS) or b"\r" in line or b"\n" in line:
@@ -172,7 +172,7 @@ def _read_line(data: bytes) -> ProxyHeader:
             raise _RefusedError("too_long")
         return _MORE
     words = line.split(b" ")
-    if words[1] == b"UNKNOWN":  # what follows the word says nothing
+    if words[1] == b"UNKNOWN":  # the rest of the line has no meaning
         return ProxyHeader("ok", None, end + 2, 1, "proxy")
     if len(words) != 6:
         raise _RefusedError("malformed")
@@ -182,7 +182,7 @@ def _read_line(data: bytes) -> ProxyHeader:
 
 
 def _read_endpoint(address: bytes, port: bytes, family: int) -> Endpoint:
-    """Read an address and a port, each written as it has to be."""
+    """Read an address and a port, in exactly the form that the specification requires."""
     if not _is_port(port):
         raise _RefusedError("malformed")
     try:
@@ -232,9 +232,9 @@ def _read_binary(data: bytes, limit: int) -> ProxyHeader:
 
 
 def _check_local(header: bytes, behind: int) -> None:
-    """Refuse a wrong checksum; else the block is discarded, whatever it says.
+    """Refuse a wrong checksum; everything else in the block is ignored.
 
-    Without this, one wrong bit makes a header with a checksum one of the proxy's own connections.
+    Without this, one wrong bit could turn a header with a checksum into "local", a connection of the proxy's own.
     """
     try:
         tlvs = _read_tlvs(header[behind:])
@@ -254,7 +254,7 @@ def _endpoints(block: bytes, family: int, size: int) -> tuple[Endpoint, Endpoint
 
 
 def _read_tlvs(block: bytes) -> tuple[tuple[int, bytes], ...]:
-    """Read types, lengths and values; together they fill the block."""
+    """Read types, lengths and values, which must fill the block exactly."""
     found = []
     at = 0
     while at < len(block):
@@ -274,7 +274,7 @@ def _read_tlvs(block: bytes) -> tuple[tuple[int, bytes], ...]:
 
 
 def _check_sum(header: bytes, tlvs: tuple[tuple[int, bytes], ...], at: int) -> None:
-    """Compare the checksum, if there is one, with that of the header in which it is zero."""
+    """Compare the checksum, if there is one, with the checksum of the header with zeros in its place."""
     for kind, value in tlvs:
         if kind == CRC32C:
             zeroed = header[: at + 3] + bytes(4) + header[at + 7 :]
@@ -296,7 +296,7 @@ _CRC_TABLE = _table()
 
 
 def crc32c(data: bytes) -> int:
-    """Sum bytes by CRC-32C (Castagnoli; RFC 3720 appendix B.4), which `zlib` does not have.
+    """Compute CRC-32C (Castagnoli; RFC 3720 appendix B.4), which `zlib` does not have.
 
     >>> hex(crc32c(b"123456789"))
     '0xe3069283'
@@ -350,8 +350,8 @@ class ProxyProtocol:
             peer: the address at the other end of the connection; None or "" on a UNIX socket.
             data: all bytes that have arrived so far.
         Returns:
-            `ProxyHeader`.  Of a peer that is not trusted: "bad" for the beginning of a header, "more" where that is not
-            clear yet, else "ok" with nothing consumed and the peer itself as the source, without a port.
+            `ProxyHeader`.  For a peer that is not trusted: "bad" if the data begins with a header, "more" if that is
+            not clear yet, else "ok" with nothing consumed and the peer itself as the source, without a port.
         """
         if self._is_trusted(peer):
             return read_proxy_protocol(data, limit=self._limit)

@@ -1,33 +1,34 @@
-"""Ready sets: for each common proxy, the strategy that its documentation makes safe.
+"""Ready strategies: for each common proxy, the strategy that is safe by the proxy's documentation.
 
     from cidrmatch.client import ready
     ready.nginx(["10.0.0.0/8"])          one of the strategies, made for nginx
     ready.NAMES["nginx"]                 the same function by its name, for a configuration file
 
-Each function says the same four things, and what is unclear:
+The docstring of each function has the same four parts, and says what is unclear:
 
-    Writes     what the proxy does to the header, also to one that the client sent
+    Writes     what the proxy does to the header, also to a header that the client sent
     Check      the setting that makes this safe
-    Door       the setting, or the neglect, with which a client names any address
-    Source     the page that says so, and the day on which it was read
+    Door       the setting, or the missing setting, with which a client can name any address
+    Source     the page that says so, and the day on which the page was read
 
-Ranges come from the caller.  None is built in, for providers change theirs.  `trusted` holds the addresses from which
-proxies reach this server, and those of every proxy in front of them.  It never holds a client.
+The caller gives the ranges.  None is built in, because providers change their ranges.  `trusted` has the addresses from
+which proxies reach this server, and the addresses of every proxy in front of these.  It must not contain a client.
 
-A range of a provider belongs to all its customers.  Another customer's requests come from it, too, with headers of his
-own making.  So let the provider prove that a request is of your account, by a client certificate or a secret header.
+All customers of a provider share its ranges.  Requests of other customers come from the same ranges, with headers that
+these customers choose.  So let the provider prove that a request belongs to your account, by a client certificate or a
+secret header.
 
-Where a product has two headers, the one is chosen that its documentation protects.  A chain is read with
-`TrustedProxies` and not by a count: who goes around the first proxy is then found out.
+If a product has two headers, the function reads the header that is safe by the documentation.  A list is read with
+`TrustedProxies` and not by a count, because `TrustedProxies` notices a client that goes around the first proxy.
 
     not offered                 why
-    True-Client-IP              Cloudflare, without the setting that adds it, passes on a client's own
+    True-Client-IP              Cloudflare passes on a client's own, unless a setting adds the header
     X-Azure-ClientIP            Azure Front Door: "can be arbitrarily overwritten by a user"
-    X-Azure-SocketIP            Azure Front Door does not say what becomes of a client's own
+    X-Azure-SocketIP            Azure Front Door does not say what happens to a client's own
     x-envoy-external-address    Envoy does not set it for internal requests, and passes on a client's own
 
-Sources are copies of the vendors' pages.  A vendor may have changed a page, or its product, since that day.
-Cost: none beyond that of the strategy.
+The sources are the vendors' pages of that day.  Since then, a vendor may have changed a page or the product.
+Cost: that of the strategy.
 Threads: keeps no state.
 """
 
@@ -347,4 +348,4 @@ NAMES: Final[Mapping[str, Callable[..., ClientStrategy]]] = MappingProxyType(
         )
     }
 )  # fmt: skip
-"""Every ready set by its name.  Each takes the trusted prefixes first; the other arguments are its own."""
+"""Every ready strategy by its name.  Each function takes the trusted prefixes first, and may have other arguments."""

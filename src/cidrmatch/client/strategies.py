@@ -1,8 +1,8 @@
 """Who asks: one strategy finds the client's address, and says what it looked at.
 
 A server knows its peer: the address at the other end of the connection.  Behind a proxy the peer is the proxy, and the
-client's address stands in a header.  Anybody can send such a header, so it is believed only as far as trusted hands
-wrote it:
+client's address stands in a header.  Anybody can send such a header, so only those parts of it are believed that a
+trusted proxy wrote:
 
     client 203.0.113.9 --> proxy 10.0.0.8 --> proxy 10.0.0.7 --> us, and our peer is 10.0.0.7
     X-Forwarded-For: 6.6.6.6, 203.0.113.9, 10.0.0.8
@@ -10,21 +10,22 @@ wrote it:
                               ^ written by 10.0.0.8
 
     PeerAddress()                            10.0.0.7       no proxy stands in front of us
-    TrustedProxies(["10.0.0.0/8"])           203.0.113.9    the first from the right that is not trusted
-    TrustedHops(2)                           203.0.113.9    the second from the right
-    SingleHeader("x-real-ip", ["10.0.0.7"])                 a header that the proxy sets, and lets nobody else set
+    TrustedProxies(["10.0.0.0/8"])           203.0.113.9    the first address from the right that is not trusted
+    TrustedHops(2)                           203.0.113.9    the second address from the right
+    SingleHeader("x-real-ip", ["10.0.0.7"])                 the value of a header that only the proxy sets
 
-A host chooses one.  Nothing is guessed: no strategy tries a second header, the next element, or the peer where a header
-is missing.  What cannot be read is *no address*, with its code, and an engine denies that (C23).
+A host chooses one strategy.  Nothing is guessed: if a header or an element cannot be used, no strategy tries a second
+header, the next element or the peer.  Then there is *no address*, with a code that says why, and an engine denies the
+request (C23).
 
-Two rules keep the chain safe.  It is read from the right, and no further than needed, so a client that writes more to
-the left changes nothing.  And a peer's header is believed only if the peer is trusted; a stranger is judged by the
-address that it came from.
+Two rules keep this safe.  The list in a header is read from the right, and no further than needed; so what a client
+writes further left changes nothing.  The header of a peer is believed only if the peer is trusted; a peer that is not
+trusted is itself the client.
 
-A request of the common form is read in one go by `CommonHeader`, with the same answer.
+`CommonHeader` reads requests of a common form faster, with the same answer.
 
-Cost: less than half a microsecond for a common request with a chain of three, some microseconds for another.  A header
-is looked at up to 8,192 characters and 100 elements.
+Cost: less than half a microsecond for a common request with a list of three addresses, some microseconds for other
+requests.  A header may have up to 8,192 characters and 100 elements.
 Threads: a strategy never changes, and keeps no state.
 Source: B6, B28, C23; RFC 7239, RFC 9110 section 5.6.1.
 """
@@ -56,9 +57,9 @@ __all__ = [
 ]
 
 MOST_CHARACTERS = 8_192
-"""Of all lines of one header together; with more there is no address ("too_long")."""
+"""The most characters of all lines of one header together; with more there is no address ("too_long")."""
 MOST_ELEMENTS = 100
-"""Of all lines of one header together, empty ones counted; with more there is no address ("too_many")."""
+"""The most elements of all lines of one header, empty ones included; with more there is no address ("too_many")."""
 
 UNIX = "unix"
 """How a trail shows a peer on a UNIX socket."""
@@ -66,8 +67,8 @@ UNIX = "unix"
 _OF_NAMES = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]] | Iterable[tuple[str, str]] | Mapping[str, str]
-"""Header lines in the order in which they came: pairs of `bytes` (ASGI) or of `str`, or a mapping, which has one line
-a name.  Names are compared without case; `str` holds the bytes as latin-1, as HTTP servers give them."""
+"""Header lines in the order in which they came: pairs of `bytes` (ASGI) or of `str`, or a mapping with one line for
+each name.  The case of names does not matter; a `str` holds the bytes as latin-1, as HTTP servers give them."""
 
 
 class ClientAddress(NamedTuple):
@@ -77,10 +78,10 @@ class ClientAddress(NamedTuple):
         packed: the address, 4 or 16 bytes in network order, or None.
         problem: why there is none, a stable code, or None: "no_peer", "malformed_peer", "missing", "repeated",
             "malformed", "unknown", "obfuscated", "zone", "all_trusted", "too_few", "too_long", "too_many".
-        trail: the elements that were looked at, from the peer on, as they were written.  They come from outside: show
-            them with `repr` or `ascii`, and cut.
+        trail: the elements that were looked at, from the peer on, as they were written.  They come from outside, so
+            show them with `repr` or `ascii`, and cut them.
 
-    Exactly one of `packed` and `problem` is None.  There is no truth value: ask one of them.
+    Exactly one of `packed` and `problem` is None.  There is no truth value: ask `packed` or `problem`.
     """
 
     packed: bytes | None
@@ -101,7 +102,7 @@ class ClientAddress(NamedTuple):
 
 
 _new = tuple.__new__
-"""Makes a `ClientAddress` of its fields in half the time; for the answers that are most frequent."""
+"""Makes a `ClientAddress` from its fields in half the time; used for the most frequent answers."""
 
 
 class ClientStrategy(Protocol):
@@ -135,7 +136,7 @@ class PeerAddress:
 
 
 class _BehindProxies:
-    """What the strategies that read a header share: which peers are believed, and the header's text."""
+    """The common part of the strategies that read a header: which peers are believed, and the text of the header."""
 
     __slots__ = ("_common", "_grammar", "_length", "_name", "_name_bytes", "_trusted", "_unix")
 
@@ -157,12 +158,12 @@ class _BehindProxies:
         return self._name
 
     def _read_common(self, port: str, **bounds: int) -> None:
-        """Let common requests be read by `CommonHeader`, where a bare address is an element."""
+        """Read common requests by `CommonHeader`, if an element may be an address without a port."""
         if port != "always" and self._grammar is not FORWARDED:
             self._common = CommonHeader(self._trusted, self._name_bytes, **bounds)
 
     def _stranger(self, peer: str | None) -> ClientAddress | None:
-        """Give the answer for a peer that is not believed; None for one that is."""
+        """Give the answer for a peer that is not believed; None if the peer is believed."""
         check_peer(peer)
         if not peer:
             return None if self._unix else ClientAddress(None, "no_peer", ())
@@ -194,19 +195,20 @@ class _BehindProxies:
 
 
 class TrustedProxies(_BehindProxies):
-    """The client is the first from the right that is not a trusted proxy.
+    """The client is the first address from the right that is not a trusted proxy.
 
     Args:
         prefixes: the proxies, as an `AllowList` takes them.  Never the addresses of clients.
         header: "forwarded" is read by RFC 7239; any other name as a list like that of X-Forwarded-For.
-        port: "optional", "never", or "always" for proxies that write one behind every address, bare IPv6, too.
-        unix: whether a peer on a UNIX socket is trusted; only then may the prefixes be none.
-        trust_everyone: whether `prefixes` may hold everybody of a family, so that any peer can name any client.
+        port: "optional", "never", or "always" for proxies that write a port behind every address, also behind IPv6
+            without brackets.
+        unix: whether a peer on a UNIX socket is trusted; only then `prefixes` may be empty.
+        trust_everyone: whether `prefixes` may contain all addresses of a family, so that any peer can name any client.
     Raises:
         ValueError, TypeError: the prefixes are refused, or the header's name, or the port.
 
-    A peer that is not trusted is the client itself, and its header is not read.  A chain in which everybody is trusted
-    has no client ("all_trusted"), and neither has one in which an element cannot be read.
+    A peer that is not trusted is the client itself, and its header is not read.  If all addresses are trusted, there is
+    no client ("all_trusted").  If an element on the way cannot be read, there is no client either.
 
     >>> proxies = TrustedProxies(["10.0.0.0/8"])
     >>> proxies.find("10.0.0.7", [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.9, 10.0.0.8")])
@@ -265,18 +267,19 @@ class TrustedProxies(_BehindProxies):
 
 
 class TrustedHops(_BehindProxies):
-    """The client is the count-th value from the right: so many proxies stand in front, whoever they are.
+    """The client is the value at position `count` from the right, because `count` proxies are in front.
 
     Args:
         count: how many values the proxies wrote, from 1.
         header: as for `TrustedProxies`.
-        trusted: the peers that are believed, as prefixes; None believes every peer, so nobody else may reach the port.
+        trusted: the peers that are believed, as prefixes.  None believes every peer; then only the proxies may be able
+            to reach the port.
         unix, trust_everyone: as for `TrustedProxies`.
     Raises:
         ValueError, TypeError: the count is no whole number from 1 to 100; or as `TrustedProxies`.
 
-    Fewer values than that are no address ("too_few").  Values on the way may be "unknown" or obfuscated, for they name
-    proxies; one that cannot be read is no address.
+    With fewer values there is no address ("too_few").  Values before the client's may be "unknown" or obfuscated,
+    because they name proxies.  If a value cannot be read, there is no address.
 
     >>> TrustedHops(2).find("10.0.0.7", [(b"x-forwarded-for", b"6.6.6.6, 203.0.113.9, 10.0.0.8")]).address
     '203.0.113.9'
@@ -334,18 +337,19 @@ class TrustedHops(_BehindProxies):
 
 
 class SingleHeader(_BehindProxies):
-    """The client stands in a header that the proxy sets, and in which it replaces what a client sent.
+    """The client is the value of a header that the proxy sets; the proxy replaces what a client sent in this header.
 
     Args:
         name: the header, such as "cf-connecting-ip" or "x-real-ip".
         trusted: the peers that are believed, as prefixes.
-        port: "optional", "never", or "always" for a header that ends with a port even behind a bare IPv6 address.
+        port: "optional", "never", or "always" for a header that always ends with a port, even behind IPv6 without
+            brackets.
         unix, trust_everyone: as for `TrustedProxies`.
     Raises:
         ValueError, TypeError: as `TrustedProxies`; or the port is another word.
 
-    The header has one line with one value; a second line is no address ("repeated"), for one of the two may be the
-    client's own.
+    The header must have one line with one value.  With a second line there is no address ("repeated"), because one of
+    the lines may be the client's own.
 
     >>> SingleHeader("x-real-ip", ["10.0.0.7"]).find("10.0.0.7", [(b"x-real-ip", b"203.0.113.9")]).address
     '203.0.113.9'
@@ -412,7 +416,7 @@ def _joined(lines: list[str | bytes]) -> str:
 
 
 def _of_peer(peer: str | None) -> ClientAddress:
-    """Take the peer for the client."""
+    """Give the peer as the client."""
     check_peer(peer)
     if not peer:
         return ClientAddress(None, "no_peer", ())

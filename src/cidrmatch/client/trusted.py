@@ -1,14 +1,14 @@
 """A set of trusted prefixes: which peers may say who the client is.
 
-    TrustedSet(["10.0.0.0/8", "2001:db8:1::/48"])     "10.0.0.7" in it --> True     "203.0.113.9" in it --> False
+    trusted_set(["10.0.0.0/8", "2001:db8:1::/48"])     "10.0.0.7" in it --> True     "203.0.113.9" in it --> False
 
-Whoever is in the set can name any client, so a mistake here opens every door at once.  The set refuses what is not a
-list of prefixes, is empty, or holds everybody of a family.  "Everybody" is judged over the whole list: 0.0.0.0/1 with
-128.0.0.0/1 is 0.0.0.0/0, and so is ::ffff:0:0/96.  Everybody is whoever can be a client, so 2000::/3, all of public
-IPv6, is refused, too.  A caller who means it says it a second time.
+Whoever is in the set can name any client, so a mistake here opens every door at once.  So the set must be a list of
+prefixes, must not be empty, and must not contain every possible client of a family.  The whole list is judged:
+0.0.0.0/1 with 128.0.0.0/1 is the same as 0.0.0.0/0, and so is ::ffff:0:0/96.  2000::/3 is refused, too, because it is
+all of public IPv6.  A caller who wants such a set has to pass `trust_everyone=True`.
 
-Cost: a question, a search in an `AllowList`.
-Threads: never changes.
+Cost: a search in an `AllowList` for each question.
+Threads: safe, because a set never changes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _EVERYONE = {
     ],
     "::/0": [parse_prefix("2000::/3")],
 }  # fmt: skip
-"""What holds everybody of a family: unicast IPv4 without 0.0.0.0/8, and the global unicast of IPv6 (RFC 4291)."""
+"""All possible clients of each family: unicast IPv4 without 0.0.0.0/8, and global unicast IPv6 (RFC 4291)."""
 
 
 def trusted_set(
@@ -45,9 +45,9 @@ def trusted_set(
     Args:
         prefixes: what an `AllowList` takes, without labels and conditions.
         trust_everyone: whether the set may hold every address of a family.
-        may_be_empty: whether somebody without an address is trusted besides, such as the peer on a UNIX socket.
+        may_be_empty: whether the set may be empty, because a peer without an address is trusted, such as a UNIX socket.
     Raises:
-        ValueError: the set is empty, or holds everybody, or (InvalidPrefix) an entry is no prefix.
+        ValueError: the set is empty, contains everybody, or (InvalidPrefix) has an entry that is no prefix.
         TypeError: one text where a list is meant, or an entry of another type.
     """
     check_switches(trust_everyone=trust_everyone)
@@ -69,13 +69,13 @@ def trusted_set(
 
 
 def check_switches(**switches: object) -> None:
-    """Refuse what is neither True nor False; TypeError."""
+    """Raise TypeError unless each value is True or False."""
     for name, value in switches.items():
         if type(value) is not bool:
             raise TypeError(f"{name} is True or False, not {quote(value)}")
 
 
 def check_peer(peer: object) -> None:
-    """Refuse what is no text; TypeError.  Four bytes would be an address that nobody wrote, and b"" a UNIX socket."""
+    """Raise TypeError unless the peer is a `str` or None: bytes could count as a packed address, or as no peer."""
     if peer is not None and not isinstance(peer, str):
         raise TypeError(f"a peer is text or None, not {type(peer).__name__}")

@@ -1,17 +1,17 @@
-"""Who changes what, and when it is seen: changes, the commits that publish them, files, followers.
+"""Changing data: changes, the commits that publish them, snapshot files and their followers.
 
-    changes      what may be said about keys and lists        --refusals--  when it is refused
-       |                                                      --answers---  what it is answered with
-    draft        a view in the making  --storable--  what a store can hold
+    changes      what may be said about keys and lists        --refusals--  when a change is refused
+       |                                                      --answers---  the report of a change
+    draft        the next view while it is changed  --storable--  what a store can hold
        |
-    engine       the commit: one reference moves from view to view, and nobody who reads waits
+    engine       the commit: one reference is replaced, and no reader waits
        |
-    folding      the overlay becomes part of the store
+    folding      moving the overlay into the store
     snapshots    a view as a file's block, and back           saving: which file, which revision
     following    newer revisions of a file are taken over     file_lock: one writer at a time
-    settings, ids, forking      what all views share; hashed ids; who begins anew in a forked child
+    settings, ids, forking      what all views share; hashed ids; what a forked child makes again
 
-A view (`_keys`) answers; nothing of this floor stands between a request and its
-answer.  What a product accepts is the policy's business, one floor below.
+A view (`_keys`) answers requests; no code of this floor runs for a request.
+What a product accepts is decided by its policy, one floor below.
 Threads: writers take turns by the engine's lock; readers take none.
 """

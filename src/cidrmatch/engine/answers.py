@@ -1,13 +1,14 @@
-"""What a change is answered with: a `Report`, and in it a warning for each thing that is open now.
+"""The answer of a change: a `Report` with a warning for everything that is open now.
 
     put_key(...)         the policy's report on the entries, and a warning if every address passes for the key
     remove_list(...)     a report without entries, and one warning for each reason why keys are open now:
                          "no entries: every address passes for 2 keys: 'a', 'b'"
 
-A change that leaves a key unrestricted says so, always, with the code "unrestricted".
-Many keys are named by the first few of them.
+If a change leaves a key unrestricted, its report always has a warning with the
+code "unrestricted".  If there are many such keys, the warning names the first
+few.
 
-Nothing here refuses or changes anything.  Keys are named by their held ids.
+Nothing here refuses or changes anything.  Reports name keys by their held ids.
 """
 
 from __future__ import annotations
@@ -33,22 +34,22 @@ _MOST_NAMED = 5
 
 
 def warning(message: str, code: str = UNRESTRICTED) -> Problem:
-    """Make a warning about no entry in particular; by default, that something is open."""
+    """Make a warning that is not about an entry; by default with the code "unrestricted"."""
     return Problem(None, "", code, Severity.WARNING, message)
 
 
 def problem_of_key(problem: Problem, key: str) -> Problem:
-    """Say of which key a problem speaks, where a change was about many."""
+    """Add the key to a problem, for a change of many keys."""
     return dataclasses.replace(problem, message=f"the key {quote(key)}: {problem.message}")
 
 
 def report_of(draft: Draft, problems: Iterable[Problem]) -> Report:
-    """A report of a change that brought no entries of its own."""
+    """Make the report of a change without entries."""
     return Report(draft.settings.policy, (), tuple(problems))
 
 
 def _why_open(draft: Draft, key: str) -> str | None:
-    """Why every address passes for a key, as this draft has it; None if not every address does."""
+    """Why every address passes for a key in this draft; None if the key is not open."""
     if draft.state(key) is not State.UNRESTRICTED:
         return None
     record = draft.record(key)
@@ -57,13 +58,13 @@ def _why_open(draft: Draft, key: str) -> str | None:
 
 
 def with_warning_if_open(draft: Draft, key: str, report: Report) -> Report:
-    """Add a warning to a report, if every address passes for the key now."""
+    """Add a warning to a report if the key is open now."""
     message = _why_open(draft, key)
     return report if message is None else dataclasses.replace(report, problems=(*report.problems, warning(message)))
 
 
 def warn_of_open(draft: Draft, keys: Iterable[str]) -> list[Problem]:
-    """One warning for each reason why every address passes for some of these keys."""
+    """Make one warning for each reason why some of these keys are open."""
     keys_by_message: dict[str, list[str]] = defaultdict(list)
     for key in dict.fromkeys(keys):
         message = _why_open(draft, key)
@@ -73,11 +74,11 @@ def warn_of_open(draft: Draft, keys: Iterable[str]) -> list[Problem]:
 
 
 def _some(keys: list[str]) -> str:
-    """Name keys: how many, and the first of them by name."""
+    """Write the number of keys, and the names of the first few."""
     first = ", ".join(map(quote, heapq.nsmallest(_MOST_NAMED, keys)))
     return f"{len(keys):,} key{'s' * (len(keys) != 1)}: {first}{' ...' * (len(keys) > _MOST_NAMED)}"
 
 
 def warn_of_switch(enforced: bool) -> list[Problem]:
-    """One warning where no list is enforced any more."""
+    """Make a warning if no list is enforced any more."""
     return [] if enforced else [warning("allow lists are not enforced: every address passes for every key")]

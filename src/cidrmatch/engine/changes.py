@@ -1,17 +1,18 @@
-"""The changes: what may be said about keys and lists.
+"""The changes of keys and lists.
 
-    put_key() --> Draft --> 1. what was given is read and judged by the policy               (refusals.py)
-                            2. the change of the record is judged, one function for every way
-                            3. the guard asks whether its own author would be denied
-                            --> Report, with a warning for each key that every address passes now   (answers.py)
+    put_key() --> Draft --> 1. the arguments are read and judged by the policy               (refusals.py)
+                            2. one function decides whether the record may change in this way
+                            3. if the caller's address is given: would it be denied now?
+                            --> Report, with a warning for each key that is open now   (answers.py)
 
-`Changes` has the changes, written once: an `Engine` commits each on its own, a
-`Transaction` collects them.  Whatever is refused, nothing was changed.
+The class `Changes` has all changes.  An `Engine` commits each change by itself;
+a `Transaction` collects changes for one commit.  A refused change has changed
+nothing.
 
-Whoever changes a key says its plain id.  Each change first asks the draft for the
-held id (ids.py), and what comes after knows only that.
+Callers pass the plain id of a key.  Each change first asks the draft for the
+held id (ids.py), and then uses only the held id.
 
-Cost: that of judging what was given; see each change.
+Cost: that of judging the arguments; see each change.
 Threads: writers take turns, see engine.py.
 """
 
@@ -51,11 +52,11 @@ if TYPE_CHECKING:
 __all__ = ["Changes", "Transaction"]
 
 _MOST_TOLD = 100
-"""Warnings about single entries that a change of many keys passes on."""
+"""The most warnings about single entries in the report of a change of many keys."""
 
 
 class Changes:
-    """Offer the changes; where they go is up to the subclass."""
+    """The changes; a subclass decides what happens to the draft."""
 
     def _drafting(self, if_version: int | None) -> AbstractContextManager[Draft]:
         raise NotImplementedError
@@ -78,29 +79,29 @@ class Changes:
         force: bool = False,
         if_version: int | None = None,
     ) -> Report:
-        """Create a key.  To change one there is `update_key`, to change its entries `add_entries`.
+        """Create a key.  `update_key` changes an existing key, `add_entries` adds entries to it.
 
         Args:
             key: the key's id.
             entries: its own entries, judged by the policy; None for no list of its own.
             lists: named lists to link it to.
             within: named lists that must let an address pass as well.
-            created_at: timezone-aware; by default now.  It never changes once it is said.
+            created_at: timezone-aware; by default now.  It never changes afterwards.
             enabled: whether its lists are enforced.
             owner: whose key it is.
-            replace: say all of an existing key anew: what is not said is dropped, but for the moment and the trial.
+            replace: replace all that was said about an existing key; only `created_at` and its trial are kept.
             actor: who makes the change, for the host's role check on links to named lists.
-            caller: the address this change comes from; a change that would deny it is refused.
-            force: make the change although it denies the caller.
-            if_version: refuse the change unless the data is still at this version.
+            caller: the address that this change comes from; a change that would deny this address is refused.
+            force: make the change even if it denies the caller.
+            if_version: refuse the change unless the data still has this version.
         Returns:
-            The policy's `Report`, for its warnings; "unrestricted" among them if every address passes now.
+            The policy's `Report` with its warnings; it has the warning "unrestricted" if every address passes now.
         Raises:
-            PolicyError: the entries were refused.  AlreadyExists: the key is there, and `replace` was not said.
+            PolicyError: the entries were refused.  AlreadyExists: the key exists, and `replace` is False.
             UnknownName: no such list.  Conflict, LockOut, FeatureOff, NotPermitted.
-            EngineError: the product does not allow it; or the clock is before the product's cutover, and
-            `created_at` was not said.  TypeError: a switch is not True or False.
-            ValueError: the entries were an iterator that gave nothing.
+            EngineError: the product does not allow the change; or the clock is before the product's cutover, and
+            `created_at` was not given.  TypeError: a switch is not True or False.
+            ValueError: the entries were an iterator that yielded nothing.
             In every case nothing was changed.
         Cost: that of judging the entries.
         Source: N3, N13, B9, B10, U12; C8, C9.
@@ -140,9 +141,9 @@ class Changes:
         force: bool = False,
         if_version: int | None = None,
     ) -> Report:
-        """Change some of what was said about a key; what is None stays.
+        """Change some facts of a key; an argument that is None changes nothing.
 
-        Args, Raises: as `put_key`.  An empty list (`[]`) takes all entries, or links, away.
+        Args, Raises: as `put_key`.  An empty list (`[]`) removes all entries, or all links.
         Returns:
             The policy's `Report` on the key's entries, as of `put_key`.
         Source: N13, N15, B10; C8, C9.
@@ -175,10 +176,10 @@ class Changes:
         force: bool = False,
         if_version: int | None = None,
     ) -> Report:
-        """Add entries to those of a key; all of them, or none.
+        """Add entries to a key; all of them, or none.
 
         Args:
-            entries: they go behind the key's entries, and the policy judges the whole list.
+            entries: they are added behind the key's entries; then the policy judges the whole list.
             caller, force, if_version: as for `put_key`.
         Returns:
             The policy's `Report` on the whole list; its indices are positions in it.
@@ -202,7 +203,7 @@ class Changes:
         force: bool = False,
         if_version: int | None = None,
     ) -> Report:
-        """Take entries of a key away; all of them, or none.
+        """Remove entries of a key; all of them, or none.
 
         Args:
             entries: an entry is found by its prefix and its condition; its label does not matter.
@@ -229,7 +230,7 @@ class Changes:
         force: bool,
         if_version: int | None,
     ) -> Report:
-        """Put the entries of a key that a function gives, by the draft, the held id and those that the key has."""
+        """Replace the entries of a key by what `change` makes of the draft, the held id and the old entries."""
         check_switches(force=force)
         with self._drafting(if_version) as draft:
             key = draft.held_id(key)
@@ -241,7 +242,7 @@ class Changes:
             return _put_judged(draft, key, record, report, caller=caller, force=force)
 
     def remove_key(self, key: str, *, if_version: int | None = None) -> Report:
-        """Forget a key; from then on it is unknown.
+        """Remove a key; afterwards it is unknown.
 
         Returns:
             A `Report` that warns if unknown keys pass.
@@ -266,9 +267,9 @@ class Changes:
 
         Args:
             lists: a mapping from key to entries, or pairs of both; entries as for `put_key`.
-            replace: say all of those keys anew that are there already.
+            replace: replace those keys that exist already.
         Returns:
-            A `Report` of warnings: which keys every address passes, and the first 100 about single entries.
+            A `Report` of warnings: which keys are open, and the first 100 warnings about single entries.
         Raises:
             As `put_key`; the error names the key.
         """
@@ -302,7 +303,7 @@ class Changes:
         force: bool = False,
         if_version: int | None = None,
     ) -> Report:
-        """Create a named list, or replace it, for every key that is linked to it.
+        """Create a named list, or replace it for every key that is linked to it.
 
         Args:
             name: the name of the list.
@@ -351,7 +352,7 @@ class Changes:
         force: bool = False,
         if_version: int | None = None,
     ) -> Report:
-        """Take entries of a named list away, as `remove_entries` does; the role check is asked for "put_list"."""
+        """Remove entries of a named list, as `remove_entries` does; the role check is asked for "put_list"."""
 
         def without_some(draft: Draft) -> tuple[Collection[EntryLike], str]:
             old = draft.frozen(name)
@@ -369,7 +370,7 @@ class Changes:
         force: bool,
         if_version: int | None,
     ) -> Report:
-        """Put a named list whose entries and description a function gives, by what the draft has."""
+        """Put a named list with the entries and the description that `change`, a function of the draft, returns."""
         check_switches(force=force)
         with self._drafting(if_version) as draft:
             check_permitted(draft, actor, "put_list", name)
@@ -379,13 +380,13 @@ class Changes:
     def remove_list(
         self, name: str, *, force: bool = False, actor: object = None, if_version: int | None = None
     ) -> Report:
-        """Delete a named list; forced, it is unlinked everywhere first (C21).
+        """Delete a named list; with `force`, it is first unlinked from all keys (C21).
 
         Returns:
-            A `Report` that warns of the keys that every address passes now.
+            A `Report` that warns of keys that are open now.
         Raises:
-            InUse: it is linked or the default, and `force` was not said.  UnknownName, FeatureOff, NotPermitted.
-            EngineError: a key may not lose it; what `unlink` refuses is refused here.
+            InUse: it is linked or the default, and `force` is False.  UnknownName, FeatureOff, NotPermitted.
+            EngineError: a key must not lose this list; what `unlink` refuses is refused here, too.
         """
         check_switches(force=force)
         with self._drafting(if_version) as draft:
@@ -410,7 +411,7 @@ class Changes:
             return report_of(draft, warn_of_open(draft, (*linked, *bare)))
 
     def link(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> Report:
-        """Link a key to a named list, beside those it has (P6)."""
+        """Link a key to one more named list (P6)."""
         with self._drafting(if_version) as draft:
             key = draft.held_id(key)
             old = draft.record(key)
@@ -418,13 +419,13 @@ class Changes:
             return _put_judged(draft, key, linked, report_of_kept(draft, old), actor=actor)
 
     def unlink(self, key: str, name: str, *, actor: object = None, if_version: int | None = None) -> Report:
-        """Take a link away; after the last one the default list applies (C21).
+        """Remove a link; after the last link, the default list applies (C21).
 
         Returns:
             A `Report` that warns if every address passes now.
         Raises:
             UnknownName: no such key, or no such link.
-            EngineError: it is a legacy key's last list, which is not emptied but disabled (C9).
+            EngineError: it is the last list of a legacy key, which can only be disabled (C9).
         """
         with self._drafting(if_version) as draft:
             key = draft.held_id(key)
@@ -437,7 +438,7 @@ class Changes:
             )
 
     def set_default(self, name: str | None, *, actor: object = None, if_version: int | None = None) -> Report:
-        """Make a named list the default for keys without a list of their own, or None for no default (P9 to P11).
+        """Make a named list the default for keys without own or linked lists; None for no default (P9 to P11).
 
         Returns:
             A `Report` that warns of the keys that every address passes now.
@@ -456,7 +457,7 @@ class Changes:
     # 3. Lists on trial.
 
     def put_shadow(self, key: str, entries: Iterable[EntryLike], *, if_version: int | None = None) -> Report:
-        """Try a list on a key: it decides nothing, and what it would have decided is counted (B31)."""
+        """Put a list of a key on trial: it decides nothing; what it would have decided is counted (B31)."""
         with self._drafting(if_version) as draft:
             key = draft.held_id(key)
             report = judge_by_policy(draft.settings.policy, take_once(entries))
@@ -472,7 +473,7 @@ class Changes:
 
 
 class Transaction(Changes):
-    """Collect changes that are published together, or not at all."""
+    """Collect changes that are published in one commit, or not at all."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
@@ -500,7 +501,7 @@ def _put_judged(
     caller: object = None,
     force: bool = False,
 ) -> Report:
-    """Put a record whose entries have been judged, unless the change itself is not allowed; give the whole report."""
+    """Put a record whose entries were judged, if the change itself is allowed; give the complete report."""
     old = draft.record(key) if draft.has_key(key) else None
     check_change(draft, key, old, record)
     now_linked = {*record.lists, *record.within}

@@ -1,19 +1,20 @@
-"""A view in the making: what a change works on before it is published.
+"""The data of the next view, while a change is made and before it is published.
 
     View n --Draft--> rules    { key: Rule, or None: removed }              only what changed
                       lists    { name: FrozenList, or None: removed }       only what changed
                       default, settings
-                      log      what stood there before, change by change
+                      log      the values before each change
                         |
                         '-- build() --> View n + 1
 
-A draft copies nothing of the view it starts from: it asks its own changes
-first, then the view.  So a change costs the same, however much there is.
+A draft copies nothing of the view that it starts from.  A question first looks
+in the draft's own changes, then in the view.  So a change takes the same time,
+however many keys there are.
 
-Each change is written to the log before it is made.  A change that fails goes
-back along the log to where it began; the changes before it stay.
+The log keeps the old value before each change.  If a change fails, the log is
+used to undo it; the changes before it stay.
 
-Keys are named by their held ids here, see ids.py; `held_id` gives that of a key.
+A draft names keys by their held ids, see ids.py; `held_id` gives the held id of a plain id.
 
 Threads: a draft belongs to the one writer that holds the engine's lock.
 """
@@ -52,14 +53,14 @@ class Draft:
 
     @classmethod
     def of(cls, view: View) -> Draft:
-        """Begin where a view stands."""
+        """Begin a draft with the data of a view."""
         return cls(view, settings_of(view), view.default)
 
     # Changing
 
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
-        """Undo the changes made inside, if an exception leaves."""
+        """Undo the changes of the block if it raises."""
         mark, default = len(self.log), self.default
         try:
             yield
@@ -79,21 +80,21 @@ class Draft:
 
     def set_rule(self, key: str, rule: Rule | None) -> None:
         """Put a rule, or None to remove the key."""
-        self._set(self.rules, key_text(key), rule)  # a subclass of str may have another hash than its text
+        self._set(self.rules, key_text(key), rule)  # a subclass of str may have another hash than its characters
 
     def set_list(self, name: str, frozen: FrozenList | None) -> None:
         """Put a named list, or None to remove it."""
         self._set(self.lists, name, frozen)
 
     def set_record(self, key: str, record: KeyRecord) -> None:
-        """Put a record that can be stored; whether the policy takes it is up to the caller."""
+        """Put a record that can be stored.  Needs: the caller has asked the policy."""
         key = key_text(key)
         check_record(key, record)
         needs = self.settings.policy.keys.needs_list(record.created_at)
         self.set_rule(key, rule_of(record, needs_list=needs, shadow=self._shadow(key, record)))
 
     def replace_all(self, keys: Mapping[str, KeyRecord], lists: Iterable[FrozenList], default: str | None) -> None:
-        """Put all keys and lists anew, as they are; UnknownName for a list that is named and not among them."""
+        """Replace all keys and lists; UnknownName for a list that is named but does not exist."""
         self.lists = dict.fromkeys(self.start.lists)
         for frozen in lists:
             self._put_new_list(frozen)
@@ -112,7 +113,7 @@ class Draft:
         self.set_list(frozen.name, frozen)
 
     def _shadow(self, key: str, record: KeyRecord) -> Shadow | None:
-        """The trial of a key; its counts go on while its entries stay the same."""
+        """The trial of a key; the counts of an old trial go on if its entries are the same."""
         if record.shadow is None:
             return None
         old = self._find_rule(key)
@@ -131,7 +132,7 @@ class Draft:
         return self.rules[key] if key in self.rules else self.start.rule(key)
 
     def rule(self, key: str) -> Rule:
-        """Find the rule of a key, changed or not."""
+        """Find the rule of a key in this draft."""
         rule = self._find_rule(key)
         if rule is None:
             raise UnknownName(f"no key {key!r}")
@@ -142,25 +143,26 @@ class Draft:
         return self._find_rule(key) is not None
 
     def record(self, key: str) -> KeyRecord:
-        """Find the record of a key, changed or not."""
+        """Find the record of a key in this draft."""
         return self.rule(key).record
 
     def find_list(self, name: str) -> FrozenList | None:
-        """Find a named list, changed or not; None if there is none."""
+        """Find a named list in this draft; None if there is none."""
         return self.lists[name] if name in self.lists else self.start.lists.get(name)
 
     def frozen(self, name: str) -> FrozenList:
-        """Give a named list, changed or not."""
+        """Give a named list in this draft; UnknownName if there is none."""
         frozen = self.find_list(name)
         if frozen is None:
             raise UnknownName(f"no list {name!r}")
         return frozen
 
     def probe(self, key: str, *, counts: bool = True) -> View:
-        """Give a view of one key alone, to ask before the commit what the commit would answer.
+        """Give a view with one key only, to learn before the commit what a check would answer after it.
 
         Args:
-            counts: whether a trial of the key counts the questions; the engine's own question is no request.
+            counts: whether a trial of the key counts the questions; a question of the engine itself must not be
+                counted.
         Cost: the lists of the key.
         """
         rule = self.rule(key)
@@ -171,7 +173,7 @@ class Draft:
         return View(None, {key: rule}, lists, self.default, self.start.version, self.settings.unhashed())
 
     def state(self, key: str) -> State:
-        """Say what the lists of a key amount to in this draft."""
+        """Give the state of a key in this draft."""
         return View(None, {}, {}, self.default, self.start.version, self.settings).state(self.rule(key))
 
     def keys(self) -> Iterator[str]:
@@ -195,7 +197,7 @@ class Draft:
         return bare
 
     def _changed_rules(self) -> Iterator[tuple[str, Rule]]:
-        """The rules of all keys that are not as the store has them."""
+        """The rules of all keys that differ from the store."""
         for key, rule in self.start.overlay.items():
             if rule is not None and key not in self.rules:
                 yield key, rule
@@ -204,11 +206,11 @@ class Draft:
                 yield key, rule
 
     def _unchanged(self, keys: list[str]) -> list[str]:
-        """Those keys of the store that are still as the store has them."""
+        """Those of the keys whose data in the store is still valid."""
         return [key for key in keys if key not in self.start.overlay and key not in self.rules]
 
     def is_used(self, name: str) -> bool:
-        """Whether a list can decide anything."""
+        """Whether a list is linked to a key or is the default."""
         return name == self.default or bool(self.keys_of(name))
 
     # Publishing

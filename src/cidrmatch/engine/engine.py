@@ -1,23 +1,24 @@
-"""Keys, named lists, links and a default: the commits that publish what changed.
+"""`Engine`: it holds keys, named lists, links and a default list, and commits changes of them.
 
-The engine keeps no data of its own beside its current `View` (see check.pyx).
-A change (changes.py) works on a `Draft`, a view in the making (draft.py).  The
-engine publishes it by moving one reference; whatever goes wrong before that
-leaves the old view base_file:
+The engine has no data besides its current `View` (see view.pyx).  A change
+(changes.py) works on a `Draft` of the next view (draft.py).  The engine
+publishes the next view by replacing one reference.  If anything goes wrong
+before, the old view stays in place:
 
     put_key() --> lock --> Draft --> validate, change, guard --> View n + 1 --> engine.view
                             ^                                                     ^
-                            '-- transaction(): several changes, one commit        '-- readers look here, once a check
+                            '-- transaction(): several changes, one commit        '-- a check reads this once
 
-When the overlay of a view has grown, it is folded into the store (folding.py).
+When the overlay of a view is large, it is folded into the store (folding.py).
 
-An engine with an `id_secret` holds hashes for the ids of its keys, see ids.py: each
-method that takes a key takes the plain id, and each that names keys gives hashes.
+An engine with an `id_secret` holds hashes of its keys' ids, see ids.py.  A
+method that takes a key takes the plain id; a method that lists keys gives the
+hashes.
 
 Invariants: the version grows by one with each commit; a published view never
 changes; a record's entries were accepted by the policy, or imported as they were.
-Cost: a commit copies the overlay, whatever the number of keys; a fold copies the store, in the background.
-Threads: writers take turns by a lock; readers take none.
+Cost: a commit copies the overlay, however many keys there are; a fold copies the store, in the background.
+Threads: writers take turns by a lock; readers need no lock.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def _at_version(view: View, version: int) -> View:
 
 
 def _is_as_before(now: BaseFile | None, before: BaseFile | None) -> bool:
-    """Whether an engine knows of its file what it knew before, wherever that lies."""
+    """Whether an engine knows the same revision of its file as before, at any path."""
     return (None if now is None else now.known) == (None if before is None else before.known)
 
 
@@ -88,15 +89,16 @@ class Engine(Checker, Changes):
 
     Args:
         policy: what the product accepts and how its lists are tied to keys.
-        clock: gives the time in POSIX seconds, for entries that come and go.
+        clock: gives the time in POSIX seconds, for entries with times.
         enforced: False switches the whole feature off: lists are neither edited nor enforced (U2).
-        unknown_key: "deny", or "pass" for a host that has checked the key itself.
+        unknown_key: "deny" or "pass": what happens to a key that the engine does not know; "pass" is for hosts that
+            check keys themselves.
         permits: the host's role check for named lists, called with actor, operation and name (P1).
         id_secret: 16 to 64 bytes; ids of keys are held, saved and listed as their hashes under it.
     Raises:
-        ValueError: the policy's keys need a cutover and it has none (C10); or the secret is too short or too long.
-        TypeError: the policy is none, `enforced` is not True or False, or the secret is not bytes.
-    Cost: `allows` about three dictionary look-ups, `check` a small object more.
+        ValueError: the policy's new keys need a list, but it has no cutover (C10); or the secret has a wrong length.
+        TypeError: `policy` is no `Policy`, `enforced` is not True or False, or the secret is not bytes.
+    Cost: `allows` takes about as long as three dictionary look-ups; `check` also makes a small object.
     Threads: checks take no lock and see one version; changes take turns.
 
     >>> engine = Engine(presets.bitbybit())
@@ -133,9 +135,9 @@ class Engine(Checker, Changes):
         )
         self._lock = threading.RLock()
         self._folder = Folder(lambda: self.view, self._publish_folded)
-        self._looks = threading.Lock()  # one look at the file at a time
+        self._looks = threading.Lock()  # held during a look at the file
         self._base_file: BaseFile | None = None
-        self._known: dict[str, Known] = {}  # what was read or written, by the file's own path
+        self._known: dict[str, Known] = {}  # files that were read or written, by their real paths
         self._freshness = Freshness(self)
         self._follower: Follower | None = None
         self._held: FileLock | None = None  # while `edit` has the file
@@ -143,7 +145,7 @@ class Engine(Checker, Changes):
         remember(self)
 
     def begin_anew(self) -> None:
-        """Make new locks and threads, in a forked child; it is called by itself."""
+        """Make new locks and threads in a forked child; the room `forking` calls this."""
         self._lock = threading.RLock()
         self._looks = threading.Lock()
         self._folder.begin_anew()
@@ -174,18 +176,19 @@ class Engine(Checker, Changes):
     ) -> None:
         """Write everything to a file, as one block that other processes can map.
 
-        The first file that an engine is saved to, or was opened from, is the one that it stands on: from then on
-        `refresh` and `follow` look at it.  A file at another path is a copy.
+        An engine stands on the file that it was opened from, or was first saved to: `refresh` and `follow` look at this
+        file.  A file at another path is a copy.
 
         Args:
-            path: it leads to the whole old file until it leads to the whole new one; a link stays a link.
-            replace: also replace a file that this engine neither read nor wrote, whatever it says.
+            path: where; the path leads to a whole file at every moment, the old one or the new one.  A link stays a
+                link.
+            replace: also replace a file that this engine neither read nor wrote.
             mode: permissions; by default those of the file that is replaced, and 0600 for a new one.
             timeout: seconds to wait for other writers; None waits for ever.
         Raises:
-            Conflict: somebody else wrote the file that is there.  LockTimeout: another writer did not end.
-            PermissionError: the file's owner cannot be kept.  OSError: nothing was changed under that name.
-            NotFlushed: the new data is in place, but may not outlive a power failure.
+            Conflict: somebody else wrote the file that is there.  LockTimeout: another writer took too long.
+            PermissionError: the owner of the file cannot be kept.  OSError: for another reason; in all these cases the
+            file is unchanged.  NotFlushed: the new data is in place, but a power failure may undo it.
         Cost: copies the store twice and writes it.
         Threads: beside readers and writers; what is saved is one version.  Not inside a transaction of this engine.
         Not saved: the clock, the role check, and the counts of trials.
@@ -194,7 +197,7 @@ class Engine(Checker, Changes):
         with self._locked(target, timeout):
             remove_drafts(target)
             began = seconds_since_boot()
-            with self._lock:  # together: a look may go over to another file at any other moment
+            with self._lock:  # read together, because a look may take over another file at any moment
                 view, base_file, known = self.view, self._base_file, self._known.get(target)
             is_own = base_file is None or os.path.realpath(base_file.path) == target
             base = None if base_file is None else base_file.known
@@ -207,7 +210,7 @@ class Engine(Checker, Changes):
             with self._lock:
                 if not is_own:
                     self._known[target] = known
-                elif _is_as_before(self._base_file, base_file):  # else a look has gone over to this very file
+                elif _is_as_before(self._base_file, base_file):  # otherwise a look has taken over this file meanwhile
                     stands = base_file or BaseFile(os.path.abspath(path), identity, known)
                     self._stand_as_saved(dataclasses.replace(stands, identity=identity, known=known))
             if is_own:
@@ -215,14 +218,14 @@ class Engine(Checker, Changes):
             flush_name(target)
 
     def _locked(self, target: str, timeout: float | None) -> AbstractContextManager[object]:
-        """Lock out other writers of a file; `edit` has done so already."""
+        """Lock the file against other writers, unless `edit` holds its lock already."""
         if self._held is not None and self._held.target == target:
             self._held.check_held()
             return nullcontext()
         return FileLock(target, timeout)
 
     def _stand_as_saved(self, base_file: BaseFile) -> None:
-        """Stand on a file that was written; the version moves forward, so that it never lies behind the file's."""
+        """Stand on a file that was written; the engine's version becomes at least the file's generation."""
         known, view, generation = base_file.known, self.view, base_file.known.revision.generation
         if generation > view.version:
             if view.version == known.version:  # nothing was committed since
@@ -231,10 +234,10 @@ class Engine(Checker, Changes):
         self._stand(base_file, view)
 
     def _stand(self, base_file: BaseFile, view: View) -> None:
-        """Stand on a file, with a view; whoever calls has the lock, or an engine of his own.
+        """Stand on a file, with a view.  Needs: the caller holds the lock, or nobody else has this engine yet.
 
-        All that can fail is done by now.  A process that is forked between the last two lines has a view that lies
-        behind what it stands on, and its next look reads the file again.
+        Nothing here can fail.  If the process is forked between the last two lines, the child's view is older than its
+        `_base_file`, and the child's next look reads the file again.
         """
         self._known[os.path.realpath(base_file.path)] = base_file.known
         self._base_file = base_file
@@ -255,13 +258,13 @@ class Engine(Checker, Changes):
 
         Args:
             path: a regular file, or a link to one.
-            verify: check every byte and every record first.  Without it opening takes constant time, and a
-                damaged file can give wrong answers: for files that nobody else can write.
-            copy: read the file into memory, where nothing that is done to the file matters.  False maps it, shared
-                by all processes that do so; who then cuts it short in place ends them.  By default a file of
-                up to 16 MiB is copied and a larger one is mapped.
+            verify: check every byte and every record first.  Without this, opening takes constant time, but a damaged
+                file can give wrong answers; use it only for files that nobody else can write.
+            copy: True reads the file into memory, so later changes of the file do not matter.  False maps the file, and
+                processes that map it share the memory; if somebody cuts the file short in place, these processes are
+                ended.  By default, a file of up to 16 MiB is copied, and a larger file is mapped.
             clock, permits: as for `Engine`; they are not in a file.
-            id_secret: the one that the file's ids were hashed with; None for a file that holds them as they are.
+            id_secret: the secret that the file's ids were hashed with; None for a file with plain ids.
         Raises:
             SnapshotError: with what is wrong with the file, or that the secret is wrong, missing or needless.
             OSError: it cannot be opened.
@@ -276,7 +279,7 @@ class Engine(Checker, Changes):
         ...     Engine.open(path).allows("key_live_1", "203.0.113.7")
         True
         """
-        path = os.path.abspath(path)  # a follower looks at the same file when the process has gone elsewhere
+        path = os.path.abspath(path)  # a follower looks at the same file after a change of the directory
         began = seconds_since_boot()
         id_hash = id_hash_of(id_secret)
         store, identity = open_block(path, verify=verify, copy=copy)
@@ -300,20 +303,21 @@ class Engine(Checker, Changes):
         permits: Callable[[object, str, str], bool] | None = None,
         id_secret: bytes | None = None,
     ) -> Iterator[Engine]:
-        """Change what is in a file, as the only writer: lock it, open what is there, change that, save it, unlock.
+        """Change a file as its only writer: lock it, open it, let the caller change the engine, save it, unlock.
 
-        Whoever edits in this way, in whatever process or thread, loses nothing of what others edited.
+        Any number of processes and threads may edit a file in this way, and no edit is lost.
 
         Args:
             path: a file that `save` wrote.
             timeout: seconds to wait for other writers; None waits for ever.
             verify, copy, clock, permits, id_secret: as for `open`.
         Returns:
-            A context manager that gives the engine; an exception inside saves nothing.
+            A context manager that gives the engine; if its block raises, nothing is saved.
         Raises:
-            LockTimeout: another writer did not end.  SnapshotError, OSError: as `open` and `save`.
+            LockTimeout: another writer took too long.  SnapshotError, OSError: as `open` and `save`.
         Cost: opens and writes the whole file.
-        Threads: two that edit one file take turns; one that edits a file twice at a time waits for itself.
+        Threads: two threads that edit one file take turns.  A thread that edits the same file inside its own edit waits
+        for itself.
 
         >>> import tempfile, pathlib
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -324,7 +328,7 @@ class Engine(Checker, Changes):
         ...     Engine.open(path).allows("key_live_1", "203.0.113.7")
         True
         """
-        path = os.path.abspath(path)  # what was locked is what is saved, wherever the process goes meanwhile
+        path = os.path.abspath(path)  # the locked file is the saved file, also after a change of the directory
         with FileLock(os.path.realpath(path), timeout) as lock:
             engine = cls.open(path, verify=verify, copy=copy, clock=clock, permits=permits, id_secret=id_secret)
             engine._held = lock
@@ -336,24 +340,25 @@ class Engine(Checker, Changes):
                 engine._held = None
 
     def _has_changes(self) -> bool:
-        """Whether there are commits that the file does not have: by their number, wherever they are kept."""
+        """Whether there are commits that the file does not have; folding does not change this."""
         return self._base_file is not None and self.view.version > self._base_file.known.version
 
     def _lags(self, base_file: BaseFile) -> bool:
-        """Whether the view is older than what it stands on: this process was forked while that was moved."""
+        """Whether the view is older than `base_file`, because this process was forked inside `_stand`."""
         return self.view.version < base_file.known.version
 
     def refresh(self, *, discard_changes: bool = False) -> bool:
-        """Look whether the file has a later revision, and go over to it.
+        """Look whether the file has a later revision, and take it over.
 
         Args:
-            discard_changes: drop what was changed here and not saved, and go over to what the file has.
+            discard_changes: drop changes of this engine that were not saved, and take over the file.
         Returns:
-            Whether the data is another now.
+            Whether the data changed.
         Raises:
-            SnapshotError: the new file is damaged, of an earlier revision, or of the same with other content.
-            Conflict: this engine has changes of its own.  EngineError: it stands on no file.
-            In every case the engine stays as it is, and its `age` grows.
+            SnapshotError: the new file is damaged, has an earlier revision, or has the same revision with other
+                content.
+            Conflict: this engine has changes of its own.  EngineError: it stands on no file.  In all cases the engine
+            is unchanged, and its `age` grows.
         Cost: one look at the file's header; opening, if there is something new.
         Threads: checks go on; each is answered by one revision.
         """
@@ -382,10 +387,10 @@ class Engine(Checker, Changes):
     def _take_over(
         self, base_file: BaseFile, store: KeyStore, identity: Identity, began: float, *, discards: bool
     ) -> bool:
-        """Go over to a store that was opened, unless it is what the engine has already."""
+        """Take over a store that was opened, unless the engine already has the same data."""
         with self._lock:
             if self._base_file is not base_file:
-                return False  # it was saved meanwhile, which is later
+                return False  # the engine was saved meanwhile, so it has newer data
             revision = Revision(store.epoch, store.generation)
             self._check_newer(base_file, revision, discards=discards)
             is_same = revision == base_file.known.revision
@@ -408,7 +413,7 @@ class Engine(Checker, Changes):
     def age(self) -> float:
         """Seconds since the data was known to be current; 0.0 for an engine that stands on no file.
 
-        Only a look at the file that succeeds makes it small again: see `refresh` and `follow`.
+        Only a successful look at the file makes it small again: see `refresh` and `follow`.
         """
         return 0.0 if self._base_file is None else self._freshness.age
 
@@ -420,20 +425,21 @@ class Engine(Checker, Changes):
     def follow(
         self, seconds: float = 1.0, *, max_age: float | None = None, when_stale: str = "deny"
     ) -> Callable[[], None]:
-        """Refresh now and then, in a thread of its own; what is wrong with a new file is logged, once a file.
+        """Refresh again and again, in a thread of its own; each problem with a new file is logged once.
 
-        An engine has one follower: a later one takes the place of an earlier one.
+        An engine has one follower; a new follower replaces the old one.
 
         Args:
             seconds: between two looks.
-            max_age: the age in seconds at which the data counts as stale; larger than `seconds`.
-            when_stale: "deny" denies every check for the reason `stale_data`, until a look succeeds; "serve" goes on
-                with the old data.  Both log a warning.
+            max_age: the age in seconds from which on the data is stale; larger than `seconds`.
+            when_stale: "deny" denies every check with the reason `stale_data`, until a look succeeds; "serve" goes on
+                answering by the old data.  Both log a warning.
         Returns:
-            What stops it, and waits until it has stopped.  Nothing else ends it.
+            A function that stops the follower and waits until it has stopped.  Nothing else ends a follower.
         Raises:
-            EngineError: this engine stands on no file.  ValueError: an argument makes no sense.
-        Threads: one looks, and with `max_age` another watches the clock.  A forked process starts its own by itself.
+            EngineError: this engine stands on no file.  ValueError: an argument is out of range.
+        Threads: one thread looks, and with `max_age` another watches the age.  In a forked child the follower starts
+        again by itself.
         """
         if self._base_file is None:
             raise EngineError("this engine was not opened from a file, and not saved to one")
@@ -448,16 +454,16 @@ class Engine(Checker, Changes):
     # The overlay and the store.
 
     def fold(self) -> None:
-        """Fold what changed lately into the store now; nothing that a check answers changes by it.
+        """Fold the overlay into the store now; this changes no answer of a check.
 
         Raises:
-            Whatever went wrong, such as MemoryError; the engine answers as before.
+            Any error of the fold, such as MemoryError; the engine answers as before.
         Cost: copies the store.  Threads: beside readers and writers; what is written meanwhile stays in the overlay.
         """
         self._folder.fold()
 
     def _publish_folded(self, folded_from: View, store: KeyStore, names: tuple[str, ...]) -> bool:
-        """Go over to a store that was made of an earlier view; False if that one is no longer what counts."""
+        """Take over a store that was made of an earlier view; False if the engine has another store by now."""
         with self._lock:
             view = view_on_new_store(self.view, folded_from, store, names)
             if view is not None:
@@ -466,20 +472,20 @@ class Engine(Checker, Changes):
 
     @property
     def fold_error(self) -> Exception | None:
-        """Why the last fold that the engine began by itself failed; None if it did not, or one worked since.
+        """The error of the last fold that the engine started by itself; None if that fold, or a later one, worked.
 
-        Checks and changes are right all the same, but each commit copies an overlay that grows.
+        Checks and changes still work, but each commit copies a larger overlay.
         """
         return self._folder.error
 
     @contextmanager
     def transaction(self, *, if_version: int | None = None) -> Iterator[Transaction]:
-        """Make several changes as one: all are published together, or none.
+        """Make several changes in one commit: all are published together, or none.
 
         Args:
-            if_version: refuse unless the data is still at this version.
+            if_version: refuse unless the data still has this version.
         Raises:
-            Conflict: it is not.  An exception inside the block discards all changes.
+            Conflict: it has another version.  An exception inside the block discards all changes.
 
         >>> engine = Engine(presets.pigment())
         >>> with engine.transaction() as change:
@@ -506,7 +512,7 @@ class Engine(Checker, Changes):
 
     @property
     def is_enforced(self) -> bool:
-        """Whether allow lists are enforced at all; while they are not, every key passes from every address.
+        """Whether allow lists are enforced at all; if not, every address passes for every key.
 
         Cost: some attributes.
         Threads: safe without a lock; the answer is that of one version.
@@ -515,10 +521,10 @@ class Engine(Checker, Changes):
         return self.view.settings.is_enforced
 
     def set_enforced(self, enforced: bool) -> Report:
-        """Switch the whole feature on or off (U2): off, lists are neither edited nor enforced.
+        """Switch the whole feature on or off (U2).  While it is off, lists are neither edited nor enforced.
 
         Returns:
-            A `Report` that warns, when it is off, that every key is open.
+            A `Report`; if the feature is off now, it warns that every key is open.
         Raises:
             TypeError: `enforced` is not True or False.
         """
@@ -546,7 +552,7 @@ class Engine(Checker, Changes):
         return len(store) + sum((rule is not None) - (key in store) for key, rule in view.overlay.items())
 
     def __contains__(self, key: str) -> bool:
-        """Tell whether there is a key, with a list or without; a host that keeps its keys here asks before it says 401.
+        """Tell whether the engine has a key, with a list or without, for a host that keeps its keys here.
 
         Raises:
             TypeError: the key is not text.
@@ -559,11 +565,11 @@ class Engine(Checker, Changes):
         return view.store is not None and held in view.store
 
     def __bool__(self) -> bool:
-        """Be true with keys and without: an engine that knows no key yet is an engine, and denies."""
+        """Always True, also without keys: an engine that knows no key denies everybody."""
         return True
 
     def keys(self) -> list[str]:
-        """Name all keys, sorted; by their hashes, if the engine has an `id_secret`."""
+        """Name all keys, sorted; their hashes, if the engine has an `id_secret`."""
         return sorted(self.view)
 
     def key(self, key: str) -> KeyRecord:
@@ -576,7 +582,7 @@ class Engine(Checker, Changes):
         return dict(self.view.lists)
 
     def keys_of(self, name: str) -> list[str]:
-        """Name the keys linked to a list, sorted (P7); by their hashes, if the engine has an `id_secret`.
+        """Name the keys linked to a list, sorted (P7); their hashes, if the engine has an `id_secret`.
 
         Cost: looks at every key.
         """
@@ -593,7 +599,7 @@ class Engine(Checker, Changes):
         return self.view.default
 
     def state(self, key: str) -> State:
-        """Say what the lists of a key amount to; UnknownName for an unknown key."""
+        """Give the `State` of a key; UnknownName for an unknown key."""
         view = self.view
         rule = view.rule(view.held_id(key))
         if rule is None:
@@ -619,10 +625,10 @@ class Engine(Checker, Changes):
         default: str | None = None,
         enforced: bool | None = None,
     ) -> Report:
-        """Replace all data by what was kept elsewhere, as it is: in one commit, or not at all.
+        """Replace all data by records and lists from elsewhere, in one commit, or not at all.
 
-        Nothing is judged by the policy, that is up to the caller; so an empty list can
-        come in this way, and it denies (C8, C22).
+        The policy judges nothing here; the caller has to.  So an empty list is
+        possible, and it denies (C8, C22).
 
         Args:
             keys: the record of each key.
@@ -634,7 +640,7 @@ class Engine(Checker, Changes):
         Raises:
             UnknownName: a key, or the default, names a list that is not among them.
             FeatureOff: the feature is off and stays off (U2).
-            TypeError, ValueError: a record that no store can hold, or a list without a name or with that of another.
+            TypeError, ValueError: a record that no store can hold, a list without a name, or two lists of one name.
         """
         with self._drafting(None) as draft:
             if enforced is not None:
@@ -650,7 +656,7 @@ class Engine(Checker, Changes):
 
 
 def _records_by_held_id(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
-    """Name records by held ids; a plain id is judged before it is hashed."""
+    """Map held ids to records; a plain id is checked before it is hashed."""
     if draft.settings.id_hash is None:
         return keys
     for key, record in keys.items():

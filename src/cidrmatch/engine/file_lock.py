@@ -1,17 +1,18 @@
 """One writer of a file at a time, in all processes and all threads.
 
-    keys.snap           replaced by each save, so no lock on it would outlast a save
-    .keys.snap.lock     stays, always empty: this is what is locked
+    keys.snap           each save replaces it, so a lock on it would be lost
+    .keys.snap.lock     always empty, never removed: this file is locked
 
-The lock is that of `flock`, which belongs to an open file.  Each holder opens
-the lock file for himself, so two threads of one process exclude each other as two
-processes do, and the system gives the lock back when a process ends, however
-it ends.  Readers take no lock: a name leads to a whole file at every moment.
+The lock is made by `flock`; it belongs to an open file.  Each holder opens the
+lock file again.  So two threads of one process exclude each other like two
+processes.  When a process ends, in any way, the system releases its lock.
+Readers take no lock, because the name leads to a whole file at every moment.
 
-A forked child has the parent's open file and so, in a way, the parent's lock.  It
-closes the file and unlocks nothing: the lock is the parent's alone.
+A forked child also has the parent's open file, and could unlock the parent's
+lock.  So it closes the file and unlocks nothing; the lock stays with the
+parent.
 
-Threads: a lock is held by whoever acquired it, until release.  Source: flock(2).
+Threads: the thread that acquired a lock holds it until it releases it.  Source: flock(2).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class FileLock:
         target: the file itself, not a link to it; it need not exist, but its directory must.
         timeout: seconds to wait for the lock; None waits for ever.
     Raises:
-        LockTimeout: somebody else had it all the time.  OSError: the lock file cannot be opened.
+        LockTimeout: another writer held the lock all the time.  OSError: the lock file cannot be opened.
     """
 
     _descriptor: int | None = None
@@ -60,7 +61,7 @@ class FileLock:
                 raise
             if _is_same(descriptor, self.path):
                 return self
-            self._let_go()  # somebody removed the lock file meanwhile: the one that is there now counts
+            self._let_go()  # somebody removed the lock file meanwhile, so lock the new one
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -68,9 +69,9 @@ class FileLock:
         self._let_go()
 
     def _wait(self, descriptor: int, give_up: float | None) -> None:
-        """Wait in one long call of the system, which serves those who wait in turn.
+        """Wait in one system call, because the system serves waiting processes in turn.
 
-        To ask again and again would leave out who asks slowly, for as long as others are quick.
+        Polling would be unfair: a slow process could wait for ever while others are quick.
         """
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,7 +90,7 @@ class FileLock:
             raise
 
     def _let_go(self) -> None:
-        """Unlock, then close.  The descriptor is kept until it is unlocked, so `__del__` can do what failed here."""
+        """Unlock, then close.  `_descriptor` is kept until it is unlocked, so `__del__` can repeat what failed here."""
         descriptor = self._descriptor
         if descriptor is not None:
             _unlock(descriptor)
@@ -100,19 +101,19 @@ class FileLock:
         self._let_go()
 
     def check_held(self) -> None:
-        """Make sure that the lock is still ours; Conflict in a child of the process that took it."""
+        """Check that this process holds the lock; Conflict in a forked child of the process that took it."""
         if self._descriptor is None:
             raise Conflict(f"{self.target}: the lock belongs to the process that took it, not to this child of it")
 
     def begin_anew(self) -> None:
-        """Close the parent's file in a child, and unlock nothing."""
+        """In a forked child, close the parent's file and unlock nothing."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
 
 class _Waiter:
-    """Wait for a lock in a thread, since nobody else can end a call of the system."""
+    """Wait for a lock in a thread of its own, because a system call cannot be interrupted after a time."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -123,7 +124,7 @@ class _Waiter:
         self.error: OSError | None = None
 
     def wait(self, give_up: float) -> bool:
-        """Say whether the lock came in time."""
+        """Return whether the lock was acquired in time."""
         threading.Thread(target=self._lock, name="cidrmatch-lock", daemon=True).start()
         self.is_started = True
         is_there = self.is_over.wait(max(0.0, give_up - time.monotonic()))
@@ -132,7 +133,7 @@ class _Waiter:
         return is_there
 
     def abandon(self) -> bool:
-        """Leave the file to the thread, which closes it; False if there is no thread, or it is over already."""
+        """Leave it to the thread to close the file; return False if there is no thread, or if it has ended."""
         with self.guard:
             self.is_abandoned = self.is_started and not self.is_over.is_set()
             return self.is_abandoned
@@ -150,13 +151,13 @@ class _Waiter:
 
 
 def _unlock(descriptor: int) -> None:
-    """Unlock aloud: a child may have the file open, too, and would go on holding the lock."""
+    """Unlock explicitly: a forked child may have the file open, too, and closing it here would not release the lock."""
     with suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def _open_lock(path: str, target: str) -> int:
-    """Open the lock file; a new one belongs to whom the target belongs, so that he can lock it, too."""
+    """Open the lock file; a new one gets the owner of the target, so that this owner can lock it, too."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(FileNotFoundError):
         return os.open(path, flags)

@@ -1,4 +1,4 @@
-"""Folding: the overlay of a view becomes part of its store, beside those who read.
+"""Folding: the overlay of a view is moved into its store, while readers go on.
 
     View 17   overlay { a: Rule, b: None }    store [ b c d ... ]        a was put, b was removed
                  |                               |
@@ -6,12 +6,13 @@
     View 18   overlay { e: Rule }             published meanwhile
     View 18'  overlay { e: Rule }             store [ a c d ... ]        the same data and the same version
 
-What changed lately is an overlay of objects, some thousand keys at most.  A commit
-copies it, so when it has grown, `Folder` folds it: in the background, or within the
-commit if a bulk of changes came at once.  A fold changes no answer.
+Keys that changed since the last fold are Python objects in the overlay, some
+thousand at most.  Each commit copies the overlay.  So when it is large,
+`Folder` folds it: in the background, or within the commit if very many keys
+changed at once.  A fold changes no answer.
 
-A fold that fails changes nothing: it is logged, `Folder.error` tells of it, and
-after a pause the next commit tries again in the background.
+If a fold fails, nothing changes.  The failure is logged, `Folder.error` holds
+it, and after a pause the next commit tries again in the background.
 
 Cost: a fold copies the store.  Threads: a fold takes no lock until it publishes.
 """
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["NO_LIST", "Folder", "fold_view", "view_on_new_store"]
 
 NO_LIST = 0xFFFFFFFF
-"""The number of a list that is there no more."""
+"""The number of a list that no longer exists."""
 _SMALLEST_FOLD = 2_048
 """An overlay this small is not worth folding into the store."""
 _FOLD_NOW_FACTOR = 4
@@ -46,10 +47,10 @@ _log = logging.getLogger(__name__)
 
 
 def fold_view(view: View) -> tuple[KeyStore, tuple[str, ...]]:
-    """Make a store of a view, and say which lists its records link by number.
+    """Make a store of a view; give it with the names of the lists that its records link by number.
 
-    Taken over are the records of the old store that still hold, and the overlay.  The lists are numbered anew, so
-    that those that were removed since the last fold take no number.
+    The new store has the records of the old store that are still valid, and the overlay.  The lists get new numbers, so
+    removed lists have no number.
     """
     builder = Builder()
     names = tuple(view.lists)
@@ -62,7 +63,7 @@ def fold_view(view: View) -> tuple[KeyStore, tuple[str, ...]]:
     store = builder.build(generation=view.version, lists=len(names))
     for key, rule in view.overlay.items():
         if rule is not None and rule.shadow is not None:
-            store.rules_made[key] = rule  # its counts go on
+            store.rules_made[key] = rule  # so that its counts go on
     for key, rule in (view.store.rules_made if view.store is not None else {}).copy().items():
         if rule.shadow is not None and key not in view.overlay:
             store.rules_made[key] = rule
@@ -70,26 +71,26 @@ def fold_view(view: View) -> tuple[KeyStore, tuple[str, ...]]:
 
 
 def view_on_new_store(now: View, folded_from: View, store: KeyStore, names: tuple[str, ...]) -> View | None:
-    """Give the view with a new store under what came since the fold began; None if it would bring old data back.
+    """Give the view with a new store, and an overlay of what changed since; None if the store is outdated.
 
     Args:
         now: the current view.
-        folded_from: the view of which the new store was made.
-        store, names: what `fold_view` made of it.
+        folded_from: the view from which the new store was made.
+        store, names: the result of `fold_view` for that view.
     """
-    if now.store is not folded_from.store:  # somebody else folded meanwhile, or all was replaced
+    if now.store is not folded_from.store:  # another fold was published meanwhile, or all data was replaced
         return None
     overlay = {key: rule for key, rule in now.overlay.items() if folded_from.overlay.get(key, _NOTHING) is not rule}
     return View(store, overlay, now.lists, now.default, now.version, now.settings, names)
 
 
 class Folder:
-    """Fold what an engine has: when somebody asks, or after a commit, once the overlay is large.
+    """Fold the overlay of an engine: on request, or after a commit if the overlay is large.
 
     Args:
         current: gives the engine's current view.
-        publish: takes a view that was folded, and the store and names that `fold_view` made of it; it publishes
-            them, unless the engine has gone over to another store, and says whether it did.
+        publish: takes a view that was folded, and the result of `fold_view`.  It publishes the new store, unless the
+            engine has another store by now, and returns whether it did.
     """
 
     def __init__(self, current: Callable[[], View], publish: Callable[[View, KeyStore, tuple[str, ...]], bool]) -> None:
@@ -101,21 +102,21 @@ class Folder:
         self._publish = publish
 
     def begin_anew(self) -> None:
-        """Forget the thread, in a forked child."""
+        """Forget the thread, because a forked child does not have it."""
         self.thread = None
 
     def fold(self) -> None:
-        """Fold what changed lately; whatever goes wrong is raised, and the engine answers as before."""
+        """Fold the overlay; raises any error, and then the engine answers as before."""
         view = self._current()
         if view.overlay and not self._publish(view, *fold_view(view)):
-            return  # the engine has gone over to another store meanwhile, so this fold is no proof that one works
+            return  # the engine has another store by now, so this fold does not show that folds work again
         self.error, self._pause = None, 0.0
 
     def fold_if_large(self) -> None:
-        """Keep commits cheap: fold in the background, or now if a bulk of changes came at once.
+        """Keep commits cheap: fold in the background, or at once if very many keys changed.
 
-        A change was published before this is called, so nothing here may fail it.  After a failure nothing is
-        folded inside a commit any more, until a fold has worked.
+        This is called after a change was published, so it must not raise.  After a failure, nothing is folded inside a
+        commit until a fold has worked.
         """
         view = self._current()
         limit = max(_SMALLEST_FOLD, 2 * math.isqrt(0 if view.store is None else len(view.store)))
@@ -138,7 +139,7 @@ class Folder:
     def _try_to_fold(self) -> None:
         try:
             self.fold()
-        except Exception as error:  # whatever it is: the change that it follows was published
+        except Exception as error:  # any error, because the change before it was published
             self._note_failure(error)
 
     def _note_failure(self, error: Exception) -> None:

@@ -1,16 +1,17 @@
-"""Following a file: newer revisions are taken over, and data that may be too old is known to be.
+"""Following a file: newer revisions are taken over, and the age of the data is watched.
 
     looker     looks at the file every second ---> refresh, which notes that the data is current
-                 |  may hang: a file system over the network, a large file
+                 |  may hang, on a network file system or with a large file
     watchdog   reads a clock, nothing else ------> too long ago: every check is denied, or a warning
 
-The age of the data counts from the last successful look: the file was as it was,
-or a newer revision was taken over.  A file that vanished, is damaged or was rolled
-back is no success.  So whatever goes wrong is visible as age, and with `max_age` it
-ends: either everybody is denied, or the log says that old data is served.
+The age of the data counts from the last successful look, which found the same
+file or took over a newer revision.  A look that finds no file, a damaged file
+or an older revision is not successful.  So every problem shows as a growing
+age.  With `max_age`, a limit is set: then either every request is denied, or
+the log says that old data is served.
 
-Nothing but `stop` ends a follower.  In a forked child, which has no threads, it
-starts again.
+Only `stop` ends a follower.  In a forked child, which has none of the parent's
+threads, it starts again.
 
 Threads: `Freshness` has a lock, held for a few instructions and never around I/O.
 """
@@ -35,16 +36,16 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def seconds_since_boot() -> float:
-    """Read a clock that nobody sets, and that goes on while the machine sleeps, where there is one."""
+    """Read a clock that nobody can set; if the system has such a clock, it also runs while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
 
 
 class Freshness:
-    """Know when the data of an engine was last current, and raise or lower its flag by that.
+    """Know when the data of an engine was last current, and set the engine's `is_stale` by this.
 
     Args:
         checker: the engine whose `is_stale` is set.
-        moment: when its data was current, by `seconds_since_boot`; by default now.
+        moment: when the engine's data was current, by `seconds_since_boot`; by default now.
     """
 
     def __init__(self, checker: Checker, moment: float | None = None) -> None:
@@ -59,19 +60,19 @@ class Freshness:
         return max(0.0, seconds_since_boot() - self._current_at)
 
     def note(self, moment: float) -> None:
-        """Say that the data was current at a moment of `seconds_since_boot`."""
+        """Note that the data was current at a moment of `seconds_since_boot`."""
         with self._lock:
             self._current_at = max(self._current_at, moment)
-            if self.age <= self._max_age:  # a look that took too long is no reason to trust what it saw
+            if self.age <= self._max_age:  # after a look that took too long, the data is too old already
                 self._checker.is_stale = False
 
     def limit(self, max_age: float) -> None:
-        """Say how old the data may be before a look makes it current again; infinite while nobody follows."""
+        """Set how old the data may be; infinite while nobody follows."""
         with self._lock:
             self._max_age = max_age
 
     def judge(self, max_age: float, *, denies: bool) -> float:
-        """Raise the flag if the data is too old; give the seconds that are left."""
+        """Set `is_stale` if the data is too old; return the seconds until it is."""
         with self._lock:
             left = max_age - self.age
             if left <= 0 and denies:
@@ -84,7 +85,7 @@ class Freshness:
 
 
 class Followed(Protocol):
-    """What a follower needs of an engine."""
+    """The part of an engine that a follower uses."""
 
     def refresh(self) -> bool:
         """Look at the file."""
@@ -92,12 +93,12 @@ class Followed(Protocol):
 
     @property
     def revision(self) -> object:
-        """What the engine has now, for the log."""
+        """The revision of the engine's data, for the log."""
         ...
 
 
 class Follower:
-    """Look at an engine's file now and then, and watch its age.
+    """Look at an engine's file again and again, and watch the age of its data.
 
     Args:
         engine: it stands on a file.
@@ -140,17 +141,17 @@ class Follower:
             thread.start()
 
     def stop(self) -> None:
-        """Stop following, and wait until it has stopped; an engine that is stale stays so until a refresh succeeds."""
+        """Stop following, and wait until the threads have ended; a stale engine stays so until a refresh succeeds."""
         was_over = self._is_over.is_set()
         self.let_go()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
-        if not was_over:  # only now: a look that took too long is not trusted to the end
+        if not was_over:  # only now, because until then a look that took too long must not count
             self.freshness.limit(math.inf)
 
     def let_go(self) -> None:
-        """Stop soon, without waiting for a look that goes on; another follower says how old the data may be."""
+        """Stop soon, without waiting for a look that still runs.  The next follower sets how old the data may be."""
         self._is_over.set()
 
     def begin_anew(self) -> None:
@@ -181,7 +182,7 @@ class Follower:
                     self._tell(error)
 
     def _tell(self, error: BaseException) -> None:
-        """Log what is wrong with the file, once as long as it is the same."""
+        """Log what is wrong with the file; the same problem is logged once."""
         said = f"{type(error).__name__}: {error}"
         if said != self._told:
             self._told = said
@@ -197,7 +198,7 @@ class Follower:
                 left = self.freshness.judge(max_age, denies=self.denies)
                 wait = self.seconds if left <= 0 else min(left, self.seconds)
                 is_late, was_late = left <= 0 and not was_late, left <= 0
-                if is_late:  # in a thread of its own: whatever a log does, it must not stop the clock
+                if is_late:  # in a thread of its own, because a slow log must not stop the watch
                     threading.Thread(target=self._tell_age, name="cidrmatch-tell", daemon=True).start()
 
     def _tell_age(self) -> None:

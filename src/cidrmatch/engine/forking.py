@@ -1,15 +1,16 @@
-"""What a forked child begins anew: locks, and what ran in threads.
+"""What a forked child makes again: locks, and everything that ran in threads.
 
 A child has a copy of its parent's memory and only the one thread that forked:
 
     parent   thread 1  fork -------------------------> child   thread 1
-             thread 2  changes the engine, has its lock        the lock, locked, and nobody who gives it back
+             thread 2  changes the engine, has its lock        the lock is locked, and no thread releases it
 
-So whoever has a lock or a thread is remembered here, weakly, and told in the
-child.  The memory itself is whole: a change is published by moving one reference.
+So each object with a lock or a thread is remembered here, by a weak reference,
+and its `begin_anew` is called in the child.  The data in memory is always
+valid, because a change is published by replacing one reference.
 
-Threads: the child has one while this runs.  Source: POSIX fork; CPython's own
-locks (threading, logging) begin anew in the same way, and before ours.
+Threads: the child has one thread while this runs.  Source: POSIX fork.  CPython
+makes its own locks (threading, logging) again in the same way, before this.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class BeginsAnew(Protocol):
-    """Something with locks, threads or open files that a child must not take over as they are."""
+    """An object with locks, threads or open files that a child must not use as they are."""
 
     def begin_anew(self) -> None:
         """Make new ones; called in the child, right after the fork."""
@@ -35,7 +36,7 @@ _remembered: WeakSet[BeginsAnew] = WeakSet()
 
 
 def remember(something: BeginsAnew) -> None:
-    """Tell something in each child, as long as it lives."""
+    """Call `begin_anew` of an object in each forked child, as long as the object lives."""
     _remembered.add(something)
 
 

@@ -1,17 +1,18 @@
-"""Hashed ids: an engine that knows its keys without knowing their ids.
+"""Hashed ids: an engine that holds only hashes of the keys' ids.
 
     "key_live_1" --blake2b under a secret--> "5f0c...e1", 32 hexadecimal digits: the *held id*
 
-An engine that was given a secret holds held ids everywhere: in its views, its
-store and its file, in what it lists and in what it reports.  Who asks says the
-plain id.  It is hashed once, at the face: by `Draft.held_id` for changes and by
-`View.held_id` for questions.  What lies below knows held ids only.
+An engine with a secret uses held ids everywhere: in its views, its store and
+its file, in its lists of keys and in its reports.  Callers pass the plain id.
+It is hashed once: by `Draft.held_id` in a change, and by `View.held_id` in a
+question.  All code behind these knows held ids only.
 
-A file says that its ids are hashed, and a check value, which is a digest of a
-fixed text under the secret.  So a secret that is wrong, missing or needless is
-an error, and not an engine that knows no key.
+A file says that its ids are hashed.  It also has a check value, the digest of a
+fixed text under the secret.  So if the secret is wrong, missing or not needed,
+opening the file is an error; otherwise the result would be an engine that knows
+no key.
 
-Cost: about two microseconds an id.
+Cost: about two microseconds for an id.
 Threads: safe, never changes.  Source: RFC 7693, keyed.
 """
 
@@ -30,13 +31,13 @@ _BYTES: Final = 16
 _METHOD: Final = "blake2b-128"
 _CHECKED: Final = b"cidrmatch id_secret"
 _PERSON: Final = b"cidrmatch-check"
-"""Keeps the check value apart from the hash of any id."""
+"""Makes the check value different from the hash of any id."""
 
 
 class IdHash:
     """Hash ids under a secret.
 
-    The secret lies in memory only: it is in no text, no pickle and no file.
+    The secret is in memory only: it is in no text, no pickle and no file.
 
     Args:
         secret: 16 to 64 bytes that nobody can guess, such as `secrets.token_bytes(32)`.
@@ -61,7 +62,7 @@ class IdHash:
         return state.hexdigest()
 
     def said(self) -> dict[str, str]:
-        """Give what a file says of its ids."""
+        """Give what a file says about its ids."""
         return {"hash": _METHOD, "check": self.check}
 
     def __reduce__(self) -> NoReturn:
@@ -72,15 +73,15 @@ class IdHash:
 
 
 def id_hash_of(secret: bytes | None) -> IdHash | None:
-    """Give what hashes ids; None for no secret, and ids that are held as they are."""
+    """Make the `IdHash` of a secret; None without a secret, and then ids are held plain."""
     return None if secret is None else IdHash(secret)
 
 
 def check_said(said: Any, id_hash: IdHash | None) -> None:
-    """Refuse a file whose ids are held in another way; `said` is what it says of them, None for nothing.
+    """Refuse a file whose ids are held in another way; `said` is what the file says about its ids, or None.
 
     Raises:
-        SnapshotError: a secret is missing, needless or another; or the file says what nobody understands.
+        SnapshotError: the secret is missing, not needed or wrong; or the file has an unknown form of ids.
     """
     if said is None:
         if id_hash is not None:

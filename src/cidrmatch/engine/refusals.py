@@ -1,17 +1,17 @@
-"""When a change is refused: what was given, what becomes of a key, and who would be locked out.
+"""Refusing changes: by their arguments, by what they would do to a key, or because they would lock the caller out.
 
-    1. what was given           take_once, read_links, judge_by_policy ...   is it there, is it whole, is it accepted?
-    2. what becomes of a key    check_change, check_permitted                may it, by the product and by the host?
-    3. who is locked out        check_not_locked_out ...                     would the change deny its own author?
+    1. the arguments    take_once, read_links, judge_by_policy ...   are they complete, does the policy accept them?
+    2. the change       check_change, check_permitted                do the product and the host allow it?
+    3. the caller       check_not_locked_out ...                     would the change deny the caller?
 
 Three rules keep a mistake from opening a key:
 
-- None is "no list of its own".  An iterator that gave nothing was probably used up, and is refused.
-- A switch is True or False.  None, 0 and "" are refused, for each of them would be "off".
-- A change that leaves a key unrestricted says so in its `Report` (answers.py).
+- None means "no own list".  An iterator that yields nothing was probably used up, so it is refused.
+- A switch is True or False.  None, 0 and "" are refused, because they would count as "off".
+- If a change leaves a key unrestricted, its `Report` has a warning (answers.py).
 
 Nothing here changes anything.  Keys are named by their held ids.
-Cost: that of judging entries by the policy; the rest are look-ups.
+Cost: that of judging entries by the policy; all else are look-ups.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ __all__ = [
 _T = TypeVar("_T")
 
 
-# -- What was given -----------------------------------------------------------
+# -- The arguments ------------------------------------------------------------
 
 
 def take_once(items: Iterable[_T], noun: str = "entries") -> Collection[_T]:
-    """Take what was given once; nothing is taken only from what is empty by its length."""
+    """Read an iterable once, as a list.  An empty result is accepted only from something whose length is 0."""
     check_is_list(items, noun)
     given = list(items)
     if not given and not (isinstance(items, Sized) and len(items) == 0):
@@ -60,7 +60,7 @@ def take_once(items: Iterable[_T], noun: str = "entries") -> Collection[_T]:
 
 
 def moment_of_creation(draft: Draft, key: str, said: datetime | None, old: KeyRecord | None) -> datetime:
-    """When a key was created: as it was said, or as it was known, or now."""
+    """When a key was created: as given; or as stored; or now."""
     if said is None and old is not None:
         return old.created_at
     if said is None:
@@ -72,7 +72,7 @@ def moment_of_creation(draft: Draft, key: str, said: datetime | None, old: KeyRe
 
 
 def _now_by_the_clock(draft: Draft, key: str) -> datetime:
-    """The moment by the clock; a clock that is wrong must not make a key that is free for good (N5)."""
+    """The time of the clock; EngineError before the cutover, because the key would then never need a list (N5)."""
     policy = draft.settings.policy
     now = datetime.fromtimestamp(draft.settings.clock(), UTC)
     if policy.keys.new_keys_need_list and not policy.keys.needs_list(now):
@@ -85,7 +85,7 @@ def _now_by_the_clock(draft: Draft, key: str) -> datetime:
 
 
 def read_links(draft: Draft, names: Iterable[str]) -> tuple[str, ...]:
-    """Check that each list exists and is not empty; a list linked twice is linked once."""
+    """Check that each list exists and is not empty; drop repeated names."""
     if isinstance(names, str):
         raise TypeError("the names of lists were expected, not one text")
     links = tuple(dict.fromkeys(take_once(names, "names of lists")))
@@ -96,14 +96,14 @@ def read_links(draft: Draft, names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _identity(entry: Entry) -> tuple[object, object]:
-    """What makes two entries duplicates of each other."""
+    """The part of an entry that is equal in duplicates."""
     return entry.prefix, entry.condition
 
 
 def entries_without(
     draft: Draft, whose: str, entries: tuple[Entry, ...], gone: Iterable[EntryLike]
 ) -> tuple[Entry, ...]:
-    """What is left of entries without those that were named; each must be there."""
+    """Remove entries; UnknownName for an entry that is not there."""
     left = {_identity(entry): entry for entry in entries}
     for index, given in enumerate(take_once(gone)):
         entry = _read_entry(draft.settings.policy, index, given)
@@ -123,18 +123,18 @@ def _read_entry(policy: Policy, index: int, given: EntryLike) -> Entry:
         raise
 
 
-# -- What becomes of a key ----------------------------------------------------
+# -- The change ---------------------------------------------------------------
 
 
 def judge_by_policy(policy: Policy, entries: Collection[EntryLike]) -> Report:
-    """What the policy says of a list, or PolicyError; whether a key is open the engine knows better, and says."""
+    """Judge a list by the policy; PolicyError if it is refused.  The engine itself warns of open keys."""
     report = policy.validate(entries, on_key=False)
     report.entries()
     return report
 
 
 def report_of_kept(draft: Draft, old: KeyRecord) -> Report:
-    """The report on entries that stay: they were judged when they came, or imported as they were."""
+    """The report on entries that do not change; they were judged before, or imported without judging."""
     return Report(draft.settings.policy, old.entries, ())
 
 
@@ -147,7 +147,7 @@ def judge_own_entries(
     *,
     linked: bool,
 ) -> Report:
-    """Judge a key's own entries; whether they may be none depends on the product and the key."""
+    """Judge a key's own entries.  The product and the key decide whether there may be no entries."""
     policy = draft.settings.policy
     given = () if entries is None else take_once(entries)
     if given and policy.keys.binding == "lists":
@@ -159,7 +159,7 @@ def judge_own_entries(
 
 
 def check_permitted(draft: Draft, actor: object, operation: str, name: str) -> None:
-    """Refuse what the feature gate (U2) or the host's role check (P1) does not let anybody do with a named list."""
+    """Refuse a change of a named list that the feature gate (U2) or the host's role check (P1) does not allow."""
     if not draft.settings.is_enforced:
         raise FeatureOff("allow lists are switched off; they cannot be edited")
     permits = draft.settings.permits
@@ -168,7 +168,7 @@ def check_permitted(draft: Draft, actor: object, operation: str, name: str) -> N
 
 
 def check_change(draft: Draft, key: str, old: KeyRecord | None, new: KeyRecord | None) -> None:
-    """Refuse what may not become of a key, whatever the way; None is a key that is not there."""
+    """Refuse a change of a key that is not allowed, of whatever kind; None stands for a key that does not exist."""
     policy = draft.settings.policy
     # 1. by the feature gate (U2)
     if not draft.settings.is_enforced and _restriction(old) != _restriction(new):
@@ -180,7 +180,7 @@ def check_change(draft: Draft, key: str, old: KeyRecord | None, new: KeyRecord |
         if not new.enabled:
             raise EngineError(f"the key {key!r} was created at the cutover or later and cannot do without its list")
         return
-    # 3. a legacy key's list is not emptied (C9); nor does it lose the last list that it lies within
+    # 3. a legacy key cannot lose all its entries and links (C9), nor the last list that it lies within
     if old is None or not new.enabled:
         return
     lost_its_list = (old.entries or old.lists) and not (new.entries or new.lists)
@@ -192,17 +192,17 @@ def check_change(draft: Draft, key: str, old: KeyRecord | None, new: KeyRecord |
 
 
 def _restriction(record: KeyRecord | None) -> tuple[object, ...]:
-    """What of a record makes up its allow list."""
+    """The parts of a record that make up its allow list."""
     if record is None:
         return (), (), (), True, None
     return record.entries, record.lists, record.within, record.enabled, record.shadow
 
 
-# -- Who is locked out --------------------------------------------------------
+# -- The caller ---------------------------------------------------------------
 
 
 def check_not_locked_out(draft: Draft, key: str, caller: object) -> None:
-    """Refuse a change that would deny the very address that it comes from."""
+    """Raise LockOut if a change would deny the address that it comes from."""
     probe = Checker()
     probe.view = draft.probe(key, counts=False)
     decision = probe.check(key, caller)
@@ -211,7 +211,7 @@ def check_not_locked_out(draft: Draft, key: str, caller: object) -> None:
 
 
 def check_list_lets_in(draft: Draft, frozen: FrozenList, caller: object) -> None:
-    """Refuse a named list that would deny, by itself, the very address that the change comes from."""
+    """Raise LockOut if a named list alone would deny the address that the change comes from."""
     probe = Checker()
     record = KeyRecord(created_at=datetime.fromtimestamp(0, UTC))
     rule = Rule(record, frozen, (), (), True, False, None)

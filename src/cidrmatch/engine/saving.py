@@ -3,13 +3,13 @@
     file     (E, 5)          (E, 6) by somebody else
     engine   opened (E, 5)   changed ------------------> save: Conflict, the file is not the one it stands on
 
-An engine *stands on* a file from when it was opened from it, or was first saved
-to it.  It then knows the revision there, and at which version of its own it had
-just that data: whatever is at another version has changes of its own.  A file at
-another path is a copy; the engine remembers what it wrote there, and stands
-where it stood.
+An engine *stands on* the file that it was opened from, or was first saved to.
+It knows the revision of that file, and its own version with the same data.  If
+the engine is at another version now, it has changes of its own.  A file at
+another path is a copy; the engine remembers what it wrote there, and still
+stands on the first file.
 
-Nothing here touches a file or an engine.
+No function here reads or changes a file or an engine.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class BaseFile:
     """Remember the file that an engine stands on.
 
     Attributes:
-        path: absolute, but with its links as they were given: a link may be moved to a newer file.
-        identity: which file was there at the last look.
-        known: what was in it.
-        verify, copy: how it is opened.
+        path: absolute, with symbolic links as they were given, because a link may later lead to a newer file.
+        identity: which file was at the path at the last look.
+        known: what the file held.
+        verify, copy: how the file is opened.
     """
 
     path: str
@@ -56,7 +56,7 @@ class BaseFile:
 
 
 def check_newer(base_file: BaseFile, revision: Revision) -> None:
-    """Refuse a file that is of an earlier revision than what an engine has; SnapshotError."""
+    """Raise SnapshotError if a file has an earlier revision than the engine."""
     if revision < base_file.known.revision:
         raise SnapshotError(f"{base_file.path}: it is of {revision}, older than {base_file.known.revision}")
 
@@ -71,21 +71,22 @@ def next_revision(
     *,
     replace: bool,
 ) -> Revision:
-    """Say which revision a save writes.
+    """Choose the revision that a save writes.
 
     Args:
-        there: the revision of the file at that path; None if there is none, and what is wrong with a damaged one.
-        content: the checksum of what is there; copies of one file may have reached one revision by different ways.
-        known: what the engine remembers of that path.
-        base: what the engine stands on, wherever that is.
+        there: the revision of the file at the path; None if there is no file; a text that says what is wrong if it is
+            damaged.
+        content: the checksum of this file; two copies of a file may have the same revision with different content.
+        known: what the engine remembers about the path.
+        base: the file that the engine stands on, at this path or another.
         version: of the engine's data.
-        checksum: of what would be written; another program may write the same data in another way.
-        replace: whether a file that the engine does not know may be replaced, or one that is gone made anew.
+        checksum: of the body that would be written; another program may write the same data with other bytes.
+        replace: whether a file that the engine does not know may be replaced, or a file that is gone written again.
     Returns:
-        The same revision for the same data.  A larger one for changed data; in a new epoch, where a history of
-        somebody else is replaced or none was there.
+        The same revision for the same data.  For changed data a larger revision.  If another history is replaced, or
+        there was no file, a revision in a new epoch.
     Raises:
-        Conflict: the file there is none that this engine knows; or it is gone, and may be later elsewhere.
+        Conflict: this engine does not know the file there; or a file that it knows is gone, and may come back.
     """
     if there is None and known is not None:
         if not replace:
@@ -113,7 +114,7 @@ def next_revision(
 
 
 def _tell(there: Revision | str, known: Known | None) -> str:
-    """Say what is there instead of what was expected, and what can be done."""
+    """Make the message of a Conflict: what the file is, what the engine knows, and what can be done."""
     found = f"the file there is of {there}" if isinstance(there, Revision) else f"the file there is damaged ({there})"
     stands = "stands on no file" if known is None else f"knows {known.revision}"
     return (

@@ -1,10 +1,10 @@
-"""What all views of an engine share: its policy, its clock, its switches, and what the host brought along.
+"""What all views of an engine share: its policy, its clock, its switches, and functions of the host.
 
     engine.view --> View 17 --settings--> Settings    policy, clock, render, permits, id_hash, switches
-                    View 18 -----'                    one object; when a switch is turned, the next view has another
+                    View 18 -----'                    one object; if a switch changes, the next view has another object
 
-A view asks its settings for what a check needs, and knows no more of them.  Rooms
-from here upward ask `settings_of` for the whole.
+A view reads only those settings that a check needs.  This floor and the floors
+above call `settings_of` for all of them.
 
 Threads: safe, settings never change.
 """
@@ -33,12 +33,12 @@ class Settings:
 
     Attributes:
         policy: what the product accepts.
-        clock: the time in POSIX seconds.
+        clock: gives the time in POSIX seconds.
         render: turns a decision into a response.
         is_enforced: whether allow lists are enforced at all (U2).
-        unknown_passes: whether a key that nobody put passes, for hosts that check keys themselves.
+        unknown_passes: whether an unknown key passes, for hosts that check keys themselves.
         permits: the host's role check, called with actor, operation and the list's name (P1).
-        id_hash: gives the id by which a key is held; None for ids that are held as they are.
+        id_hash: gives the held id of a plain id; None if ids are held plain.
     """
 
     policy: Policy
@@ -50,14 +50,14 @@ class Settings:
     id_hash: IdHash | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse a switch that is neither on nor off: what is not True would enforce nothing."""
+        """Refuse a switch that is not a bool: a false value of another type would switch enforcement off."""
         check_switches(is_enforced=self.is_enforced, unknown_passes=self.unknown_passes)
 
     def unhashed(self) -> Settings:
-        """Give the same for a small view that is asked by the names in it."""
+        """Give the same settings without an id hash, for a small view whose keys are asked by their held ids."""
         return self if self.id_hash is None else replace(self, id_hash=None)
 
 
 def settings_of(view: View) -> Settings:
-    """Give the settings of an engine's view; a view itself knows only what it asks of them."""
+    """Give all settings of an engine's view."""
     return cast("Settings", view.settings)

@@ -1,14 +1,15 @@
-"""A view as a snapshot, and back: the keys as a store, and what is said `about` the whole.
+"""Making a snapshot of a view, and a view of a snapshot: the keys as a store, all else in `about`.
 
     View --snapshot_of--> KeyStore [ records, sorted | about: {"policy", "enforced", "default", "lists", "ids" ...} ]
          <--view_of_snapshot--
 
-The same content gives the same bytes, whatever way led to it: keys lie sorted,
-and lists are numbered by the order of their names.  What the bytes mean is told
-in docs/snapshot-format.md; a file is the business of `_keys`.
+The same content always gives the same bytes: keys are sorted, and lists are
+numbered by the order of their names. docs/snapshot-format.md describes the
+bytes; `_keys` reads and writes files.
 
-Nothing here changes anything, and a damaged snapshot gives no view.
-Cost: copies the store; a damaged record is found when it is asked, or by `verify`.
+A damaged snapshot gives no view.
+Cost: copies the store. A damaged record is found when its key is asked, or by
+`verify`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ __all__ = ["snapshot_of", "view_of_snapshot"]
 
 
 def snapshot_of(view: View) -> KeyStore:
-    """Make the store that goes to a file, sorted, so that the same content gives the same bytes."""
+    """Make the store for a file. It is sorted, so that the same content gives the same bytes."""
     settings = settings_of(view)
     lists = dict(sorted(view.lists.items()))
     numbers = {name: number for number, name in enumerate(lists)}
@@ -65,7 +66,7 @@ def view_of_snapshot(
     """Make the view of a store that `snapshot_of` made.
 
     Raises:
-        SnapshotError: it is none, or it holds its ids in another way.
+        SnapshotError: it is no snapshot, or it holds ids in another way.
     """
     try:
         said = json.loads(store.about)

@@ -1,10 +1,10 @@
-"""What a store can hold: a record that it could not is refused before anything changes.
+"""Checking that a store can hold a record; a record that it cannot hold is refused before anything changes.
 
-    put_key() --> Draft --> check_record --> overlay --fold--> store     nothing is left that a fold could refuse
+    put_key() --> Draft --> check_record --> overlay --fold--> store     a fold cannot fail because of a record
 
-A fold runs long after the change that brought a record, beside readers and often
-in a thread.  So what it could not write, or would not give back as it was, is
-never let in: `check_record` stands before each change.
+A fold runs long after the change that put a record, and often in a thread.  So
+a record that a fold could not write, or could not give back unchanged, is
+refused in the change: each change calls `check_record`.
 
 Cost: looks at each entry of a record once.  Threads: safe, keeps no state.
 """
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["check_name", "check_record", "check_years"]
 
 _MOST_LINKS = 0xFFFF
-"""Links, or lists that a key lies within: a record counts them in 16 bits."""
+"""The most links, and the most lists that a key lies within: a record counts them in 16 bits."""
 _MOST_TEXT = 1 << 30
-"""Bytes that the name of a key, or the notes of its record, may take."""
+"""The most bytes of a key's name, or of the notes of its record."""
 _ENTRY_TEXT = 320
-"""Bytes that an entry may take in notes, without its label."""
+"""The most bytes of an entry in notes, without its label."""
 
 
 def check_name(noun: str, name: object) -> None:
-    """Refuse what names nothing: TypeError for what is no text, ValueError for a blank one."""
+    """Check a name: TypeError if it is no text, ValueError if it is blank."""
     if type(name) is not str:
         raise TypeError(f"{noun} is named by a text, not {type(name).__name__}")
     if not name.strip():
@@ -40,7 +40,7 @@ def check_name(noun: str, name: object) -> None:
 
 
 def check_record(key: str, record: KeyRecord) -> None:
-    """Refuse what no store can hold, or would not give back as it was.
+    """Refuse a record that a store cannot hold, or cannot give back unchanged.
 
     Raises:
         TypeError, ValueError: with the key and what is wrong.
@@ -64,7 +64,7 @@ def check_record(key: str, record: KeyRecord) -> None:
 
 
 def check_years(name: str, moment: datetime) -> None:
-    """Refuse a moment that UTC has no date for, at an edge of the calendar; ValueError."""
+    """Raise ValueError for a moment outside the years 1 to 9999 of UTC."""
     try:
         moment.astimezone(UTC)
     except OverflowError:
@@ -84,7 +84,7 @@ def _check_entries(whose: str, field: str, entries: object) -> None:
 
 
 def _most_notes(record: KeyRecord) -> int:
-    """How many bytes the notes of a record may take at most; JSON writes a character in up to 12."""
+    """An upper bound for the bytes of a record's notes; JSON writes a character in up to 12 bytes."""
     entries = record.entries + (record.shadow or ())
     labels = sum(len(entry.label) for entry in entries if entry.label is not None)
     return 12 * (labels + len(record.owner or "")) + _ENTRY_TEXT * len(entries)

@@ -1,4 +1,4 @@
-"""What an administrator is told when a change was refused: the error of an engine becomes a response of HTTP.
+"""Answers for administrators: the error of an engine that refused a change becomes an HTTP response.
 
     raised by a change                                         status   reason
     PolicyError                                                422      policy; "problems" has each of them
@@ -9,10 +9,10 @@
     every other EngineError                                    409      refused
     LockTimeout                                                503      lock_timeout
 
-Whatever was refused, nothing was changed.  The form of the answer is that of RFC 9457, as in denials.
-The texts of `Conflict`, `LockTimeout` and `NotPermitted` may name files or objects of the server, and are left out.
+A refused change has changed nothing.  The answer has the form of RFC 9457, like denials.  The texts of `Conflict`,
+`LockTimeout` and `NotPermitted` are left out, because they may name files or objects of the server.
 
-Other errors are none of these: a snapshot that cannot be read is the server's own fault, and stays an error 500.
+No other error is answered here.  A snapshot that cannot be read is a fault of the server, and stays an error 500.
 
 Threads: safe, keeps no state.
 Source: RFC 9457; N13, B12, P1; C21, C22.
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["REFUSED", "refused_change"]
 
 REFUSED: Final = (PolicyError, InvalidPrefix, EngineError)
-"""The errors that `refused_change` answers, for the place where a framework registers what answers errors."""
+"""The errors that `refused_change` answers; use it to register an error handler with a framework."""
 
 _ANSWERS: Final[dict[type[Exception], tuple[int, str]]] = {
     PolicyError: (422, "policy"),
@@ -71,7 +71,7 @@ _INSTEAD: Final[dict[type[Exception], str]] = {
     LockTimeout: "another change is being made; try again",
     NotPermitted: "this change is not permitted",
 }
-"""What is said in place of a text that is not for clients."""
+"""The texts that replace error messages which are not for clients."""
 
 
 def refused_change(error: CidrmatchError) -> Response:

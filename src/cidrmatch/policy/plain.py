@@ -1,11 +1,12 @@
-"""A policy as plain values, to be kept in a file: written, and read again.
+"""Writing a policy as plain values, for a file, and reading it again.
 
     presets.bitbybit()           <-->   "bitbybit"
     presets.nomsa(cutover=...)   <-->   {"preset": "nomsa", "cutover": "2025-06-16T00:00:00+00:00"}
     any other                    <-->   {"name": ..., "families": [4], ..., "keys": {...}}   what is not None
 
-The shape of what is read was judged by who calls; its meaning is judged here, by
-`Policy` itself.  Written names of presets are the format of files, so they stay.
+The caller has checked the shape of the values; `Policy` itself checks their
+meaning.  The names of presets are part of the file formats, so they must not
+change.
 
 Cost: some microseconds.  Threads: safe, keeps no state.
 """
@@ -35,7 +36,7 @@ def write_policy(policy: Policy) -> str | dict[str, Any]:
 
 
 def _write_fields(thing: Policy | KeyRules) -> dict[str, Any]:
-    """Write all fields of a policy, but for those that are None."""
+    """Write all fields of a policy that are not None."""
     fields = {field.name: getattr(thing, field.name) for field in dataclasses.fields(thing)}
     return {name: _write_value(value) for name, value in fields.items() if value is not None}
 
@@ -51,7 +52,7 @@ def _write_value(value: Any) -> Any:
 
 
 def read_policy(given: str | dict[str, Any]) -> Policy:
-    """Read a policy that `write_policy` wrote, or one by hand whose shape is right.
+    """Read a policy that `write_policy` wrote, or that a person wrote in the same shape.
 
     Raises:
         ValueError: its fields contradict each other.

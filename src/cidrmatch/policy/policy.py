@@ -1,14 +1,14 @@
-"""What a product accepts as an entry, and how it ties lists to keys: `Policy`, a value.
+"""`Policy`: what a product accepts as an entry, and how it ties lists to keys.
 
     Policy   families, kinds, entries, breadth, labels ...     --validate()--> Report   accepted: all or none
       '- KeyRules   binding, cutover, pipeline ...                                      problems: every one
 
-A policy has some limits and choices, and no behaviour of its own beyond judging
-a list (validation.py).  `validate` looks at every entry and answers with a `Report`;
-it never applies half a list.  A policy that contradicts itself is refused when
-it is made, and so is a misspelt choice.
+A policy consists of limits and choices; all it does is to judge a list
+(validation.py).  `validate` judges every entry and returns a `Report`; a list
+is accepted whole or not at all.  A policy that contradicts itself, or has a
+misspelt choice, is refused when it is made.
 
-Cost: making one, some checks; judging, see validation.py.
+Cost: making a policy takes some checks; for judging, see validation.py.
 Threads: safe, policies and reports never change.
 """
 
@@ -40,11 +40,11 @@ class KeyRules:
     Attributes:
         binding: "key" (entries on the key, named lists too) or "lists" (named lists only, P2).
         new_keys_need_list: a key created at the cutover or later is inactive while its list is empty (N2, N4).
-        cutover: the moment, timezone-aware, that parts legacy keys from new ones (C10).
+        cutover: the moment, timezone-aware, that separates legacy keys from new keys (C10).
         default_list: whether one named list may be the default for keys without a list of their own (P9).
         describe_lists: whether a named list needs a description (P3).
-        pipeline: the order in which a request is checked; "ip" is our step (C11).
-        response: the name of the renderer of denials in `responses` (C12, C13).
+        pipeline: the order of a request's checks; "ip" is the check of this library (C11).
+        response: the name of the function in `responses` that renders denials (C12, C13).
     """
 
     binding: Literal["key", "lists"] = "key"
@@ -74,7 +74,7 @@ class KeyRules:
         Args:
             created_at: timezone-aware.
         Returns:
-            True from the cutover on, if new keys need a list; else False, also where no cutover was said.
+            True from the cutover on, if new keys need a list; else False.  False if there is no cutover.
         Cost: one comparison.
         Threads: safe, never changes.
         Source: N2, N4, C10.
@@ -95,17 +95,17 @@ class Policy:
         kinds: "address", "cidr" or both; text with a slash is "cidr", by the letter (N11).
         min_entries, max_entries: how many entries a list may hold after duplicates collapsed (C17).
         min_prefix_v4, min_prefix_v6: the shortest prefix length, that is, the broadest range (B18, B19).
-        duplicates: "collapse" keeps the first and its label and warns, "reject" refuses (C6).
-        labels: "optional", or "refuse" where the product has none.
+        duplicates: "collapse" keeps the first entry with its label, and warns; "reject" refuses the list (C6).
+        labels: "optional", or "refuse" if the product has no labels.
         max_label_length: in characters (C18).
         private: "accept", "warn" or "reject" entries that a public service never sees (C5).
         host_bits: "reject", or "mask" with a warning (C15).
         allow_any: whether a list may allow every address of a family (C24).
         bare_addresses: whether a single address is shown without its length (C4).
-        translations: IPv6 prefixes behind which a translator writes IPv4 addresses, as `Prefix` or text, kept as
-            `Prefix`: "64:ff9b::/96" (NAT64), "2002::/16" (6to4), or the host's own NAT64 prefixes (RFC 6052).
-            A deny entry for the inner address denies, too.
-        keys: how lists are tied to keys; an `Engine` goes by it, a list alone has no use for it.
+        translations: IPv6 prefixes of translators, as `Prefix` or text (kept as `Prefix`): "64:ff9b::/96" (NAT64),
+            "2002::/16" (6to4), or NAT64 prefixes of your own (RFC 6052).  An IPv6 address in such a prefix contains an
+            IPv4 address, and a deny entry for this inner address denies, too.
+        keys: how lists are tied to keys; used by an `Engine`, not by a list alone.
     Threads: safe, never changes.
 
     >>> report = Policy(max_entries=20, min_prefix_v4=9).validate(["203.0.113.7", "10.0.0.0/8"])
@@ -131,12 +131,12 @@ class Policy:
     keys: KeyRules = KeyRules()
 
     def __repr__(self) -> str:
-        """Name the policy, and how much it differs from one that accepts everything."""
+        """Show the name, and the names of all fields that differ from their defaults."""
         said = [item.name for item in fields(self) if getattr(self, item.name) != item.default and item.name != "name"]
         return f"<Policy {brief(self.name)}{': ' * bool(said)}{', '.join(said)}>"
 
     def __post_init__(self) -> None:
-        """Refuse a policy that contradicts itself, or whose misspelt choice would be passed over."""
+        """Refuse a policy that contradicts itself, or has a misspelt choice."""
         check_switches(allow_any=self.allow_any, bare_addresses=self.bare_addresses)
         check_subset("families", self.families, {4, 6})
         check_subset("kinds", self.kinds, {"address", "cidr"})
@@ -162,7 +162,7 @@ class Policy:
         return prefix.address if self.bare_addresses and prefix.is_address else str(prefix)
 
     def entry_to_dict(self, entry: Entry) -> dict[str, object]:
-        """Give an entry as a mapping that `parse_entry` takes, without what it does not say."""
+        """Give an entry as a mapping that `parse_entry` takes; fields that are not set are left out."""
         return fields_of_entry(self.canonical(entry.prefix), entry.label, entry.condition)
 
     def validate(self, entries: Iterable[EntryLike], *, on_key: bool = True) -> Report:
@@ -170,20 +170,20 @@ class Policy:
 
         Args:
             entries: an iterable of what `parse_entry` takes.
-            on_key: whether these are a key's own entries: without any, the key may be open.  A named list
-                or a list on trial denies everyone when it is empty.
+            on_key: whether these are a key's own entries.  A key without entries may be open; an empty named list, or
+                an empty list on trial, denies every address.
         Returns:
             `Report`.  Bad entries are problems in it, never exceptions.
         Raises:
             TypeError: one text or a mapping was given instead of a list.
-        Cost: some microseconds an entry.  A list that is far longer than `max_entries` is not read to its end.
+        Cost: some microseconds an entry.  If a list is far longer than `max_entries`, it is not read to its end.
         """
         check_is_list(entries)
         return Report(self, *judge_list(self, entries, on_key=on_key))
 
     @property
     def empty_is_open(self) -> bool:
-        """Whether a key without entries, links and default lets every address pass, whenever it was created (C7)."""
+        """Whether every address passes for a key without any list, whenever the key was created (C7)."""
         return self.keys.binding == "key" and not self.keys.new_keys_need_list and self.min_entries == 0
 
     def accept(self, entries: Iterable[EntryLike]) -> tuple[Entry, ...]:
@@ -192,7 +192,7 @@ class Policy:
 
 
 def _checked_translation(given: Prefix | str) -> Prefix:
-    """Take a prefix behind which a translator writes IPv4 addresses (RFC 6052 section 2.2, RFC 3056 section 2)."""
+    """Check a prefix of a translator (RFC 6052 section 2.2, RFC 3056 section 2)."""
     prefix = parse_prefix(given)
     if prefix != _SIX_TO_FOUR and (prefix.family == 4 or prefix.length not in (32, 40, 48, 56, 64, 96)):
         raise ValueError(
@@ -209,7 +209,7 @@ class Report:
 
     Attributes:
         policy: the policy that judged.
-        accepted: the entries to store, in the order given, duplicates collapsed; empty if there is any error.
+        accepted: the entries to store, in their order, without duplicates; empty if there is any error.
         problems: every error and warning, in the order of the entries.
     """
 
@@ -224,7 +224,7 @@ class Report:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """The problems that do not."""
+        """The problems that do not refuse the list."""
         return tuple(problem for problem in self.problems if problem.severity is Severity.WARNING)
 
     @property

@@ -29,8 +29,9 @@ def nomsa(cutover: datetime | None = None) -> Policy:
     """Nomsa: up to 20 IPv4 addresses, no ranges, no duplicates (N1 to N15; C4, C6 to C10).
 
     Args:
-        cutover: timezone-aware; keys created then or later need a list.  An `Engine`
-            cannot do without it, judging a list can.
+        cutover: timezone-aware; keys that are created at this moment or later
+            need a list.  An `Engine` needs the cutover; judging a list does
+            not.
     """
     return Policy(
         name="nomsa",
@@ -83,11 +84,11 @@ PRESETS: Final[dict[str, Callable[[], Policy]]] = {
     "unkey": unkey,
     "pigment": pigment,
 }
-"""The presets by name, for command lines and configuration files."""
+"""The presets by name, for the command line and for configuration files."""
 
 
 def check_policy(policy: object) -> Policy:
-    """Take a policy, or the open one for None; TypeError for anything else, with what a preset's name meant."""
+    """Take a policy, or one without limits for None; TypeError with advice for anything else, such as a name."""
     if policy is None:
         return Policy()
     if isinstance(policy, Policy):

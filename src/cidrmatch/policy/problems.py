@@ -1,8 +1,8 @@
-"""What is wrong with a list, one thing at a time: `Problem`, and whether it refuses the list.
+"""`Problem`: one thing that is wrong with a list, and whether it refuses the list.
 
     entry 3 '10.0.0.1/8': host bits are set (at position 9); did you mean 10.0.0.0/8?
           |  |            |                                  |
-          |  text         message                            hint, which names a suggestion
+          |  text         message                            hint, here with a suggestion
           index           '----------------- advice ------------------------------------'
 
 A code is a stable name, for programs; message and hint are for people.
@@ -41,7 +41,8 @@ class Problem:
         severity: `Severity.ERROR` or `Severity.WARNING`.
         message: what is wrong, in words.
         hint: what to do about it, or None.
-        suggestion: the entry that the hint names, as text that the policy takes in this place; None if it names none.
+        suggestion: the entry that the hint names, as a text that the policy accepts in this place; None if the hint
+            names no entry.
     """
 
     index: int | None
@@ -61,12 +62,12 @@ class Problem:
 
     @property
     def line(self) -> str:
-        """The entry's text, if there is one, and `advice` behind it; whoever prints it says where the entry is."""
+        """The entry's text, if there is one, and then `advice`; the caller adds the place of the entry."""
         return self.advice if self.index is None else f"{quote(self.text)}: {self.advice}"
 
     @property
     def advice(self) -> str:
-        """The message, and behind it the hint if there is one; the line of text without the entry."""
+        """The message, and then the hint if there is one."""
         return f"{self.message}; {self.hint}" if self.hint else self.message
 
     def to_dict(self) -> dict[str, object]:

@@ -1,21 +1,23 @@
-"""Which addresses a list lets through: one by one it is asked elsewhere, here all of them are counted.
+"""Counting how many addresses a list allows.
 
-The most specific entry decides, and on a tie deny wins.  So each prefix decides
-about its own addresses without those of the prefixes inside it:
+The most specific entry decides; if two are equally specific, deny wins.  So a
+prefix decides about its addresses that are not in a prefix inside it:
 
     allow 10.0.0.0/8       |==========================================|
     deny  10.1.0.0/16            |------------------------|
     allow 10.1.2.0/24                  |=======|
     passes                 |=====|     |=======|          |===========|
 
-A count is good for all time, so it is the largest that can be: an entry that
-allows counts unless it is disabled, one that denies only if it is neither
-disabled nor bound to a time.  For one moment, leave out what is over.
+The count is an upper bound for all times.  So an allow entry is counted unless
+it is disabled, and a deny entry only if it is neither disabled nor limited in
+time.  For the count at one moment, leave out entries that are over.
 
-Addresses that no client ever has (C25) are not counted, nor those of ::ffff:0:0/96,
-which are IPv4: a list that lets through all others lets everyone through.
+Addresses that no client ever has (C25) are not counted, and neither are those
+in ::ffff:0:0/96, because no IPv6 client has one.  A list that allows all other
+addresses allows everyone.
 
-Cost: a sort, and about a microsecond an entry; lists far too small to matter are only added up.
+Cost: a sort, and about a microsecond for each entry.  If a list has no deny entries and allows at most half of a
+family, its sizes are only added up.
 Threads: safe, keeps no state.
 """
 
@@ -48,12 +50,12 @@ _BITS: Final = {4: 32, 6: 128}
 
 
 def allows(entry: Entry) -> bool:
-    """Whether an entry is meant to let addresses in, whenever it counts."""
+    """Whether an entry is an allow entry."""
     return entry.condition is None or entry.condition.effect == "allow"
 
 
 def denies_for_a_time(entry: Entry) -> bool:
-    """Whether an entry that is enabled denies at some times only."""
+    """Whether an entry is enabled, denies, and is limited in time."""
     condition = entry.condition
     if condition is None or condition.effect == "allow" or not condition.enabled:
         return False
@@ -62,11 +64,11 @@ def denies_for_a_time(entry: Entry) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Say how many addresses a list lets through.
+    """Hold how many addresses a list allows.
 
     Attributes:
-        clients: for each family, at most how many addresses that a client can have pass.
-        denied: for each family, at most how many addresses the deny entries name.
+        clients: for each family, an upper bound of the addresses of clients that pass.
+        denied: for each family, an upper bound of the addresses in deny entries.
     """
 
     clients: dict[int, int]
@@ -77,7 +79,7 @@ class Reach:
         return not any(self.clients.values())
 
     def is_everyone(self, family: int) -> bool:
-        """Whether every address of the family passes that a client can have."""
+        """Whether every address of the family that a client can have passes."""
         return self.clients[family] == _CLIENTS[family]
 
     def is_most(self, family: int) -> bool:
@@ -99,12 +101,12 @@ def reach_of(entries: Iterable[Entry]) -> Reach:
 
 
 def _total(family: int, effects: dict[Prefix, bool], *, passes: bool) -> int:
-    """Add up the sizes of the prefixes that allow, or deny; overlaps count as often as they are named."""
+    """Add up the sizes of the prefixes that allow, or of those that deny; overlaps are counted several times."""
     return sum(1 << (_BITS[family] - prefix.length) for prefix, effect in effects.items() if effect is passes)
 
 
 def _is_lasting(entry: Entry) -> bool:
-    """Whether an entry belongs to the largest that a list ever lets through."""
+    """Whether an entry is used for the upper bound."""
     return entry.condition is None or (entry.condition.enabled and not denies_for_a_time(entry))
 
 
@@ -116,9 +118,9 @@ def _count(family: int, effects: dict[Prefix, bool]) -> int:
 
 
 def _passing(effects: dict[Prefix, bool]) -> Iterator[_Range]:
-    """Yield the ranges that pass, in order: each prefix without those inside it, which decide for themselves."""
+    """Yield the ranges that pass, in order: each prefix without the prefixes inside it, which decide by themselves."""
     at = 0
-    around: list[tuple[int, bool]] = []  # the prefixes that are open here: where each ends, and what it decides
+    around: list[tuple[int, bool]] = []  # the prefixes around `at`: the end of each, and whether it passes
 
     def close(before: int | None) -> Iterator[_Range]:
         nonlocal at

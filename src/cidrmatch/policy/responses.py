@@ -1,16 +1,17 @@
-"""What a client is told when a request is denied, in each product's own form.
+"""Rendering denials: what a client is told when its request is denied, in each product's own form.
 
 A renderer makes a `Response` from a `Decision` alone.  Two products prescribe
-the body; the others, and everything they leave open, speak RFC 9457:
+the body.  All other responses are problems by RFC 9457:
 
     renderer   the address is refused          the key is unknown
     bitbybit   403 IP_NOT_ALLOWED (B2, B3)     401 problem
     unkey      403 FORBIDDEN, keyId (U7, U8)   401 problem
     problem    403 problem                     401 problem
 
-A product's code and our own reason are different things: `reason` goes to the
-log and into a problem's `reason` member, never into a product's prescribed
-body (C13).  The address is shown only to those who ask for it (C26).
+A product's code is not the same as a `Reason` of this library.  The reason goes
+to the log, and into the `reason` member of a problem, never into a product's
+prescribed body (C13).  The address is shown only with `show_address=True`
+(C26).
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def json_response(status: int, content_type: str, body: dict[str, object]) -> Re
 
 
 def _problem(decision: Decision, show_address: bool) -> Response:
-    """RFC 9457: a problem of no registered type is `about:blank`, titled by its status."""
+    """Render an RFC 9457 problem of no registered type: `type` is about:blank, `title` is that of the status."""
     status, title = (401, "Unauthorized") if decision.reason is Reason.UNKNOWN_KEY else (403, "Forbidden")
     body: dict[str, object] = {
         "type": "about:blank",

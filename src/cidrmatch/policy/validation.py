@@ -1,4 +1,4 @@
-"""How a list is judged: each entry alone, each against the others, then the list as a whole.
+"""Judging a list: each entry alone, then against the other entries, then the list as a whole.
 
     entries --> [ each alone ]  --> [ against the others ] --> [ the list as a whole ] --> accepted: all or none
                  is it a prefix?     duplicate?                 too many, too few?          problems: each with index,
@@ -10,12 +10,12 @@ The judge never stops at the first error.  Errors refuse the list, warnings do
 not.  The problems stand in the order of the entries; those of the list as a
 whole come last, with no index.
 
-A hint can be followed: a suggested entry was judged by the same limits, alone,
-with the label and the condition of the entry in whose place it would stand.
-Where it is refused, the message says what is wrong with it instead.
+A hint is safe to follow: before an entry is suggested, it is judged by the same
+limits, alone, with the label and the condition of the entry that it would
+replace.  If it is refused, there is no hint, and the message says what is wrong
+with it.
 
-A list far above its limit is refused whatever else it holds, so it is not read
-to its end.
+A list far above its limit is refused in any case, so it is not read to its end.
 
 Cost: some microseconds an entry.  Threads: safe, a judge belongs to one call.
 """
@@ -59,16 +59,16 @@ _PRIVATE: Final = PatriciaTrie(
 _NEVER: Final = PatriciaTrie(NEVER)
 
 _TURNS: Final = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
-"""Classes of characters that turn the direction of text around, so that a label shows what it is not."""
+"""Classes of characters that change the direction of text, so that a label looks like another text."""
 
 _FAR_ABOVE: Final = 10
-"""So many times the limit, and never fewer than a thousand entries, are read of a list that is too long."""
+"""A list that is too long is read up to this many times the limit, and at least to a thousand entries."""
 _LISTED_SINGLY: Final = 256
-"""So many addresses somebody may be asked to list one by one, where the policy has no limit of its own."""
+"""A hint asks to list at most this many addresses one by one, if the policy has no limit of its own."""
 
 
 class Limits(Protocol):
-    """What a judge goes by; a `Policy` has all of it, and says what each means."""
+    """The limits that a judge uses.  A `Policy` has all of them, and explains them."""
 
     @property
     def families(self) -> frozenset[Family]: ...
@@ -105,7 +105,7 @@ def judge_list(
     """Judge a list: which entries to store, and everything that is wrong with it.
 
     Args:
-        limits: what is accepted.
+        limits: what the product accepts.
         entries: an iterable of what `parse_entry` takes; it is not read to its end if it is far too long.
         on_key: whether a list without entries leaves a key open.
     Returns:
@@ -122,7 +122,7 @@ def judge_list(
 
 @dataclass(slots=True)
 class _Item:
-    """An entry under judgement: as it was given, and as it was understood."""
+    """An entry while it is judged: the given text, and the parsed entry."""
 
     index: int
     text: str
@@ -131,7 +131,7 @@ class _Item:
 
 @dataclass(slots=True)
 class _Judge:
-    """Hears the entries one by one, then looks at them together."""
+    """Judges the entries one by one, then all of them together."""
 
     limits: Limits
     on_key: bool = True
@@ -143,7 +143,7 @@ class _Judge:
     is_cut: bool = False
 
     def hear(self, index: int, entry: object) -> None:
-        """Judge one entry alone, and keep it if it is a prefix at all and the first of its kind."""
+        """Judge one entry alone; keep it if it is a prefix, and no earlier entry is equal to it."""
         try:
             given, label, condition = take_apart(entry)
         except (TypeError, ValueError) as error:
@@ -172,14 +172,14 @@ class _Judge:
             self._judge_duplicate(item, earlier)
 
     def is_far_above_limit(self) -> bool:
-        """Whether the list is so much too long that the rest of it does not matter."""
+        """Whether the list is so much too long that the rest need not be read."""
         most = self.limits.max_entries
         if most is not None and max(len(self.items), len(self.refused)) > max(_FAR_ABOVE * most, 1_000):
             self.is_cut = True
         return self.is_cut
 
     def verdict(self) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
-        """Judge the list as a whole and close the case: what is accepted, and every problem."""
+        """Judge the list as a whole; give the accepted entries and all problems."""
         self._judge_overlaps()
         self.problems.sort(key=lambda problem: problem.index or 0)
         self._judge_count()
@@ -233,7 +233,7 @@ class _Judge:
         self._error(item.index, item.text, "kind", message, hint, suggestion)
 
     def _refuse_range(self, item: _Item) -> None:
-        """Refuse a range where only addresses are accepted; to list them all may be the way out, or may be too many."""
+        """Refuse a range where only addresses are accepted; if it is small, advise to list its addresses one by one."""
         prefix, message = item.entry.prefix, "CIDR notation is not accepted, only addresses"
         most = _LISTED_SINGLY if self.limits.max_entries is None else self.limits.max_entries
         count = 1 << (8 * len(prefix.packed) - prefix.length)
@@ -285,12 +285,12 @@ class _Judge:
         elif any(_is_control(character) for character in label):
             self._error(item.index, item.text, "label_invalid", f"a control character in the label {quote(label)}")
 
-    # 2. What to put in its place.
+    # 2.  Suggestions.
 
     def _suggest(self, text: str | None, label: str | None, condition: Condition | None) -> tuple[str | None, str]:
-        """Find a form of a prefix that this policy takes in the place of an entry; else say what is wrong with it.
+        """Find a form of a prefix that this policy accepts in the place of an entry; else say what is wrong with it.
 
-        The forms name the same addresses, so none lets in more than was meant.
+        All forms have the same addresses, so no form allows more than was meant.
         """
         if text is None or not self.suggests:
             return None, ""
@@ -308,7 +308,7 @@ class _Judge:
         return self.suggests and self._why_not(text, label, condition) is None
 
     def _why_not(self, text: str, label: str | None, condition: Condition | None) -> str | None:
-        """Ask what this policy has against an entry that stands alone."""
+        """Give the message of the first error for an entry that is judged alone; None if it is accepted."""
         alone = _Judge(self.limits, suggests=False)
         alone.hear_parts(0, text, label, condition)
         _, problems = alone.verdict()
@@ -326,14 +326,14 @@ class _Judge:
             self._warn(item.index, item.text, "duplicate", message + kept)
 
     def _judge_overlaps(self) -> None:
-        """Find what a broader entry says already; an entry that is refused says nothing."""
+        """Find entries that a broader entry covers; refused entries are left out."""
         sound = [item for item in self.items if item.index not in self.refused]
         plain = [item for item in sound if item.entry.condition is None]
         trie = PatriciaTrie((item.entry.prefix, item) for item in plain)
         denied = PatriciaTrie((item.entry.prefix, item) for item in sound if not allows(item.entry))
         for item in plain:
             if denied.longest_match(item.entry.prefix):
-                continue  # it may let back in what a deny entry took out of the broader one
+                continue  # this entry may allow again what a deny entry excludes from the broader entry
             for _, broader in trie.covering(item.entry.prefix)[1:2]:
                 message = f"covered by the broader entry {quote(broader.text)}"
                 self._warn(item.index, item.text, "covered", message, "one of the two is enough")
@@ -354,7 +354,7 @@ class _Judge:
             self._error(None, "", "too_few_entries", f"{count} valid entries, at least {limits.min_entries} needed")
 
     def _judge_reach(self) -> None:
-        """Find lists that let everyone through, or nobody, whatever their entries look like one by one (C24)."""
+        """Find lists that allow everyone, or nobody, even if no single entry shows it (C24)."""
         if not self.items:
             self._judge_empty()
             return
@@ -380,7 +380,7 @@ class _Judge:
             self._error(None, "", "no_restriction", message, "name the addresses that you mean")
 
     def _judge_empty(self) -> None:
-        """A list without entries is no list at all on a key, and denies under a name (C7, C22)."""
+        """Warn of a list without entries: a key is then without a list (C7), and a named list denies (C22)."""
         if self.refused:
             return
         if not self.on_key:
@@ -406,17 +406,17 @@ class _Judge:
 
 
 def _is_control(character: str) -> bool:
-    """Control characters, lone surrogates, line ends, and what turns the direction of text around."""
+    """Whether this is a control character, a lone surrogate, a line end, or changes the direction of text."""
     return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in _TURNS
 
 
 def _text_of(entry: object) -> str:
-    """Show an entry that could not be taken apart: by what names its prefix, where that is in sight."""
+    """Show an entry that could not be taken apart: by its prefix, if that can be found."""
     named = entry
     if type(entry) is tuple and entry:
         named = entry[0]
     elif isinstance(entry, Mapping):
-        with suppress(Exception):  # a mapping of somebody else's may raise anything, and was refused already
+        with suppress(Exception):  # a foreign mapping may raise anything, and was refused already
             named = fields_of(entry).get("prefix", entry)
     return str(shown(named))
 
@@ -429,7 +429,7 @@ def _last_address(prefix: Prefix) -> str:
 
 
 def _is_cidr(given: object, prefix: Prefix) -> bool:
-    """Whether an entry was given as a range: text by the letter, an object by its length."""
+    """Whether an entry was given as a range: a text with a slash, or an object that is not a single address."""
     return "/" in given if isinstance(given, str) else not prefix.is_address
 
 

@@ -1,9 +1,9 @@
-/* Text in, yes or no out: the whole of `text in allow` behind the Python object.
+/* From a text to yes or no: the whole of `text in allow`, without Python objects.
  *
  *     text --parse_text--> address --contains--> 1 or 0        NOT_COMMON: the careful parser has to look
  *
- * One function for each kind of vectors, so that the parse and the search are
- * one piece of code and the kind is asked once.
+ * There is one function for each kind of vectors. So the compiler inlines the
+ * parse and the search into it, and the kind is checked only once.
  */
 #ifndef CIDRMATCH_ASK_H
 #define CIDRMATCH_ASK_H
@@ -14,7 +14,7 @@
 enum { NOT_COMMON = -1 };
 
 #if CIDRMATCH_VECTORS
-/* A scan takes the octets as they come: the way through a plain register and back is ten cycles of waiting.
+/* A scan uses the octets in the vector register. Moving them to a plain register and back would take ten cycles.
  *
  * Needs: a processor with AVX-512; octets as `avx512_parse_octets` gives them.
  * Reads: the table. */
@@ -27,7 +27,7 @@ CIDRMATCH_AVX512 int avx512_contains_octets(const Table4 *table, __m128i octets)
     return contains4_by(table, avx512_join_octets(octets), &AVX512_WAYS);
 }
 
-/* Two functions, so that the short one keeps everything in few registers.
+/* This is a function of its own, so that `avx512_ask_text` needs fewer registers.
  *
  * Needs: a processor with AVX-512 and VBMI2; `length` may be any number.
  * Reads: the text alone, and the table. */
@@ -51,10 +51,10 @@ CIDRMATCH_TARGET512 __attribute__((noinline)) static int avx512_ask_text(
 }
 #endif
 
-/* Is the address of a text in the table?  1 or 0; NOT_COMMON where the careful parser has to look.
+/* Is the address of a text in the table? 1 or 0; NOT_COMMON if the careful parser has to parse the text.
  *
- * Needs: ROOM_BEFORE readable bytes before the text; `table->vectors` is no wider than the processor has.
- * Reads: the text, that room, and the table. */
+ * Needs: ROOM_BEFORE readable bytes before the text; `table->vectors` is not wider than the processor's.
+ * Reads: the text, these bytes, and the table. */
 static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t length) {
     uint32_t value;
     uint64_t upper, lower;
@@ -67,7 +67,7 @@ static inline int ask_text(const Table *table, const uint8_t *text, ptrdiff_t le
         return contains4_by(&table->table4, value, &PLAIN_WAYS);
     }
     if (!parse_common_ipv6(text, length, &upper, &lower) || CIDRMATCH_IS_MAPPED6(upper, lower)) {
-        return NOT_COMMON;      /* a mapped address is an IPv4 one (C16) */
+        return NOT_COMMON;      /* a mapped address is an IPv4 address (C16) */
     }
     return contains6(&table->table6, upper, lower, table->vectors);
 }

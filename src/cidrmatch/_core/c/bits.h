@@ -1,12 +1,14 @@
-/* The bit operations that Cython cannot say: zeros at an end of a word, its bytes the other way round, numbers
- * out of bytes.
+/* Bit operations that Cython does not have: counting zeros at an end of a word, swapping its bytes, reading numbers
+ * from bytes.
  *
- * Leaves: integers in, integers out.  A word of 0 has no count of zeros, so callers
- * pass at least one set bit (asserted in debug builds).  Each compiler's own
- * instruction where there is one, a loop elsewhere; tests compare both.
+ * All functions take integers and return integers.  For a word of 0 the count
+ * of zeros is not defined, so callers must pass a word with a set bit (asserted
+ * in debug builds).  With GCC and Clang the functions use the processor's
+ * instructions, elsewhere a loop; tests compare both.
  *
- * In all our headers a comment says what a function needs of its arguments (Needs:) and
- * how far it reads (Reads:).  Where it says neither, any arguments will do.
+ * In all our headers, a comment says what a function requires of its arguments
+ * (Needs:) and which memory it reads (Reads:).  If it says neither, any
+ * arguments are allowed.
  */
 #ifndef CIDRMATCH_BITS_H
 #define CIDRMATCH_BITS_H
@@ -20,7 +22,7 @@
 #define CIDRMATCH_INLINE static inline
 #endif
 
-/* The portable twin: halves the word, six steps.  Needs: a word that is not 0. */
+/* The portable twin: six steps, each halves the word.  Needs: a word that is not 0. */
 static inline int portable_leading_zeros(uint64_t word) {
     int count = 0;
     for (int step = 32; step > 0; step >>= 1) {
@@ -77,13 +79,14 @@ static inline uint32_t swap32(uint32_t word) {
     return (uint32_t)(swap64(word) >> 32);
 }
 
-/* Is address a before b?  Bitwise, for the outcome is a coin toss and a branch on it would be missed. */
+/* Is address a before b?  Without a branch, because the processor cannot predict the result. */
 static inline int is_before(uint64_t a_upper, uint64_t a_lower, uint64_t b_upper, uint64_t b_lower) {
     return (a_upper < b_upper) | ((a_upper == b_upper) & (a_lower < b_lower));
 }
 
-/* Is this IPv6 address inside ::ffff:0:0/96, and so an IPv4 one in disguise (C16)?  A macro, for as a function it costs
- * five instructions an address: the compiler makes one number of both comparisons, where one mostly decides. */
+/* Is this IPv6 address inside ::ffff:0:0/96, and so an IPv4 address (C16)?  It is a macro, because as a function it
+ * takes five more instructions for each address: the compiler then always makes both comparisons, although the first
+ * mostly decides. */
 #define CIDRMATCH_IS_MAPPED6(upper, lower) ((upper) == 0 && (lower) >> 32 == 0xffff)
 
 /* A number in network order, at any address.
@@ -112,7 +115,7 @@ static inline void store_network64(uint8_t *packed, uint64_t word) {
     store_network32(packed + 4, (uint32_t)word);
 }
 
-/* Have a line of memory brought, without waiting for it; an address that is none is no harm. */
+/* Fetch a cache line without waiting for it; an invalid address does no harm. */
 #if defined(__GNUC__)
 #define CIDRMATCH_PREFETCH(where) __builtin_prefetch(where)
 #else

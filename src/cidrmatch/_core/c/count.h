@@ -1,13 +1,13 @@
-/* Nodes of keys, compared whole: how many keys of a node are below an address, and is an address in a node of ranges?
+/* Comparing an address with all keys of a node: how many keys are below it, and is it in one of the ranges of a scan?
  *
  *     keys     [ 5 | 9 | 31 | 40 ... ] < 33     ->     1 1 1 0 ...     ->     3
  *
- * Every key is compared, so there is no branch to miss and vectors can do it.  Here are the portable twins, which tell
- * what is meant.  count_sse2.h, count_avx2.h and count_avx512.h do the same with wider registers; all of them give the
- * same answer for the same node.  search.h chooses among them.
+ * Every key is compared, so there is no branch that could be mispredicted, and vectors can be used.  This file has the
+ * portable twins. count_sse2.h, count_avx2.h and count_avx512.h do the same with vector registers, and give the same
+ * answer for the same node. search.h chooses among them.
  *
- * What was tried and lost: counting in a plain loop where there are vectors, which the compiler does not vectorise (two
- * and a half times as slow).
+ * What was tried and was slower: a plain loop on machines with vectors, because the compiler does not vectorise it (2.5
+ * times as slow).
  */
 #ifndef CIDRMATCH_COUNT_H
 #define CIDRMATCH_COUNT_H
@@ -15,7 +15,7 @@
 #include "layout.h"
 #include "vectors.h"
 
-/* How many keys of a node are below the wanted one?
+/* How many keys of a node are below `wanted`?
  *
  * Needs: NODE4 keys, in any order.
  * Reads: these alone. */
@@ -27,7 +27,7 @@ static inline uint32_t portable_count4(const int32_t *node, int32_t wanted) {
     return count;
 }
 
-/* How many keys of a node are not above the wanted one?
+/* How many keys of a node are at or below `wanted`?
  *
  * Needs: NODE6 keys, in any order.
  * Reads: these alone. */
@@ -41,7 +41,7 @@ static inline uint32_t portable_count6(const int64_t *node, int64_t wanted) {
 
 /* Is the address in one of the ranges of a scan?  Spans have the top bit flipped, and so has address - first.
  *
- * Needs: `ladder.nodes` nodes of firsts and spans, perhaps none.
+ * Needs: `ladder.nodes` nodes of firsts and spans; there may be none.
  * Reads: these alone. */
 static inline int portable_scan4(const Table4 *table, uint32_t address) {
     uint32_t found = 0;

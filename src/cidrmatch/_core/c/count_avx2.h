@@ -1,4 +1,4 @@
-/* Nodes of keys by AVX2: the twins of `portable_count4` and `portable_count6` in count.h.
+/* Counting keys of a node with AVX2: the twins of `portable_count4` and `portable_count6` in count.h.
  */
 #ifndef CIDRMATCH_COUNT_AVX2_H
 #define CIDRMATCH_COUNT_AVX2_H

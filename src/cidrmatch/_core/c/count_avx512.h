@@ -1,4 +1,5 @@
-/* Nodes of keys by AVX-512: the twins in count.h, a node in one comparison; and for IPv6 a scan of all 128 bits.
+/* Counting keys of a node with AVX-512: the twins of count.h, which compare a node at once; and a scan of IPv6 with all
+ * 128 bits.
  */
 #ifndef CIDRMATCH_COUNT_AVX512_H
 #define CIDRMATCH_COUNT_AVX512_H
@@ -37,8 +38,8 @@ CIDRMATCH_AVX512 int avx512_scan4(const Table4 *table, uint32_t address) {
     return avx512_scan_all(table, _mm256_set1_epi32(order4(address)));
 }
 
-/* How many first addresses are at or before the address, by all 128 bits: what is before it by the upper half, or
- * equals that and is not behind it by the lower one.
+/* How many first addresses are at or before the address, compared by all 128 bits?  A first address counts if its upper
+ * half is smaller, or if its upper half is equal and its lower half is not larger.
  *
  * Needs: a processor with AVX-512; `ladder.nodes` nodes of `keys` and of `lower`, padded alike.
  * Reads: these alone. */

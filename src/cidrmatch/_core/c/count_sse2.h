@@ -1,6 +1,7 @@
-/* Nodes of keys by SSE2, which every x86-64 has: the twins of `portable_count4` and `portable_scan4` in count.h.
+/* Counting keys of a node with SSE2, which every x86-64 has: the twins of `portable_count4` and `portable_scan4` in
+ * count.h.
  *
- * SSE2 cannot compare numbers of 64 bits, so IPv6 is counted by `portable_count6`.
+ * SSE2 cannot compare 64-bit numbers, so `portable_count6` counts IPv6 keys.
  */
 #ifndef CIDRMATCH_COUNT_SSE2_H
 #define CIDRMATCH_COUNT_SSE2_H
@@ -10,7 +11,7 @@
 #include "vectors.h"
 
 #if CIDRMATCH_VECTORS
-/* Keys are sorted, so the answers are ones and then zeros: the first zero is the count.
+/* Keys are sorted, so the comparisons give ones and then zeros; the position of the first zero is the count.
  *
  * Needs: NODE4 keys, sorted.
  * Reads: these alone. */

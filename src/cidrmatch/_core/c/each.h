@@ -2,8 +2,9 @@
  *
  *     packed  [ a.b.c.d | a.b.c.d | ... ]  ->  out  [ 1 | 0 | ... ]
  *
- * An address does not wait for the one before, and nothing branches on an answer, so the processor has many in flight by
- * itself.  That is all that scans and ladders need.  each_avx512.h is the twin for map and trie, sixteen in a register.
+ * An address does not depend on the address before it, and no branch depends on an answer.  So the processor works on
+ * many addresses at the same time by itself.  Scans and ladders need no more.  For map and trie, each_avx512.h has a
+ * twin with sixteen addresses in a register.
  */
 #ifndef CIDRMATCH_EACH_H
 #define CIDRMATCH_EACH_H
@@ -14,12 +15,12 @@
 #include "bits.h"
 #include "search.h"
 
-/* An integer whose first byte is the least.  Needs: four readable bytes.  Reads: these. */
+/* Load a little-endian integer.  Needs: four readable bytes.  Reads: these. */
 static inline uint32_t load_reversed32(const uint8_t *packed) {
     return swap32(load_network32(packed));
 }
 
-/* Is each of `size` addresses in?
+/* For each of `size` addresses: is it in the table?
  *
  * Needs: `size` packed addresses of four bytes, at any address, and room for as many answers; they share no byte.
  * Reads: these, and the table. */

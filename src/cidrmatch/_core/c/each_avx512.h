@@ -1,16 +1,18 @@
-/* Many packed addresses side by side, by AVX-512: the twins of `each4_by` and `each6_by` in each.h for map and trie.
+/* Sixteen packed addresses at a time, with AVX-512: the twins of `each4_by` and `each6_by` in each.h for map and trie.
  *
- * The map and the trie are a few loads and hardly anything else, and where gathers are quick sixteen addresses fit in a
- * register:
+ * A search of the map or the trie is little more than a few loads.  If gathers are fast, sixteen addresses in a
+ * register can be searched together:
  *
  *     addresses  [ a0 | a1 | ... | a15 ]
  *     places     [ map[a0 >> 16] | map[a1 >> 16] | ... ]          one gather
  *     bits       [ of block and /24 ... ]                         another: the answers
  *
- * which is two to three times as fast.  The few that map or trie leave to the ladder are asked again, one by one.
+ * This is two to three times as fast.  The few addresses that map or trie leave to the ladder are searched again, one
+ * by one.
  *
- * What was tried and lost: gathers of 64 bits, eight at once, take as long as sixteen of 32; a first pass over a block of
- * addresses that leaves a list of those to look at more closely (the passes wait for each other).
+ * What was tried and was slower: gathers of 64 bits, because eight of these take as long as sixteen of 32 bits; a first
+ * pass over a block of addresses that collects the addresses for the ladder, because the two passes wait for each
+ * other.
  */
 #ifndef CIDRMATCH_EACH_AVX512_H
 #define CIDRMATCH_EACH_AVX512_H
@@ -20,16 +22,16 @@
 #include "vectors.h"
 
 #if CIDRMATCH_VECTORS
-/* The bytes of each number the other way round. */
+/* Swap the bytes of each number. */
 CIDRMATCH_AVX512 __m512i swap_each32(__m512i words) {
     return _mm512_shuffle_epi8(
         words, _mm512_broadcast_i32x4(_mm_setr_epi8(3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12)));
 }
 
-/* Is each of sixteen addresses in?
+/* For each of sixteen addresses: is it in the table?
  *
  * Needs: a processor with AVX-512, and a table with a map; room for sixteen answers.
- * Reads: of the map and its blocks the words of these addresses; the ladder for a few. */
+ * Reads: the words of these addresses in the map and its blocks; for a few addresses also the ladder. */
 CIDRMATCH_AVX512 void gather_sixteen4(const Table4 *table, __m512i addresses, uint8_t *out) {
     __m512i places = _mm512_i32gather_epi32(_mm512_srli_epi32(addresses, 16), table->map, 4);
     __m512i eighths = _mm512_and_si512(_mm512_srli_epi32(addresses, 13), _mm512_set1_epi32(7));
@@ -60,10 +62,10 @@ CIDRMATCH_AVX512 void gather_each4(
     each4_by(table, packed + 4 * i, size - i, is_reversed, out + i, &AVX512_WAYS);
 }
 
-/* Sixteen addresses on their way down the trie. */
+/* The state of sixteen addresses during their search of the trie. */
 typedef struct {
-    __m512i firsts;                 /* of each address the first 32 bits */
-    __m512i keys;                   /* the 32 bits after the first 16: what its /16 is asked for */
+    __m512i firsts;                 /* the first 32 bits of each address */
+    __m512i keys;                   /* bits 16 to 47 of each address, which are searched below its /16 */
     __m512i nodes;
 } Sixteen6;
 
@@ -83,13 +85,13 @@ CIDRMATCH_AVX512 Sixteen6 load_sixteen6(const uint8_t *packed) {
 
 /* The words at some places.
  *
- * Needs: every place is one of the array; one more word lies behind the last.
- * Reads: the word at each place and the one behind it, for a gather takes 32 bits. */
+ * Needs: every place is inside the array; one more word lies behind its end.
+ * Reads: the word at each place and the next word, because a gather reads 32 bits. */
 CIDRMATCH_AVX512 __m512i gather_words(const uint16_t *words, __m512i places) {
     return _mm512_and_si512(_mm512_i32gather_epi32(places, words, 2), _mm512_set1_epi32(0xffff));
 }
 
-/* The next bits of the keys, `bits` from `shift` on, are the place in the node, or the row.
+/* One step: `bits` bits of each key, from bit `shift` on, choose the word in its node or row.
  *
  * Needs, Reads: as above; the nodes exist. */
 CIDRMATCH_AVX512 void step_sixteen6(const uint16_t *words, Sixteen6 *these, int shift, unsigned bits) {
@@ -98,7 +100,7 @@ CIDRMATCH_AVX512 void step_sixteen6(const uint16_t *words, Sixteen6 *these, int 
     these->nodes = gather_words(words, _mm512_add_epi32(_mm512_slli_epi32(these->nodes, bits), parts));
 }
 
-/* Another thread may write to the buffer meanwhile: those that are read again may have become addresses of IPv4.
+/* Another thread may write to the buffer meanwhile. So an address that is read again may now be an IPv4-mapped address.
  *
  * Needs: 256 readable bytes, and room for sixteen answers.
  * Reads: some of these again, and the table. */
@@ -112,7 +114,8 @@ CIDRMATCH_AVX512 void answer_sixteen6(
     }
 }
 
-/* Twice sixteen: while the gather of one waits, the other's runs.  Not if one of them may be an address of IPv4.
+/* Two groups of sixteen: while the gather of one group waits, the gather of the other runs.  Returns 0 and does nothing
+ * if an address may be IPv4-mapped.
  *
  * Needs: a table with a trie; 512 readable bytes, and room for 32 answers.
  * Reads: these, and the table. */

@@ -1,12 +1,13 @@
-/* Halving: how many of some sorted items stand before an address?
+/* Bisection (also called halving here): how many of some sorted items are before an address?
  *
  *     items    [ before | before | before | not | not ]     the answer is 3
- *     asked                        1st      3rd   2nd       each question leaves half of the items
+ *     asked                        1st      3rd   2nd       each comparison leaves half of the items
  *
- * The loop is said once; each kind of items says how one of them is asked.  It is inlined, so the question costs no call.
+ * The loop is written once; each kind of items brings its own comparison.  Both are inlined, so a comparison is no
+ * call.
  *
- * Cost: a load for each halving, and each waits for the last.  Ladders are quicker (layout.h); this is for the few cases
- * that they cannot decide.
+ * Cost: a load for each step, and each load waits for the load before it.  Ladders are faster (layout.h); this is for
+ * the few cases that ladders cannot decide.
  */
 #ifndef CIDRMATCH_HALVE_H
 #define CIDRMATCH_HALVE_H
@@ -15,11 +16,11 @@
 
 #include "bits.h"
 
-/* Does item `at` stand before the address?  All that do come before all that do not. */
+/* Is item `at` before the address?  All items that are before it come first. */
 typedef int (*StandsBefore)(const void *items, uint32_t at, uint64_t upper, uint64_t lower);
 
-/* Needs: `stands_before` may be asked for each of `count` items.  Where they are not sorted, the answer is some number
- *     up to `count`, and the reads are the same.
+/* Needs: `stands_before` may be asked for each of `count` items.  If they are not sorted, the answer is some number up
+ *     to `count`, and the reads are the same.
  * Reads: what `stands_before` reads of some of these items. */
 CIDRMATCH_INLINE uint32_t count_by_halving(
     const void *items, uint32_t count, uint64_t upper, uint64_t lower, StandsBefore stands_before) {

@@ -1,61 +1,66 @@
-/* How a frozen list lies in memory: the structs, the constants and the picture.  search.h asks it, frozen.pyx fills it.
+/* How a frozen list lies in memory: the structs, the constants and the picture. search.h searches it, frozen.pyx fills
+ * it.
  *
- * Ranges are disjoint, sorted and not adjacent.  Which form they have depends on how many there are:
+ * Ranges are disjoint, sorted and not adjacent.  Their form depends on how many there are:
  *
  *     first   [ 10.0.0.0       | 198.51.100.0   | 203.0.113.5 ]
  *     last    [ 10.255.255.255 | 198.51.100.255 | 203.0.113.5 ]
  *
- * The scan.  A few ranges of IPv4 are all asked: is address - first <= span, where span is last - first?
+ * The scan.  If there are few IPv4 ranges, the address is compared with all of them: is address - first <= span, where
+ * span is last - first?
  *
- *     node     [ 8 firsts | 8 spans ]      the last range repeated to fill it; spans have the top bit flipped
+ *     node     [ 8 firsts | 8 spans ]      the last range is repeated to fill the node; spans have the top bit flipped
  *
- * The ladder.  Keys lie in nodes of one cache line, 16 keys of IPv4 or 8 of IPv6.  Above the keys stand signposts, in
- * nodes of the same size, which name the least key of each child but the first:
+ * The ladder.  Keys lie in nodes of one cache line, 16 keys of IPv4 or 8 of IPv6.  Above the keys are nodes of
+ * signposts, of the same size.  The signposts of a node are the smallest keys of its children, without the first child:
  *
- *     posts            [ 40 | 80 ]                     one line of them leads to one of 17 (9) lines below
+ *     posts            [ 40 | 80 ]                     a node leads to one of 17 (IPv6: 9) nodes below
  *     keys   [ 5 | 9 | 31 ][ 40 | 55 | 76 ][ 80 | 91 | max ]
  *
- * The topmost step may be a few nodes in a row, all counted at once.  That is quicker than one more step, which would
- * have to wait for the one above it.  So a thousand ranges take two steps (IPv6: three) where halving takes ten loads,
- * each waiting for the last.
+ * The top step may have a few nodes, which are all counted.  That is faster than one more step, because each step has
+ * to wait for the step above it.  So a thousand ranges take two steps (IPv6: three).  Bisection would take ten loads,
+ * and each would wait for the load before it.
  *
- * IPv4 keys are first - 1 of every range but the first, with the top bit flipped: signed comparisons are the ones that
- * vectors know.  "key < address" is counted, so no key overflows, and padding with the largest number is never counted.
- * IPv6 keys are the upper 64 bits of first, flipped alike; the lower halves lie in an array of their own.
+ * An IPv4 key is first - 1 of a range, for all ranges except the first.  The top bit of a key is flipped, because
+ * vectors have only signed comparisons.  The search counts the keys with "key < address".  So no key overflows, and
+ * padding with the largest number is never counted.  An IPv6 key is the upper half of first, with the top bit flipped;
+ * the lower halves are in a separate array.
  *
- * The map.  An Internet table is mostly whole /24s.  For long lists that are, one word for each /16 says where the bits
- * of its /24s lie, all of it small enough for L2.  A /24 that is not whole has a 0; if its /16 has such pieces, the
- * ladder decides.
+ * The map.  An Internet table consists mostly of whole /24s.  A long list of this kind has a map: a word for each /16
+ * says where the bits of its /24s are.  The map is small enough for the L2 cache.  A /24 that is only in part in the
+ * list has the bit 0.  If a /16 has such a /24, the ladder decides where the bit is 0.
  *
  *     map     [ block | pieces ]  one for each /16
- *     blocks  [ 256 bits ]        one for each /24; block 0 is none of them, block 1 all
+ *     blocks  [ 256 bits ]        one bit for each /24; block 0 has none of them, block 1 has all
  *
- * The trie.  The same for IPv6, by /48s: a /16 has a row of words, one for each /24, and after that each node has
- * sixteen, one for each value of the next four bits.  A word is the number of the next node.  The first nodes lead to
- * themselves and are the answers.  Equal nodes are one: an Internet table needs 14,000 of them, which fit in L2.
+ * The trie.  It does the same for IPv6, with /48s.  A /16 has a row with a word for each /24.  Below that, a node has
+ * sixteen words, one for each value of the next four bits.  A word is the number of the next node.  The first nodes are
+ * the answers; their words lead back to themselves.  Equal nodes are stored once: an Internet table needs 14,000 nodes,
+ * which fit into the L2 cache.
  *
  *     index     2001 -> row, 2a00 -> row, others -> the row of zeros
  *     row       [ 0 0 77 0 75 ... ]
- *     node 0    [ 0 0 0 ... ]         nothing is in
- *     node 1    [ 1 1 1 ... ]         all is in
- *     node 2    [ 2 2 2 ... ]         a /48 that is in part: the ladder decides
+ *     node 0    [ 0 0 0 ... ]         no address is in
+ *     node 1    [ 1 1 1 ... ]         every address is in
+ *     node 2    [ 2 2 2 ... ]         a /48 that is only in part in the list: the ladder decides
  *     node 77   [ 1 1 0 0 79 0 ... ]
  *
- * Entries ("which one?") have ladders of their first addresses.  These are megabytes, and a long list waits for them.
- * But the match is determined by its length: its bits are the address's first bits.  So a long list, mostly of /24s and
- * /48s or broader, has one more trie of each family, whose answers are lengths:
+ * Entries (for "which one?") have ladders of their first addresses.  In a long list these take megabytes, so a search
+ * waits for memory.  But a match is determined by its length, because its bits are the first bits of the address.  So a
+ * long list of entries that are mostly not longer than /24 and /48 has one more trie for each family, whose answers are
+ * lengths:
  *
  *     node 19   [ 19 19 19 ... ]      the longest match has 19 - FIRST_LENGTH bits, here a /16
  *
- * For IPv4 a /16 has a row of 32 words, and then comes one node of eight, down to /24s.  An Internet table has 10,000
- * different ones.
+ * In the IPv4 trie a /16 has a row of 32 words, and each word leads to a node of eight words, down to /24s.  An
+ * Internet table has 10,000 different nodes.
  *
- * What a key leads to (the last address of a range, the length of an entry) lies in an array of its own, so that it can
- * be fetched together with the keys.
+ * The value of a key (the last address of a range, or the length of an entry) is in a separate array, so it can be
+ * fetched together with the keys.
  *
- * Invariants: keys are sorted, and padded with the largest number to whole nodes.  A ladder of IPv4 has one node at
- * least.  Every `last` has one item at least.  A word of a trie names an existing row or node.  One word behind the last
- * of `index`, `rows` and `nodes` may be read, for a gather takes two words at a time.
+ * Invariants: keys are sorted, and padded with the largest number to whole nodes.  A ladder of IPv4 has at least one
+ * node.  Every `last` has at least one item.  A word of a trie is the number of an existing row or node.  One word
+ * behind the end of `index`, `rows` and `nodes` may be read, because a gather reads two words at a time.
  *
  * Where the ideas come from: static B-trees (Khuong and Morin, "Array layouts for comparison-based searching", 2017),
  * DIR-24-8 (Gupta, Lin and McKeown, 1998).
@@ -70,10 +75,10 @@ enum {
     NODE4 = 16,                     /* keys in a node: 64 bytes */
     NODE6 = 8,
     SCAN4 = 8,                      /* ranges in a node of a scan */
-    MOST_STEPS = 10,                /* a list has at most 2**28 nodes, and 9 to the 9th is more */
+    MOST_STEPS = 10,                /* a list has at most 2**28 nodes, which is less than 9**9 */
     MOST_ROOTS = 4                  /* nodes of the topmost step */
 };
-enum {                              /* a trie: bits of an address that choose a word, and those that none looks at */
+enum {                              /* a trie: how many bits choose a word, and how many low bits are not used */
     INDEX_BITS = 16,
     ROW_BITS4 = 5,
     FORK_BITS4 = 3,
@@ -86,7 +91,7 @@ enum {                              /* the nodes that are answers */
     NONE_IN,
     ALL_IN,
     PARTLY_IN,
-    FIRST_LENGTH,                   /* with the length of the longest match added: 0 to 48 */
+    FIRST_LENGTH,                   /* plus the length of the longest match, 0 to 48 */
     ANSWERS = FIRST_LENGTH + 48 + 1
 };
 #define MAP_PIECES UINT32_C(0x80000000)     /* in a word of the map: some ranges begin or end inside a /24 */
@@ -124,8 +129,8 @@ typedef struct {
 } MultibitTrie;
 
 typedef struct {
-    Firsts4 firsts;                 /* without that of the first range; in a scan, firsts and spans */
-    uint32_t first;                 /* of the first range; the largest address when there is none */
+    Firsts4 firsts;                 /* all firsts except the first one; in a scan, firsts and spans */
+    uint32_t first;                 /* first address of the first range; the largest address if there is no range */
     uint32_t *last;                 /* one at least */
     uint32_t *map;                  /* 65,536 words, or NULL */
     uint64_t *blocks;               /* four words each */
@@ -162,7 +167,7 @@ typedef struct {
     MultibitTrie trie;
 } Entries6;
 
-/* A number that compares signed as the address compares unsigned; the same call turns it back. */
+/* Turn an unsigned number into a signed number of the same order; the same call turns it back. */
 static inline int32_t order4(uint32_t address) {
     return (int32_t)(address ^ UINT32_C(0x80000000));
 }

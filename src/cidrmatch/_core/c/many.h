@@ -3,7 +3,7 @@
  *     one by one      each.h            every form of a table
  *     side by side    each_avx512.h     map and trie, where gathers are quick
  *
- * One function for each kind of vectors, so that the kind is asked once.
+ * There is one function for each kind of vectors, so the kind is checked only once for a batch.
  */
 #ifndef CIDRMATCH_MANY_H
 #define CIDRMATCH_MANY_H
@@ -31,7 +31,7 @@ CIDRMATCH_AVX512 void avx512_each6(const Table *table, const uint8_t *packed, pt
 }
 #endif
 
-/* Is each of `size` addresses in, by the widest vectors that the table allows?
+/* For each of `size` addresses: is it in the table? With the widest vectors that the table allows.
  *
  * Needs: `size` packed addresses of four bytes, and room for as many answers; they share no byte.
  * Reads: these, and the table. */

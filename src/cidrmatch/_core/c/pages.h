@@ -1,7 +1,7 @@
-/* Large pages for large memory: where a check reads one line anywhere in some megabytes, half of its wait is for the
- * page tables otherwise.
+/* Large pages for large memory. A check reads a few cache lines anywhere in some megabytes; with small pages, half of
+ * its waiting time is for page tables.
  *
- *     memory   |  4 KiB ... |      2 MiB      |      2 MiB      | ... 4 KiB |      what is whole and aligned is asked for
+ *     memory   |  4 KiB ... |      2 MiB      |      2 MiB      | ... 4 KiB |      only whole, aligned pages
  */
 #ifndef CIDRMATCH_PAGES_H
 #define CIDRMATCH_PAGES_H
@@ -14,9 +14,10 @@
 
 enum { LARGE_PAGE = 2 << 20 };
 
-/* A wish, no more: nothing depends on the answer.
+/* Ask the system for large pages; nothing depends on the result.
  *
- * Needs: `size` bytes that are ours and were not written yet; else the pages are there already. */
+ * Needs: `size` bytes that belong to the caller. They should not be written yet, because then their pages exist
+ * already. */
 static inline void wish_large_pages(void *memory, size_t size) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     uintptr_t begin = ((uintptr_t)memory + LARGE_PAGE - 1) & ~(uintptr_t)(LARGE_PAGE - 1);

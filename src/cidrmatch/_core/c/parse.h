@@ -1,4 +1,4 @@
-/* A common text of either family to bits, by the widest vectors that may be used.
+/* Parsing a common text of either family, with the widest vectors that may be used.
  *
  *     AVX-512 VBMI2     text_avx512.h
  *     SSE2, or none     text.h and text_sse2.h
@@ -10,10 +10,10 @@
 #include "text_avx512.h"
 #include "vectors.h"
 
-/* Parse a common text of either family: 4 and `value` are set, or 6 and `upper` and `lower`, or 0: it is not common.
+/* Parse a common text. Returns 4 and sets `value`, or 6 and sets `upper` and `lower`, or 0 if the text is not common.
  *
- * Needs: ROOM_BEFORE readable bytes before the text; no wider `vectors` than the processor has.
- * Reads: the text, and that room. */
+ * Needs: ROOM_BEFORE readable bytes before the text; `vectors` is not wider than the processor's.
+ * Reads: the text, and these bytes. */
 static inline int parse_text(
     int vectors, const uint8_t *text, ptrdiff_t length, uint32_t *value, uint64_t *upper, uint64_t *lower) {
 #if CIDRMATCH_VECTORS

@@ -1,33 +1,36 @@
-/* Searching a frozen list: is this address in, and which entry covers it?  For many addresses at once, see many.h.
+/* Searching a frozen list: is this address in, and which entry covers it?  Many addresses in one call are in many.h.
  *
- * How a list lies in memory is drawn in layout.h.  To find the range that could hold an address is to count how many
- * begin at or before it; one comparison with that range's last address then decides.
+ * layout.h draws a list in memory.  To find the range that could hold an address, the search counts the ranges that
+ * begin at or before it.  One comparison with the last address of that range then decides.
  *
- *     scan, ladder     nodes of keys are counted whole (count.h)
- *     map, trie        loads that lead to one another, and the last is the answer
+ *     scan, ladder     all keys of a node are compared (count.h)
+ *     map, trie        each load leads to the next, and the last is the answer
  *
- * Every address gets the same answer from the scan, the ladder, the map and the trie, and in every way of counting.
+ * The scan, the ladder, the map and the trie give the same answer for every address, with every kind of vectors.
  *
- * Where ranges begin within the address's own /64, or its upper half is all ones like the padding, all 128 bits are
- * compared by halving.
+ * IPv6 keys are upper halves, so ranges in the same /64 as the address need more.  If one of them begins behind the
+ * address, one step back is enough.  If there are more, or if the upper half of the address is all ones like the
+ * padding, all 128 bits are compared by halving.
  *
- * Of equal first addresses the last is found, which is the most specific entry (frozen.pyx tells the rest).
+ * Of several entries with the same first address, the search finds the last, which is the most specific one (see
+ * frozen.pyx).
  *
- * What a key leads to is fetched as soon as the node is known, together with the keys.  Of a long list neither is in a
- * near cache, and to wait twice is what would cost the most.
+ * The values of a node's keys are fetched together with the keys, as soon as the node is known.  In a long list neither
+ * is in a near cache, and waiting twice would take most of the time.
  *
- * What every function here needs of its arguments is that they were filled by frozen.pyx as layout.h says; an address
- * may be any.  They read nothing outside the arrays that the structs name, but for one word behind the last of a trie.
- * Some prefetch where nothing is, which is no harm.  Where more is needed, it is said there.
+ * Every function here needs structs that frozen.pyx filled as layout.h says; the address may be any.  They read nothing
+ * outside the arrays of these structs, except one word behind the end of a trie's arrays.  Some prefetch an address
+ * outside, which does no harm.  If a function needs more, its comment says so.
  *
- * The sizes where one form follows another can be measured by `python -m benchmarks.forms`.
+ * `python -m benchmarks.forms` measures from which size on each form is the fastest.
  *
- * What was tried and lost: halving (a thousand ranges are ten loads, each waiting for the last).  For IPv6 a ladder of
- * 32-bit borders for each /16, all of one height (six lines an address, twice as slow), and words of 64 bits with a rank
- * to find the next (half the speed, for the count of bits is waited for at each step).  For entries an index of where
- * each /16 begins and all its keys counted (as quick as the ladder, in 256 KiB more); to fetch their keys before it is
- * known that the address is in (slower by a sixth: lines that nobody wanted push out those of others); and nodes of
- * sixteen for IPv4 (68,000 of them, more than words have numbers for).
+ * What was tried and was slower or larger.  Halving: a thousand ranges take ten loads, and each waits for the load
+ * before it.  For IPv6: a ladder of 32-bit borders for each /16, all of the same height (six cache lines for each
+ * address, twice as slow); words of 64 bits with a rank to find the next word (half the speed, because each step waits
+ * for a count of bits).  For entries: an index of where each /16 begins, and counting all its keys (as fast as the
+ * ladder, but 256 KiB more); fetching the keys before it is known that the address is in (slower by a sixth, because
+ * unneeded lines push others out of the cache); nodes of sixteen words for IPv4 (68,000 nodes, more than a word can
+ * number).
  */
 #ifndef CIDRMATCH_SEARCH_H
 #define CIDRMATCH_SEARCH_H
@@ -46,14 +49,14 @@
 
 /* -- Ways of counting -------------------------------------------------------- */
 
-/* The steps that know vectors: how many keys of a node are below (4) or not above (6) the wanted one, is an address in
- * one of the ranges of a scan, how many first addresses of one are at or before an address.  A search takes them as an
- * argument that the compiler knows, so there is one text of it and no call. */
+/* The steps that use vectors: how many keys of a node are below (4), or at or below (6) a number; is an address in one
+ * of the ranges of a scan (4); how many first addresses of a scan are at or before an address (6).  A search gets them
+ * as a constant argument, so its source is written once and the compiler inlines the steps. */
 typedef struct {
     uint32_t (*count4)(const int32_t *node, int32_t wanted);
     uint32_t (*count6)(const int64_t *node, int64_t wanted);
     int (*scan4)(const Table4 *table, uint32_t address);
-    uint32_t (*scan6)(const Firsts6 *firsts, uint64_t upper, uint64_t lower);    /* NULL: as a ladder does it */
+    uint32_t (*scan6)(const Firsts6 *firsts, uint64_t upper, uint64_t lower);    /* NULL: count as in a ladder */
 } Ways;
 
 #if CIDRMATCH_VECTORS
@@ -66,7 +69,7 @@ static const Ways PLAIN_WAYS = {portable_count4, portable_count6, portable_scan4
 
 /* -- Ladders ----------------------------------------------------------------- */
 
-/* Plan the steps above `nodes` nodes; up to `most_scanned` of them need none.
+/* Plan the steps above `nodes` nodes.  Up to `most_scanned` nodes need no steps.
  *
  * Needs: `nodes` is at most 2**28. */
 static inline void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_size, uint32_t most_scanned) {
@@ -83,7 +86,7 @@ static inline void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_siz
         nodes = (uint32_t)(((uint64_t)nodes + node_size) / (node_size + 1));
         sizes[ladder->height] = nodes;
     }
-    ladder->roots = (nodes + node_size - 2) / node_size;    /* a signpost to each but the first */
+    ladder->roots = (nodes + node_size - 2) / node_size;    /* a signpost for each node but the first */
     sizes[ladder->height++] = ladder->roots;
     for (uint32_t step = 0; step < ladder->height; step++) {
         ladder->offsets[step] = ladder->posts;
@@ -91,7 +94,7 @@ static inline void plan_ladder(Ladder *ladder, uint32_t nodes, uint32_t node_siz
     }
 }
 
-/* The node of keys to whose first key a signpost points, or `nodes` and more when there is none. */
+/* The node of keys whose first key is this signpost; `nodes` or more if there is no such node. */
 static inline uint64_t signpost(const Ladder *ladder, uint32_t step, uint64_t node, uint32_t i, uint32_t node_size) {
     uint64_t child = node * (step == 0 ? node_size : node_size + 1) + i + 1;
     for (step++; step < ladder->height; step++) {
@@ -135,11 +138,11 @@ static inline void fill_posts6(Firsts6 *firsts) {
 
 /* -- Finding ----------------------------------------------------------------- */
 
-/* How many keys are below the wanted one?  Beside each key lie `size` bytes that will be read next: as soon as the node
- * is known they are fetched, together with it.
+/* How many keys are below `wanted`?  `beside` has `size` bytes for each key, which are read next.  Those of a node are
+ * fetched together with its keys.
  *
- * Needs: one node of keys at least; every signpost leads to an existing node, or its key is the padding.
- * Reads: a node of each step, and one of keys.  `beside` is only prefetched. */
+ * Needs: at least one node of keys; every signpost leads to an existing node, or is the padding.
+ * Reads: one node of each step, and one node of keys.  `beside` is only prefetched. */
 CIDRMATCH_INLINE uint32_t count_keys4(
     const Firsts4 *firsts, int32_t wanted, const void *beside, size_t size, const Ways *ways) {
     uint32_t node = 0;
@@ -154,9 +157,9 @@ CIDRMATCH_INLINE uint32_t count_keys4(
     return node * NODE4 + ways->count4(firsts->keys + (size_t)node * NODE4, wanted);
 }
 
-/* How many keys are at or below the wanted one; `beside` as above.
+/* How many keys are at or below `wanted`?  `beside` as above.
  *
- * Needs: the wanted one is not INT64_MAX, which is the padding.
+ * Needs: `wanted` is not INT64_MAX, which is the padding.
  * Reads: as above; without steps, all nodes. */
 CIDRMATCH_INLINE uint32_t count_keys6(
     const Firsts6 *firsts, int64_t wanted, const void *beside, size_t size, const Ways *ways) {
@@ -181,7 +184,8 @@ CIDRMATCH_INLINE uint32_t count_keys6(
     return node * NODE6 + ways->count6(firsts->keys + (size_t)node * NODE6, wanted);
 }
 
-/* The exact way: all 128 bits, by halving.  Not that of halve.h, whose registers would cost every check ten instructions. */
+/* The exact count, by all 128 bits and by halving. halve.h is not used: the registers that it needs would add ten
+ * instructions to every check. */
 static inline uint32_t count_begun_by_halving(const Firsts6 *firsts, uint64_t upper, uint64_t lower) {
     uint32_t from = 0, left = firsts->count;
     while (left > 0) {
@@ -198,7 +202,7 @@ static inline uint32_t count_begun_by_halving(const Firsts6 *firsts, uint64_t up
 
 /* Does the last of `begun` first addresses lie in the /64 of the address, but behind it?
  *
- * Needs: a node of keys at least, where `begun` is 0: its first key is read and not used. */
+ * Needs: at least one node of keys, also if `begun` is 0: then its first key is read and not used. */
 static inline uint32_t begins_after(const Firsts6 *firsts, uint32_t begun, uint64_t upper, uint64_t lower) {
     uint32_t at = begun - (begun > 0);
     return (begun > 0) & (firsts->keys[at] == order6(upper)) & (firsts->lower[at] > lower);
@@ -206,18 +210,19 @@ static inline uint32_t begins_after(const Firsts6 *firsts, uint32_t begun, uint6
 
 /* How many first addresses are at or before the address?
  *
- * Needs: one node of keys at least, or a ladder without steps and nodes. */
+ * Needs: at least one node of keys; or a ladder without steps and nodes. */
 CIDRMATCH_INLINE uint32_t count_begun6(
     const Firsts6 *firsts, uint64_t upper, uint64_t lower, const void *beside, size_t size, const Ways *ways) {
     uint32_t begun;
     if (upper == UINT64_MAX) {
-        return count_begun_by_halving(firsts, upper, lower);    /* it equals the padding, which leads nowhere */
+        return count_begun_by_halving(firsts, upper, lower);    /* its key equals the padding */
     }
     if (ways->scan6 && firsts->ladder.height == 0) {
         return ways->scan6(firsts, upper, lower);
     }
     begun = count_keys6(firsts, order6(upper), beside, size, ways);
-    /* One first address in the address's own /64 that comes after it is common, and whether it does nobody can guess. */
+    /* Often one first address in the same /64 is behind the address.  No branch on this, because the processor cannot
+     * predict it. */
     begun -= begins_after(firsts, begun, upper, lower);
     if (begins_after(firsts, begun, upper, lower)) {
         return count_begun_by_halving(firsts, upper, lower);
@@ -233,7 +238,7 @@ CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, const W
         uint32_t place = table->map[address >> 16];
         uint64_t bits = table->blocks[(size_t)(place & ~MAP_PIECES) * 4 + (address >> 14 & 3)];
         int is_in = bits >> (address >> 8 & 63) & 1;
-        if (is_in | !(place & MAP_PIECES)) {    /* nearly always, so this branch is no guess at the answer */
+        if (is_in | !(place & MAP_PIECES)) {    /* nearly always true, so this branch does not predict the answer */
             return is_in;
         }
     }
@@ -244,7 +249,7 @@ CIDRMATCH_INLINE int contains4_by(const Table4 *table, uint32_t address, const W
     return (address <= table->last[at]) & (address >= table->first);
 }
 
-/* Of so many ranges that have begun: does the last reach the address?  Item 0 is read even where there is no range. */
+/* Does the last of `begun` ranges reach the address?  Item 0 is read even if there is no range. */
 static inline int is_reached(const Table6 *table, uint32_t begun, uint64_t upper, uint64_t lower) {
     const Pair *last = &table->last[begun - (begun > 0)];
     return (begun > 0) & !is_before(last->upper, last->lower, upper, lower);
@@ -258,7 +263,7 @@ CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, ui
         return is_reached(
             table, count_begun6(firsts, upper, lower, table->last, sizeof *table->last, ways), upper, lower);
     }
-    /* As in `count_begun6`, but it is the last range or the one before it: both are fetched before it is known which. */
+    /* As in `count_begun6`.  The range is the last one or the one before it; both are read before it is known which. */
     begun = count_keys6(firsts, order6(upper), table->last, sizeof *table->last, ways);
     is_after = begins_after(firsts, begun, upper, lower);
     if (begins_after(firsts, begun - is_after, upper, lower)) {
@@ -269,9 +274,9 @@ CIDRMATCH_INLINE int contains6_in_ladder(const Table6 *table, uint64_t upper, ui
     return is_after ? by_previous : by_this;
 }
 
-/* Down a trie, to the node that is the answer.
+/* Follow a trie down to the node that is the answer.
  *
- * Needs: a trie that is there; its words name existing rows and nodes.
+ * Needs: a trie that exists; its words are numbers of existing rows and nodes.
  * Reads: one word of `index`, one of `rows`, and one of `nodes` for each step. */
 CIDRMATCH_INLINE uint32_t follow(const MultibitTrie *trie, uint64_t upper, int row_bits, int fork_bits, int below) {
     const int left = 64 - INDEX_BITS - row_bits;
@@ -283,8 +288,9 @@ CIDRMATCH_INLINE uint32_t follow(const MultibitTrie *trie, uint64_t upper, int r
     return node;
 }
 
-/* The answer of a trie (of ranges, or of entries: FIRST_LENGTH and the length of the longest match), or PARTLY_IN where
- * the ladder is to be asked: seldom, if there is a trie.  Of an IPv4 address `upper` begins with its 32 bits. */
+/* The answer of a trie of ranges, or of a trie of entries (FIRST_LENGTH plus the length of the longest match).
+ * PARTLY_IN means that the ladder has to be asked; if there is a trie, this is rare.  An IPv4 address is the first 32
+ * bits of `upper`. */
 CIDRMATCH_INLINE uint32_t ask_trie4(const MultibitTrie *trie, uint64_t upper) {
     return trie->index ? follow(trie, upper, ROW_BITS4, FORK_BITS4, BELOW4) : PARTLY_IN;
 }
@@ -328,7 +334,7 @@ static inline int contains6(const Table6 *table, uint64_t upper, uint64_t lower,
 /* How many entries begin at or before the address? */
 CIDRMATCH_INLINE uint32_t begun4_by(const Entries4 *entries, uint32_t address, const Ways *ways) {
     if (address == UINT32_MAX) {
-        return entries->firsts.count;       /* there is no next address to be below */
+        return entries->firsts.count;       /* there is no next address */
     }
     return count_keys4(&entries->firsts, order4(address + 1), entries->lengths, 1, ways);
 }
@@ -381,7 +387,7 @@ static inline int ends_before6(const void *items, uint32_t at, uint64_t upper, u
     return is_before(last->upper, last->lower, upper, lower);
 }
 
-/* How many ranges end before the address?  So the next one is the first that reaches it, if there is one. */
+/* How many ranges end before the address?  The next range, if there is one, is the first that reaches the address. */
 static inline uint32_t count_ended4(const Table4 *table, uint32_t address) {
     return count_by_halving(table->last, table->firsts.count, address, 0, ends_before4);
 }

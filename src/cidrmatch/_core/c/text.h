@@ -1,34 +1,35 @@
 /* Common texts of addresses to bits, some characters at a time.
  *
- * A loop over characters waits for each comparison and guesses each group's
- * end wrong half of the time.  Here nothing depends on a guess:
+ * A loop over characters waits for each comparison, and the processor
+ * mispredicts the end of every second group.  Here no branch depends on the
+ * text:
  *
- *     text       2001:db8::1f          the separators of the last 48 bytes, one bit each
- *     colons     ....1...11..          then the ends of all groups follow by arithmetic,
+ *     text       2001:db8::1f          one bit for each separator in the last 48 bytes
+ *     colons     ....1...11..          arithmetic on these bits gives the ends of all groups,
  *     groups     [2001][.db8][....][..1f]   each group is the four bytes before its end,
  *                                           cut to its size, filled with '0' on the left
- *     value      20 01 0d b8 00 1f     and all are checked and converted in one go
+ *     value      20 01 0d b8 00 1f     all groups are checked and converted together
  *
- * These functions take what is common (dotted quads; groups and at most one "::"
- * that is not at the start) and give up on everything else by returning 0: the
- * careful parser in address.pyx then takes the text or finds the reason.  They
- * never accept what that one would refuse, and tests hold them against it.
+ * These functions accept common texts: dotted quads, and groups with at most
+ * one "::" that is not at the start.  For any other text they give up and
+ * return 0; the careful parser in address.pyx then accepts the text or finds
+ * the reason.  They never accept a text that the careful parser would refuse;
+ * tests compare both.
  *
  * They read the text and up to ROOM_BEFORE bytes before its first character,
- * nothing behind it.  A compact ASCII `str` has its own header there, so a load
- * stays inside the object; a text in a buffer qualifies when it begins far
- * enough from the buffer's start.
+ * but nothing behind the text.  Before the characters of a compact ASCII `str`
+ * lies its own header, so all reads stay inside the object.  A text in a buffer
+ * may be parsed if it begins far enough behind the buffer's start.
  *
- * Two steps know vectors: finding separators and converting 16 characters.  Their
- * portable twins are here, those by SSE2 in text_sse2.h.  SSE2 is part of every
- * x86-64, so the compiler decides and nothing is asked at run time.  text_avx512.h
- * has the same plan for wider registers; parse.h chooses.
+ * Two steps use vectors: finding separators, and converting 16 characters.
+ * Their portable twins are here, those with SSE2 are in text_sse2.h.  Every
+ * x86-64 has SSE2, so the choice is made when this is compiled. text_avx512.h
+ * does the same with wider registers; parse.h chooses between them.
  *
- * What was tried and lost: for IPv4, words of eight characters cut by variable
- * shifts (more instructions, and it ends where IPv6 begins); for IPv6, a careful
- * loop over characters (three times as slow), and groups from right to left,
- * which needs no end of the text but a longer way to the next separator (half as
- * slow again).
+ * What was tried and was slower.  For IPv4: words of eight characters, cut by
+ * variable shifts (more instructions, and not usable for IPv6).  For IPv6: a
+ * careful loop over characters (three times as slow); and groups from right to
+ * left, where the way to the next separator is longer (1.5 times as slow).
  */
 #ifndef CIDRMATCH_TEXT_H
 #define CIDRMATCH_TEXT_H
@@ -42,7 +43,7 @@
 #include "vectors.h"
 
 enum {
-    ROOM_BEFORE = 40,           /* bytes before the text that may be read, and are thrown away */
+    ROOM_BEFORE = 40,           /* bytes before the text that are read and not used */
     SHORTEST_IPV4 = 7,
     LONGEST_IPV4 = 15,
     SHORTEST_FAST_IPV6 = 8,     /* 48 bytes are looked at, so 8 + ROOM_BEFORE */
@@ -51,7 +52,7 @@ enum {
 
 /* -- Separators ------------------------------------------------------------- */
 
-/* Which of the `count` bytes before `end` equal `wanted`: bit 0 is the first of them.
+/* Which of the `count` bytes before `end` equal `wanted`?  Bit 0 stands for the first of these bytes.
  *
  * Needs: `count` is 64 at most, and so many bytes before `end` are readable.
  * Reads: these. */
@@ -65,7 +66,8 @@ static inline uint64_t portable_positions(const uint8_t *end, int count, uint8_t
 
 /* -- Groups ----------------------------------------------------------------- */
 
-/* By size, for words as they lie in memory: the characters of a group are its last bytes, '0' goes before them. */
+/* Masks by the size of a group, for words as they lie in memory.  The characters of a group are the last bytes of a
+ * word; '0' is written before them. */
 typedef struct {
     uint32_t keep;
     uint32_t fill;
@@ -79,7 +81,7 @@ static const Cut CUTS[5] = {
     {0, 0x30303030}, {0xff000000, 0x00303030}, {0xffff0000, 0x00003030}, {0xffffff00, 0x00000030}, {0xffffffff, 0}};
 #endif
 
-/* The last `size` characters before `end`, as one of four characters.
+/* The last `size` characters before `end`, as a group of four characters with '0' on the left.
  *
  * Needs: `size` is 4 at most.
  * Reads: four bytes before `end`, whatever the size. */
@@ -90,7 +92,7 @@ static inline uint32_t load_group(const uint8_t *end, size_t size) {
     return (word & CUTS[size].keep) | CUTS[size].fill;
 }
 
-/* Convert four groups of four decimal characters; 0 when one is no digit or an octet is above 255.
+/* Convert four groups of four decimal characters; return 0 if a character is no digit, or an octet is above 255.
  *
  * Needs: four groups, as `load_group` gives them. */
 static inline int portable_octets(const uint32_t groups[4], uint32_t *value) {
@@ -114,7 +116,7 @@ static inline int portable_octets(const uint32_t groups[4], uint32_t *value) {
     return 1;
 }
 
-/* Convert eight groups of four hexadecimal characters; 0 when one is none.
+/* Convert eight groups of four hexadecimal characters; return 0 if a character is no hexadecimal digit.
  *
  * Needs: eight groups, as `load_group` gives them. */
 static inline int portable_hextets(const uint32_t groups[8], uint64_t *upper, uint64_t *lower) {
@@ -142,23 +144,23 @@ static inline int portable_hextets(const uint32_t groups[8], uint64_t *upper, ui
 
 /* Parse a dotted quad, or give up.  `dots` and `zeros` are the positions of '.' and '0'.
  *
- * Needs: `length` is 7 to 15; `dots` and `zeros` have no bit behind it; four readable bytes before the text.
- * Reads: the text, and those four bytes. */
+ * Needs: `length` is 7 to 15; `dots` and `zeros` have no bit at or above `length`; four readable bytes before the text.
+ * Reads: the text, and these four bytes. */
 static inline int join_octets(
     const uint8_t *text, size_t length, uint64_t dots, uint64_t zeros, int is_portable, uint32_t *value) {
     uint64_t ends = dots | (uint64_t)1 << length;
     uint64_t starts = dots << 1 | 1;
-    uint64_t pairs = ~(ends | ends >> 1) & (((uint64_t)1 << length) - 1);   /* two neighbours, neither an end */
+    uint64_t pairs = ~(ends | ends >> 1) & (((uint64_t)1 << length) - 1);   /* two characters in a row, no ends */
     uint64_t second_dot = dots & (dots - 1);
     uint64_t third_dot = second_dot & (second_dot - 1);
     size_t first, second, third;
     uint32_t groups[4];
-    /* 1. three dots; no octet is empty, has four characters, or begins with a zero and goes on */
+    /* 1. refuse unless there are three dots, and no octet is empty, has four characters, or has a leading zero */
     if (third_dot == 0 || (third_dot & (third_dot - 1)) != 0
         || ((starts & ends) | (pairs & pairs >> 2) | (zeros & starts & ~(ends >> 1))) != 0) {
         return 0;
     }
-    /* 2. so each has one to three characters */
+    /* 2. each octet has one to three characters */
     first = (size_t)trailing_zeros(dots);
     second = (size_t)trailing_zeros(second_dot);
     third = (size_t)trailing_zeros(third_dot);
@@ -212,8 +214,8 @@ static inline int count_bits(uint64_t word) {
     return (int)(word * 0x0101010101010101 >> 56);
 }
 
-/* Put zero groups into the gap: the first `before` groups stay where they are, those behind move by `missing` groups.
- * Whether there is a gap nobody can guess, so it is opened always, perhaps by nothing.
+/* Put zero groups into the gap: the first `before` groups stay, the groups behind them move by `missing` groups.  This
+ * is done even if `missing` is 0, because the processor cannot predict whether there is a gap.
  *
  * Needs: `before` and `missing` are 7 at most, and not negative. */
 static inline void open_gap(uint64_t *upper, uint64_t *lower, int before, int missing) {
@@ -237,7 +239,7 @@ static inline void open_gap(uint64_t *upper, uint64_t *lower, int before, int mi
 
 /* Parse hexadecimal groups, or give up.  `colons` are the positions of ':'.
  *
- * Needs: `length` is 8 to 39; `colons` has no bit behind it; four readable bytes before the text.
+ * Needs: `length` is 8 to 39; `colons` has no bit at or above `length`; four readable bytes before the text.
  * Reads: the text, and those four bytes. */
 static inline int join_hextets(
     const uint8_t *text, size_t length, uint64_t colons, int is_portable, uint64_t *upper, uint64_t *lower) {
@@ -246,7 +248,7 @@ static inline int join_hextets(
     uint32_t groups[8];
     size_t begin = 0, end = 0, before;
     ptrdiff_t missing;
-    /* 1. a colon at the end is the second of a "::", and then the group before it is the empty one */
+    /* 1. a colon at the end must be the second of a "::"; it is dropped, and the last group is the empty one */
     if (colons >> (length - 1)) {
         length -= 1;
         if (!(doubles >> (length - 1))) {
@@ -254,15 +256,15 @@ static inline int join_hextets(
         }
         colons ^= (uint64_t)1 << length;
     }
-    /* 2. no colon at the start, at most one "::", no group of five characters */
-    ends = colons | ~(uint64_t)0 << length;         /* behind the text each position ends a group */
+    /* 2. refuse a colon at the start, more than one "::", and a group of five characters */
+    ends = colons | ~(uint64_t)0 << length;         /* each position behind the text counts as the end of a group */
     pairs = ~(ends | ends >> 1);
     fours = pairs & pairs >> 2;
     if (((colons & 1) | (doubles & (doubles - 1)) | (fours & ~(ends >> 4))) != 0) {
         return 0;
     }
     before = (size_t)count_bits(colons & (doubles | (doubles - 1)));
-    /* 3. eight groups, the last ones empty when there are fewer */
+    /* 3. load eight groups; if there are fewer, the last ones are empty */
 #if defined(__GNUC__)
 #pragma GCC unroll 8            /* then they stay in registers */
 #endif
@@ -272,7 +274,7 @@ static inline int join_hextets(
         groups[i] = load_group(text + (end < length ? end : length), end - begin);
         begin = end + 1;
     }
-    /* 4. the eighth one ends where the text does, or as many positions behind it as groups are missing */
+    /* 4. the eighth group ends at the end of the text, or one position behind it for each missing group */
     missing = (ptrdiff_t)(end - length);
 #if CIDRMATCH_VECTORS
     if (!is_portable) {
@@ -287,7 +289,7 @@ static inline int join_hextets(
     if ((missing < 0) | ((missing > 0) & (doubles == 0))) {
         return 0;
     }
-    /* 5. there are as many groups before the gap as colons up to its first */
+    /* 5. the number of groups before the gap is the number of colons up to the first colon of "::" */
     open_gap(upper, lower, (int)before, (int)missing);
     return 1;
 }

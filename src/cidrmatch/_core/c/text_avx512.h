@@ -1,16 +1,16 @@
 /* The parsers of text.h for processors with AVX-512 VBMI2 (Ice Lake and later, Zen 4 and later).
  *
- * The same plan with instructions made for it: no loop over groups, a third of
- * the instructions.
+ * The same steps with better instructions: there is no loop over groups, and it
+ * takes a third of the instructions.
  *
- *     text       2001:db8::1f            a masked load, so nothing outside the text is read at all
- *     ends       4 8 9 12 13 14 15 16    the positions of separators, squeezed together (vpcompressb)
- *     indexes    0 1 2 3 . 5 6 7 . . . . . . 10 11 ...    the four before each end, those of others dropped
+ *     text       2001:db8::1f            a masked load: nothing outside the text is read
+ *     ends       4 8 9 12 13 14 15 16    the positions of separators, packed together (vpcompressb)
+ *     indexes    0 1 2 3 . 5 6 7 . . . . . . 10 11 ...    the four before each end, without other groups
  *     nibbles    2 0 0 1 0 d b 8 0 0 0 0 0 0 1 f ...      picked by these indexes (vpermb)
  *     value      20 01 0d b8 00 00 00 1f ...              pairs joined, the gap left out (vpexpandb)
  *
- * They accept the same texts as their twins and a few more: an IPv6 text may be
- * shorter than eight characters.  `widest_vectors` asks the processor, once.
+ * They accept the same texts as their twins, and also IPv6 texts of two to
+ * seven characters.  `widest_vectors` asks the processor, once.
  */
 #ifndef CIDRMATCH_TEXT_AVX512_H
 #define CIDRMATCH_TEXT_AVX512_H
@@ -20,8 +20,8 @@
 
 #if CIDRMATCH_VECTORS
 
-/* As `parse_common_ipv4`, to four octets of 32 bits each.  What they wait for stays in vector registers; what only
- * refuses goes beside it.
+/* As `parse_common_ipv4`, but the result is four octets of 32 bits each.  The steps that the result depends on stay in
+ * vector registers; checks that can only refuse run beside them.
  *
  * Needs: a processor with AVX-512 and VBMI2; `length` may be any number.
  * Reads: the text alone, for the load is masked. */
@@ -36,7 +36,8 @@ CIDRMATCH_AVX512 int avx512_parse_octets(const uint8_t *text, ptrdiff_t length, 
     if (length < SHORTEST_IPV4 || length > LONGEST_IPV4) {
         return 0;
     }
-    /* 1. digits and three dots, nothing else; behind the text each position ends an octet */
+    /* 1. refuse characters that are neither digits nor dots; each position behind the text counts as the end of an
+     * octet */
     all = (__mmask16)((1u << length) - 1);
     characters = _mm_mask_loadu_epi8(dot, all, text);
     dots = _mm_cmpeq_epi8_mask(characters, dot);
@@ -44,13 +45,14 @@ CIDRMATCH_AVX512 int avx512_parse_octets(const uint8_t *text, ptrdiff_t length, 
     if ((_mm_cmple_epu8_mask(digits, _mm_set1_epi8(9)) | dots) != 0xffff || _mm_popcnt_u32(dots & all) != 3) {
         return 0;
     }
-    /* 2. the four characters before each end, those of its own octet: behind the end before */
+    /* 2. the four characters before each end; characters of the octet before are set to 0 */
     ends = _mm_maskz_compress_epi8(dots, positions);
     indexes = _mm_add_epi8(_mm_shuffle_epi8(ends, four_of_each), before_end);
     digits = _mm_maskz_permutexvar_epi8(
         _mm_cmpgt_epi8_mask(indexes, _mm_mask_shuffle_epi8(minus_one, 0xfff0, ends, four_of_last)), indexes, digits);
     octets = _mm_dpbusd_epi32(_mm_setzero_si128(), digits, _mm_set1_epi32(0x010a6400));
-    /* 3. each has one to three digits and is no larger than 255; two digits say at least 10, three at least 100 */
+    /* 3. each octet has one to three digits and is at most 255; with two digits it is at least 10, with three at least
+     * 100 */
     sizes = _mm_sub_epi8(ends, _mm_add_epi32(_mm_slli_epi32(ends, 8), _mm_set1_epi32(0x01010100)));
     least = _mm_cvtepu8_epi32(_mm_shuffle_epi8(_mm_cvtsi32_si128(0x640a0000), sizes));
     if ((_mm_cmpgt_epu8_mask(_mm_sub_epi8(sizes, _mm_set1_epi8(1)), _mm_set1_epi8(2)) & 0xf)
@@ -75,7 +77,7 @@ CIDRMATCH_AVX512 int avx512_parse_ipv4(const uint8_t *text, ptrdiff_t length, ui
     return 1;
 }
 
-/* As `parse_common_ipv6`, and it takes texts of two to seven characters, too.  Needs, Reads: as above. */
+/* As `parse_common_ipv6`; it also accepts texts of two to seven characters.  Needs, Reads: as above. */
 CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, uint64_t *upper, uint64_t *lower) {
     const __m512i positions = _mm512_set_epi8(
         63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36,
@@ -100,7 +102,7 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
     all = ((__mmask64)1 << length) - 1;
     characters = _mm512_maskz_loadu_epi8(all, text);
     colons = _mm512_mask_cmpeq_epi8_mask(all, characters, _mm512_set1_epi8(':'));
-    /* 1. hexadecimal digits and colons, nothing else */
+    /* 1. refuse characters that are neither hexadecimal digits nor colons */
     letters = _mm512_sub_epi8(_mm512_or_si512(characters, _mm512_set1_epi8(0x20)), _mm512_set1_epi8('a'));
     are_letters = _mm512_mask_cmple_epu8_mask(all, letters, _mm512_set1_epi8(5));
     characters = _mm512_sub_epi8(characters, _mm512_set1_epi8('0'));
@@ -108,7 +110,7 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
         return 0;
     }
     characters = _mm512_mask_add_epi8(characters, are_letters, letters, _mm512_set1_epi8(10));
-    /* 2. a colon at the end is the second of a "::"; none at the start, at most one "::" */
+    /* 2. a colon at the end must be the second of a "::"; refuse a colon at the start and more than one "::" */
     doubles = colons & colons >> 1;
     if (colons >> (length - 1)) {
         length -= 1;
@@ -120,7 +122,8 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
     if ((colons & 1) | (doubles & (doubles - 1))) {
         return 0;
     }
-    /* 3. where the eight groups end and begin, missing ones behind the text; each has at most four digits */
+    /* 3. the ends and beginnings of the eight groups; missing groups are behind the text; each group has at most four
+     * digits */
     ends = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(colons | ~(__mmask64)0 << length, positions));
     begins = _mm_add_epi8(_mm_slli_epi64(ends, 8), _mm_set1_epi64x(0x0101010101010100));
     missing = (int64_t)((uint64_t)_mm_cvtsi128_si64(ends) >> 56) - length;
@@ -128,7 +131,7 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
         | ((missing > 0) & (doubles == 0))) {
         return 0;
     }
-    /* 4. the four characters before each end, those of its own group */
+    /* 4. the four characters before each end; characters of the group before are set to 0 */
     all_ends = _mm256_broadcastq_epi64(ends);
     indexes = _mm256_add_epi8(_mm256_shuffle_epi8(all_ends, four_of_each), before_end);
     nibbles = _mm512_castsi512_si256(_mm512_maskz_permutexvar_epi8(
@@ -136,7 +139,7 @@ CIDRMATCH_AVX512 int avx512_parse_ipv6(const uint8_t *text, ptrdiff_t length, ui
             indexes, _mm256_mask_shuffle_epi8(minus_one, 0xfffffff0, all_ends, four_of_last)),
         _mm512_castsi256_si512(indexes), characters));
     network = _mm256_cvtepi16_epi8(_mm256_maddubs_epi16(nibbles, _mm256_set1_epi16(0x0110)));
-    /* 5. the groups before the gap to the left, the others to the right */
+    /* 5. move the groups before the gap to the left, and the others to the right */
     before = (uint32_t)_mm_popcnt_u64(colons & (doubles ^ (doubles - 1)));
     network = _mm_maskz_expand_epi8((__mmask16) ~(((1u << 2 * missing) - 1) << 2 * before), network);
     *upper = swap64((uint64_t)_mm_cvtsi128_si64(network));

@@ -1,4 +1,4 @@
-/* The two steps of text.h that know vectors, by SSE2, which every x86-64 has: finding separators, converting characters.
+/* Two steps of text.h with SSE2, which every x86-64 has: finding separators and converting characters.
  *
  *     separators    [ 2 0 0 1 : d b 8 : : 1 f ... ] == ':'    ->    ....1...11..
  *     characters    [ '2' '0' '0' '1' ... ] - '0'  ->  [ 2 0 0 1 ... ]  ->  [ 20 01 ... ]
@@ -14,7 +14,7 @@
 #include "vectors.h"
 
 #if CIDRMATCH_VECTORS
-/* Which of 16 bytes equal the wanted one: bit 0 is the first of them.
+/* Which of 16 bytes equal the wanted byte?  Bit 0 stands for the first of them.
  *
  * Needs: 16 readable bytes from `start` on.
  * Reads: these. */
@@ -23,7 +23,8 @@ static inline uint64_t positions16(const uint8_t *start, uint8_t wanted) {
     return (uint64_t)_mm_movemask_epi8(_mm_cmpeq_epi8(block, _mm_set1_epi8((char)wanted)));
 }
 
-/* Four words to one register, without the way through memory: a load that spans several stores waits for them all. */
+/* Four words in one register.  Not through memory, because a load that spans several stores has to wait for all of
+ * them. */
 static inline __m128i pack_words(uint32_t a, uint32_t b, uint32_t c, uint32_t d) {
     __m128i front = _mm_cvtsi64_si128((long long)((uint64_t)b << 32 | a));
     __m128i back = _mm_cvtsi64_si128((long long)((uint64_t)d << 32 | c));
@@ -49,7 +50,7 @@ static inline int sse2_octets(const uint32_t groups[4], uint32_t *value) {
     return 1;
 }
 
-/* 16 hexadecimal characters to 16 numbers below 16; `bad` collects what is none. */
+/* 16 hexadecimal characters to 16 numbers below 16; `bad` is set where a character is no hexadecimal digit. */
 static inline __m128i nibbles(__m128i text, __m128i *bad) {
     __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
     __m128i letter = _mm_sub_epi8(_mm_or_si128(text, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
@@ -60,7 +61,7 @@ static inline __m128i nibbles(__m128i text, __m128i *bad) {
         _mm_and_si128(is_digit, digit), _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
 }
 
-/* Two neighbours are one byte: the first is the upper half. */
+/* Join two neighbouring numbers to one byte; the first is the upper half. */
 static inline __m128i join_nibbles(__m128i numbers) {
     __m128i both = _mm_or_si128(_mm_slli_epi16(numbers, 4), _mm_srli_epi16(numbers, 8));
     return _mm_and_si128(both, _mm_set1_epi16(0xff));

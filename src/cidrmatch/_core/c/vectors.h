@@ -1,9 +1,9 @@
-/* Which vector instructions there are: what the compiler may use everywhere, and what it may use after a look.
+/* Which vector instructions there are: some may be used everywhere, others only after a check of the processor.
  *
  *     every x86-64              SSE2, chosen by the compiler
- *     AVX2      since 2013      in functions of their own, called where `widest_vectors` allows it
+ *     AVX2      since 2013      in separate functions, called if `widest_vectors` allows it
  *     AVX-512   2019            the same, with VBMI2 and VNNI
- *     gathers   2023            the same where sixteen loads in one instruction are quick, too
+ *     gathers   2023            the same, if one instruction that loads sixteen values is fast, too
  *     anything else             the portable twins
  */
 #ifndef CIDRMATCH_VECTORS_H
@@ -21,8 +21,9 @@ enum { PLAIN = 0, AVX2 = 1, AVX512 = 2, GATHERS = 3 };
 #define CIDRMATCH_AVX2 CIDRMATCH_TARGET2 static inline
 #define CIDRMATCH_AVX512 CIDRMATCH_TARGET512 static inline
 
-/* Are gathers quick?  No bit says so.  They are on the Intel processors that also compute in 16-bit floats; earlier
- * ones had to be slowed down by microcode (Downfall, CVE-2022-40982), and AMD's take them apart into single loads. */
+/* Are gathers fast?  No bit of the processor says so.  Gathers are fast on Intel processors that also have 16-bit
+ * floats, so that bit is tested.  On earlier Intel processors, microcode had to make gathers slow (Downfall,
+ * CVE-2022-40982).  AMD processors split them into single loads. */
 static inline int has_quick_gathers(void) {
     unsigned int eax, ebx, ecx, edx;
     return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && (edx >> 23 & 1);
@@ -48,7 +49,7 @@ static inline int widest_vectors(void) {
 }
 #endif
 
-/* The same, asked once in each extension. */
+/* The same, computed once in each extension module. */
 static inline int vectors_here(void) {
     static int found = -1;
     if (found < 0) {

@@ -1,10 +1,10 @@
-/* What a block alone answers: a key and the text of an address in, a verdict out.
+/* Answers from a block alone: from a key and the text of an address to a verdict.
  *
  *     text --parse_asked-->  address --.
  *     key  --find_record-->  record  --+-- plain?  --own_entries_cover--> MATCHED or NOT_LISTED
- *                                       '-- not:    ASK_OBJECTS, for links, conditions and states are not judged here
+ *                                       '-- not:    ASK_OBJECTS; links, conditions and states are not judged here
  *
- * Cost: one question waits twice for memory; several wait together.
+ * Cost: one question waits for memory twice; several questions wait at the same time.
  */
 #ifndef CIDRMATCH_ANSWER_H
 #define CIDRMATCH_ANSWER_H
@@ -14,33 +14,33 @@
 #include "find.h"
 
 typedef struct {
-    const uint8_t *key;             /* NULL: not ours to answer */
+    const uint8_t *key;             /* NULL: this file cannot answer */
     size_t key_size;
-    const uint8_t *text;            /* of the address; NULL: the careful parser has to look */
+    const uint8_t *text;            /* of the address; NULL: the careful parser is needed */
     ptrdiff_t text_size;
 } Question;
 
 enum { IN_FLIGHT = 16 };
 
-/* Is the record its own entries and nothing else, as most are? */
+/* Does the record have own entries and nothing else?  Most records do. */
 static inline int is_plain(const Record *record) {
     return (record->flags & (IS_ENABLED | HAS_ENTRIES | NEEDS_OBJECTS)) == (IS_ENABLED | HAS_ENTRIES)
         && record->links == 0 && record->within == 0;
 }
 
-/* Parse the text of an address, if it is a common one; an IPv4-mapped address is not.
+/* Parse the text of an address; return whether it is a common text of an address that is not IPv4-mapped.
  *
  * Needs: ROOM_BEFORE readable bytes before the text.
- * Reads: the text and that room. */
+ * Reads: the text and these bytes. */
 static inline int parse_asked(const Store *store, const uint8_t *text, ptrdiff_t size, Asked *asked) {
     asked->family = parse_text(store->vectors, text, size, &asked->value, &asked->upper, &asked->lower);
     return asked->family == 4 || (asked->family == 6 && !CIDRMATCH_IS_MAPPED6(asked->upper, asked->lower));
 }
 
-/* Answer by the record alone, or say who else has to look.
+/* Answer by the record alone; or return ASK_OBJECTS or ASK_PARSER.
  *
- * Needs: what `find_record` and `parse_asked` need; the text may be NULL.
- * Reads: what these read. */
+ * Needs: the same as `find_record` and `parse_asked`; the text may be NULL.
+ * Reads: the same as these. */
 static inline Verdict find_verdict_at(
     const Store *store, const Question *question, uint64_t hash, const Record **record, Parts *parts) {
     Asked asked;
@@ -58,14 +58,14 @@ static inline Verdict find_verdict_at(
     return own_entries_cover(store, *record, parts, &asked) ? MATCHED : NOT_LISTED;
 }
 
-/* One question: while memory brings the record, the address is parsed.  Needs, Reads: as `find_verdict_at`. */
+/* One question.  The record is prefetched, and the address is parsed meanwhile.  Needs, Reads: as `find_verdict_at`. */
 static inline Verdict find_verdict(const Store *store, const Question *question, const Record **record, Parts *parts) {
     uint64_t hash = siphash(store->seed, question->key, question->key_size);
     fetch_record(store, hash);
     return find_verdict_at(store, question, hash, record, parts);
 }
 
-/* Several questions, step by step, so that each waits for memory while others are looked at.
+/* Several questions, in three passes, so that one question waits for memory while others are processed.
  *
  * Needs: `count` questions and room for as many verdicts; a question without a key is ASK_OBJECTS.
  * Reads: as `find_verdict_at`. */

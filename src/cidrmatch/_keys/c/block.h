@@ -1,31 +1,30 @@
-/* The block: key id -> allow list, for millions of keys, in one piece of memory without a pointer in it.  This file tells
- * how it is laid out, and nobody else does; docs/snapshot-format.md is the same for people.
+/* The block: key id -> allow list, for millions of keys, in one piece of memory without a pointer in it.  Only this
+ * file decides its layout; docs/snapshot-format.md describes the layout for people.
  *
  *     0        128              records_end                 + STORE_PAD
  *     [ header | record record ... | zeros that vectors may read | about ... | bucket bucket ... ]
  *
- *     header    what it is, how large, where the parts are, checksums
- *     records   one a key, one behind the other, each whole in itself
- *     about     bytes about the whole that no check reads: policy, named lists
- *     buckets   where the record of a key lies; whole cache lines
+ *     header    format, size, places of the parts, checksums
+ *     records   one for each key, one behind the other
+ *     about     facts about the whole that no check reads: policy, named lists
+ *     buckets   the places of the records; a bucket is a cache line
  *
  * A check touches one bucket and one record:
  *
- *     hash(key) --high bits--> bucket   [ 8 tags | 8 places ]      a full bucket goes on in the next
+ *     hash(key) --high bits--> bucket   [ 8 tags | 8 places ]      if a bucket is full, the next one is used
  *               --low bits---> tag         |
  *                                          v  in units of 8 bytes
  *     record    [ Record | key | first first ... | length length ... | links | IPv6 ... | notes ]
  *
- * Here: the structs, where the parts of a record are, and what is wrong with a header.  In other files: finding a key
- * (find.h), asking the entries (covers.h), the answer to a question (answer.h), making a block (build.h), and looking at
- * every byte (verify.h).
+ * This file has the structs, finds the parts of a record, and checks a header.  Other files find a key (find.h), search
+ * the entries (covers.h), answer a question (answer.h), make a block (build.h), and check every byte (verify.h).
  *
  * An entry of IPv4 takes five bytes: its first address and its length.  Twenty entries, the key and its share of a
  * bucket take 173 bytes.
  *
- * A block may come from a file that somebody else wrote.  Every number in it is checked against what it must stay inside
- * before it is used.  A record that does not fit is `DAMAGED`, which denies.  Numbers are those of the writer's machine;
- * the header's `order` says which, and a block of another machine is refused.
+ * A block may come from a file that somebody else wrote.  So every number in it is compared with its bounds before it
+ * is used.  A record that does not fit is `DAMAGED`, which denies.  Numbers have the byte order of the writer's
+ * machine; the header's `order` shows it, and a block of the other byte order is refused.
  *
  * Where the ideas come from: buckets of a cache line, CDB (Bernstein) and F14 (Facebook).
  */
@@ -41,7 +40,7 @@ enum {
     STORE_ORDER = 0x01020304,
     UNIT = 8,                       /* bytes; records begin and end on it */
     BUCKET = 8,                     /* places in a bucket */
-    MOST_PROBES = 64,               /* a block whose buckets need more is built again with another seed */
+    MOST_PROBES = 64,               /* if a block needs more, it is built again with another seed */
     STORE_PAD = 64                  /* bytes behind the last record that vectors may read */
 };
 
@@ -57,40 +56,40 @@ enum {                              /* flags of a record */
 typedef struct {
     char magic[8];
     uint32_t format;
-    uint32_t order;                 /* STORE_ORDER, as the writer's machine keeps numbers */
+    uint32_t order;                 /* STORE_ORDER, in the writer's byte order */
     uint64_t size;                  /* of the whole block */
     uint64_t generation;
     uint64_t keys;
     uint64_t records;               /* where they begin */
     uint64_t records_end;           /* and where they end */
-    uint64_t about_size;            /* bytes about the whole, behind the records and STORE_PAD */
+    uint64_t about_size;            /* size of the part about the whole, behind the records and STORE_PAD */
     uint64_t buckets;               /* where they begin */
     uint64_t bucket_count;
     uint64_t seed[2];
     uint32_t most_probes;
-    uint32_t lists;                 /* how many named lists the links may name */
+    uint32_t lists;                 /* how many named lists there are; links are smaller numbers */
     uint32_t body_checksum;         /* CRC-32 of all bytes behind the header */
-    uint32_t header_checksum;       /* CRC-32 of the header with 0 here */
+    uint32_t header_checksum;       /* CRC-32 of the header, where this field is 0 */
     uint64_t epoch;                 /* which history of the data; generations count within it */
     uint64_t unused;                /* 0 */
 } StoreHeader;
 
-/* A file begins with these bytes, so no compiler may lay them out in another way. */
+/* A file begins with this struct, so its layout must be the same with every compiler. */
 typedef char header_is_128_bytes[sizeof(StoreHeader) == 128 && offsetof(StoreHeader, epoch) == 112 ? 1 : -1];
 
 typedef struct {
     uint32_t tags[BUCKET];
-    uint32_t places[BUCKET];        /* 0: free, and so are all behind it */
+    uint32_t places[BUCKET];        /* 0: free; then all places behind it are free, too */
 } Bucket;
 
 typedef struct {
-    uint32_t size;                  /* of all of it, in units */
-    uint32_t notes_size;            /* bytes at its end that no check reads */
+    uint32_t size;                  /* of the whole record, in units */
+    uint32_t notes_size;            /* bytes of the notes at its end */
     uint32_t key_size;
     uint32_t count4;                /* entries or ranges of IPv4 */
     uint32_t count6;                /* of IPv6 */
     uint16_t links;                 /* named lists that are united with the entries */
-    uint16_t within;                /* named lists that must pass as well */
+    uint16_t within;                /* named lists that must allow as well */
     uint32_t flags;
     uint32_t unused;                /* 0 */
     int64_t created;                /* microseconds since 1970, UTC */
@@ -104,7 +103,7 @@ typedef struct {
     const uint32_t *first4;
     const uint32_t *last4;          /* of ranges */
     const uint8_t *length4;         /* of entries */
-    const uint32_t *links;          /* and those it lies within */
+    const uint32_t *links;          /* the linked lists, then the lists it lies within */
     const uint64_t *first6;         /* upper halves, then lower halves */
     const uint64_t *last6;
     const uint8_t *length6;
@@ -129,9 +128,11 @@ static inline uint64_t rounded(uint64_t size, uint64_t to) {
     return (size + to - 1) & ~(to - 1);
 }
 
-/* Point at the parts of a record, and tell how many bytes it takes.  Counts have 32 bits, so no sum overflows.
+/* Point at the parts of a record, and return how many bytes the record takes.  Counts have 32 bits, so no sum
+ * overflows.
  *
- * Needs: nothing of the counts.  The parts may point anywhere; who uses them compares the size first.
+ * Needs: nothing: the counts may be any numbers.  Then the parts may point anywhere; so callers compare the size before
+ * they use the parts.
  * Reads: the `Record` alone. */
 static inline uint64_t find_parts(const Record *record, Parts *parts) {
     const uint8_t *start = (const uint8_t *)record;
@@ -154,9 +155,9 @@ static inline uint64_t find_parts(const Record *record, Parts *parts) {
     return at + record->notes_size;
 }
 
-/* The record at a place, if it and all of its parts lie where records are; else NULL.
+/* The record at a place, if the whole record lies inside the records of the block; else NULL.
  *
- * Needs: a store of a header that `refuse_header` took.  The place may be any number.
+ * Needs: a store whose header `refuse_header` accepted.  The place may be any number.
  * Reads: nothing outside the records. */
 static inline const Record *record_at(const Store *store, uint64_t place, Parts *parts) {
     uint64_t at = place * UNIT;
@@ -172,10 +173,10 @@ static inline const Record *record_at(const Store *store, uint64_t place, Parts 
 
 /* -- Opening a block --------------------------------------------------------- */
 
-/* Point into a block by a header that was checked.
+/* Set the pointers of a store by a checked header.
  *
- * Needs: a header that `refuse_header` took for the size of this block.  In a memory-mapped file it is a copy, because
- * the header in the file may change later.
+ * Needs: a header that `refuse_header` accepted for the size of this block.  For a memory-mapped file, pass a copy,
+ * because the header in the file may change later.
  * Reads: the header alone. */
 static inline void point_into(Store *store, const StoreHeader *header, const uint8_t *block) {
     store->block = block;
@@ -188,10 +189,11 @@ static inline void point_into(Store *store, const StoreHeader *header, const uin
     store->most_probes = header->most_probes;
 }
 
-/* What is wrong with a header, in words; NULL if a check stays inside the block, whatever its other bytes say.
+/* What is wrong with a header, in words; NULL if nothing is.  Then a check reads nothing outside the block, whatever
+ * its other bytes are.
  *
- * Needs: room for a whole header, also where `size` says that there is less.
- * Reads: the header alone.  Who maps a file gives a copy, so that what was checked is what is used. */
+ * Needs: memory of a whole header, also if `size` is less.
+ * Reads: the header alone.  For a memory-mapped file, pass a copy, and use this copy afterwards. */
 static inline const char *refuse_header(const StoreHeader *header, uint64_t size) {
     if (size < sizeof(StoreHeader)) {
         return "it is shorter than a header";

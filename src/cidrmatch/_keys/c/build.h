@@ -2,9 +2,9 @@
  *
  *     records, written one behind the other  --digest_keys--> seed --fill_buckets--> buckets
  *                                                  ^                    |
- *                                                  '---- next salt -----'  if keys fall too close together
+ *                                                  '---- next salt -----'  if too many keys need the same buckets
  *
- * Cost: a hash for each key, twice.  Threads: the block is the builder's alone until it is done.
+ * Cost: two hashes for each key.  Threads: the block is the builder's alone until it is done.
  */
 #ifndef CIDRMATCH_BUILD_H
 #define CIDRMATCH_BUILD_H
@@ -14,7 +14,7 @@
 #include "_core/c/pages.h"
 #include "find.h"
 
-/* Memory for a block, `free` gives it back; a large one begins where a large page does. */
+/* Memory for a block, which the caller gives back by `free`.  A large block begins at a large page. */
 static inline void *block_memory(uint64_t size) {
 #if defined(__linux__)
     void *memory;
@@ -29,7 +29,7 @@ static inline void *block_memory(uint64_t size) {
     return malloc((size_t)size);
 }
 
-/* Write the header of a block whose parts follow one another as block.h draws them; seed and probes come later.
+/* Write the header of a block whose parts lie as block.h draws them; the seed and the number of probes are set later.
  *
  * Needs: a block of `block_size(...)` bytes.
  * Reads: nothing; writes the header. */
@@ -55,8 +55,8 @@ static inline uint64_t block_size(uint64_t records_end, uint64_t about_size, uin
     return rounded(records_end + STORE_PAD + about_size, sizeof(Bucket)) + bucket_count * sizeof(Bucket);
 }
 
-/* Enter every record into the buckets.  0: done; 1: it takes too many probes; else the place of a key that another
- * record has, too.
+/* Enter every record into the buckets.  Returns 0 if this is done, 1 if it takes too many probes, and else the place of
+ * a record whose key another record has, too.
  *
  * Needs: records that were written here, one behind the other, and buckets of zeros.
  * Reads: every record; writes the buckets. */
@@ -94,7 +94,7 @@ static inline uint64_t fill_buckets(Store *store, Bucket *buckets) {
     return 0;
 }
 
-/* A number made of all keys, in whatever order they come.  Needs, Reads: as `fill_buckets`. */
+/* A number computed from all keys; their order does not matter.  Needs, Reads: as `fill_buckets`. */
 static inline uint64_t digest_keys(const Store *store, uint64_t salt) {
     const uint64_t seed[2] = {salt, UINT64_C(0x63696472)};
     uint64_t digest = 0;
@@ -107,7 +107,7 @@ static inline uint64_t digest_keys(const Store *store, uint64_t salt) {
     return siphash(seed, (const uint8_t *)&digest, sizeof(digest));
 }
 
-/* Order of keys, for sorting pointers to records.
+/* Compare the keys of two records, for sorting pointers to records.
  *
  * Needs: two pointers to pointers to whole records.
  * Reads: their heads and keys. */

@@ -1,12 +1,12 @@
 /* Do the entries of one record cover an address?
  *
- *     a short list    [ first first ... ] [ length length ... ]    asked entry by entry, many in one vector
- *     a long list     [ first first ... ] [ last last ... ]        merged to sorted ranges, and halved
+ *     a short list    [ first first ... ] [ length length ... ]    every entry is compared, several in a vector
+ *     a long list     [ first first ... ] [ last last ... ]        merged to sorted ranges, and searched by halving
  *
- * Here are the portable twins and the choice among them.  covers_avx2.h and covers_avx512.h are the same for wider
- * registers; all of them give the same answer for the same bytes.
+ * This file has the portable twins, and chooses among the twins. covers_avx2.h and covers_avx512.h do the same with
+ * vector registers; all of them give the same answer for the same bytes.
  *
- * Cost: a short list, a few instructions for eight or sixteen entries; a long one, its logarithm.
+ * Cost: a few instructions for eight or sixteen entries of a short list; in a long list, the logarithm of its size.
  */
 #ifndef CIDRMATCH_COVERS_H
 #define CIDRMATCH_COVERS_H
@@ -17,7 +17,7 @@
 #include "covers_avx2.h"
 #include "covers_avx512.h"
 
-/* An address to ask for; `family` is 0 where nobody knows it. */
+/* The address of a question; `family` is 0 if it is not known. */
 typedef struct {
     uint64_t upper;
     uint64_t lower;
@@ -25,9 +25,9 @@ typedef struct {
     int family;
 } Asked;
 
-/* Entry by entry: do no bits differ among those that count?  A length that no prefix has covers nothing.
+/* Compare entry by entry: are the bits that count equal?  An entry with an impossible length covers nothing.
  *
- * Needs: `count` firsts and `count` lengths.  Firsts may have bits behind the length, and lengths may be no lengths.
+ * Needs: `count` firsts and `count` lengths.  Firsts may have host bits, and lengths may be impossible ones.
  * Reads: these alone. */
 static inline int portable_covers4(const uint32_t *firsts, const uint8_t *lengths, uint32_t count, uint32_t address) {
     uint32_t found = 0;
@@ -81,9 +81,10 @@ static inline int covers6(
     return portable_covers6(uppers, lowers, lengths, count, upper, lower);
 }
 
-/* Sorted ranges, by halving: which is the last that begins at or before the address?
+/* Search sorted ranges by halving for the last range that begins at or before the address; does it hold the address?
  *
- * Needs: `count` firsts and `count` lasts.  Where they are not sorted, the answer is any, and the reads are the same.
+ * Needs: `count` firsts and `count` lasts.  If they are not sorted, the answer is undefined, and the reads are the
+ * same.
  * Reads: these alone. */
 static inline int holds4(const uint32_t *firsts, const uint32_t *lasts, uint32_t count, uint32_t address) {
     uint32_t from = 0, left = count;
@@ -96,7 +97,7 @@ static inline int holds4(const uint32_t *firsts, const uint32_t *lasts, uint32_t
     return from > 0 && address <= lasts[from - 1];
 }
 
-/* The same for IPv6; the lower halves stand behind all upper ones.  Needs, Reads: as above. */
+/* The same for IPv6; all lower halves are behind all upper halves.  Needs, Reads: as above. */
 static inline int holds6(
     const uint64_t *firsts, const uint64_t *lasts, uint32_t count, uint64_t upper, uint64_t lower) {
     uint32_t from = 0, left = count;

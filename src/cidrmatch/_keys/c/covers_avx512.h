@@ -1,4 +1,4 @@
-/* The entries of a record, sixteen of IPv4 or eight of IPv6 at a time: the twins of those in covers.h for AVX-512.
+/* The entries of a record, sixteen of IPv4 or eight of IPv6 at a time: the twins of covers.h for AVX-512.
  *
  *     firsts   [ 16 of 32 bits ] ^ address  >>  32 - length  == 0 ?   and length <= 32, for those that are wanted
  */

@@ -2,12 +2,13 @@
  *
  *     hash  [ high 32 bits | low 32 bits ]
  *              |              '-- the tag, compared eight at a time
- *              '-- * bucket_count >> 32 = the first bucket; a full one goes on in the next, `most_probes` times at most
+ *              '-- * bucket_count >> 32 = the first bucket; if it is full, the next ones, at most `most_probes`
  *
- * The hash is SipHash-1-3, its seed made of the keys: who does not know all keys cannot choose some that fall together.
- * The whole key is compared, so a tag decides nothing.
+ * The hash is SipHash-1-3.  Its seed is computed from all keys, so whoever does not know all keys cannot choose keys
+ * that collide.  After the tags, the whole keys are compared, so an equal tag alone is no match.
  *
- * Cost: two places in memory.  Threads: nobody writes.  Source: SipHash (Aumasson and Bernstein, 2012).
+ * Cost: reads two places in memory.  Threads: safe, because nobody writes.  Source: SipHash (Aumasson and Bernstein,
+ * 2012).
  */
 #ifndef CIDRMATCH_FIND_H
 #define CIDRMATCH_FIND_H
@@ -16,13 +17,13 @@
 #include "_core/c/siphash.h"
 #include "_core/c/vectors.h"
 #include "block.h"
-#include "verdict.h"
+#include "reason.h"
 
 static inline uint64_t bucket_of(uint64_t hash, uint64_t bucket_count) {
     return (hash >> 32) * bucket_count >> 32;
 }
 
-/* Which of the tags are the wanted one: bit 0 is the first.
+/* Which tags of a bucket equal `tag`?  Bit 0 stands for the first.
  *
  * Needs: a whole bucket.
  * Reads: its tags. */
@@ -42,9 +43,9 @@ static inline uint32_t find_tags(const Bucket *bucket, uint32_t tag) {
 #endif
 }
 
-/* Find the record of a key: MATCHED, and `record` and its parts are set; UNKNOWN_KEY; or DAMAGED.
+/* Find the record of a key.  Returns MATCHED and sets `record` and `parts`; or UNKNOWN_KEY; or DAMAGED.
  *
- * Needs: a store of a header that `refuse_header` took; `size` bytes of key, and their hash under the store's seed.
+ * Needs: a store whose header `refuse_header` accepted; `size` bytes of key, and their hash under the store's seed.
  * Reads: at most `most_probes` + 1 buckets, and of each record with the same tag its head and its key. */
 static inline Verdict find_record(
     const Store *store, const uint8_t *key, size_t size, uint64_t hash, const Record **record, Parts *parts) {
@@ -54,7 +55,7 @@ static inline Verdict find_record(
         for (uint32_t found = find_tags(bucket, (uint32_t)hash); found != 0; found &= found - 1) {
             uint32_t place = bucket->places[trailing_zeros(found)];
             if (place == 0) {
-                break;              /* free ones have tags, too: 0 */
+                break;              /* free places have the tag 0 */
             }
             *record = record_at(store, place, parts);
             if (*record == NULL) {
@@ -72,11 +73,11 @@ static inline Verdict find_record(
     return UNKNOWN_KEY;
 }
 
-/* Ask memory for the first lines of the record that a hash may mean.
+/* Prefetch the first cache lines of the record that a hash may belong to.
  *
- * Always inlined: GCC finds that a function which only prefetches does nothing, and leaves out the call.
- * Needs: a store of a header that `refuse_header` took.
- * Reads: one bucket.  What is fetched is never read here. */
+ * Always inlined, because GCC would remove the call of a function that only prefetches.
+ * Needs: a store whose header `refuse_header` accepted.
+ * Reads: one bucket.  The fetched lines are not read here. */
 CIDRMATCH_INLINE void fetch_record(const Store *store, uint64_t hash) {
     const Bucket *bucket = store->buckets + bucket_of(hash, store->bucket_count);
     uint32_t found = find_tags(bucket, (uint32_t)hash);

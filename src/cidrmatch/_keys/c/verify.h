@@ -1,7 +1,7 @@
-/* Looking at every byte of a block that a check may read, for files that somebody else wrote.
+/* Checking every byte of a block that a check may read, for files that somebody else wrote.
  *
- * After this, every key is found, every entry is a prefix, every link names a list, and nothing lies outside.
- * A check does not need it: without it a record that lies is `DAMAGED`, or answers for the entries that it has.
+ * If nothing is found, every key can be found, every entry is a prefix, every link names a list, and nothing lies
+ * outside. A check is safe without this: a false record is then `DAMAGED`, or answers by the entries that it has.
  *
  * Cost: a hash and a search for each key, and one step for each entry.
  */
@@ -10,12 +10,12 @@
 
 #include "find.h"
 
-/* Is the length one of IPv4, and no bit set behind it? */
+/* Is this a length of IPv4, and are there no host bits? */
 static inline int is_prefix4(uint32_t first, uint32_t length) {
     return length <= 32 && (uint32_t)((uint64_t)first << length) == 0;
 }
 
-/* Is the length one of IPv6, and no bit set behind it? */
+/* Is this a length of IPv6, and are there no host bits? */
 static inline int is_prefix6(uint64_t upper, uint64_t lower, uint32_t length) {
     uint64_t upper_host = length == 0 ? UINT64_MAX : length >= 64 ? 0 : UINT64_MAX >> length;
     uint64_t lower_host = length <= 64 ? UINT64_MAX : length >= 128 ? 0 : UINT64_MAX >> (length - 64);
@@ -80,7 +80,7 @@ static inline const char *find_fault_of(const Record *record, const Parts *parts
 
 /* What is wrong with the records or the buckets; NULL if nothing is.
  *
- * Needs: a store of a header that `refuse_header` took, and that header.
+ * Needs: a store whose header `refuse_header` accepted, and this header.
  * Reads: all records and all buckets. */
 static inline const char *find_fault(const Store *store, const StoreHeader *header) {
     uint64_t keys = 0, entered = 0;
