@@ -1,25 +1,30 @@
-from typing import final
+from typing import Generic, TypeVar, final
 
 from .._core import AllowList
 
 __all__ = ["CommonHeader"]
 
+_AnswerT = TypeVar("_AnswerT", bound=tuple[bytes | None, str | None, tuple[str, ...]])
+
 @final
-class CommonHeader:
+class CommonHeader(Generic[_AnswerT]):
     """Hold what a strategy looks for in common requests.
 
     Args:
+        answer: the class of the answer, `ClientAddress`; a tuple of three.
         trusted: an `AllowList` of peers that are believed, or None for all.
         name: of the header, in lower case.
         count: which element from the right is the client; 0 for the first that is not trusted.
         most_commas: 0 for a header with one value; a line with more commas is not common.
     """
-    def __new__(cls, trusted: AllowList | None, name: bytes, count: int, most_commas: int = ...) -> CommonHeader: ...
-    def find(self, peer: object, headers: object, /) -> tuple[bytes, None, tuple[str, ...]] | None:
+    def __new__(
+        cls, answer: type[_AnswerT], trusted: AllowList | None, name: bytes, count: int, most_commas: int = ...
+    ) -> CommonHeader[_AnswerT]: ...
+    def find(self, peer: object, headers: object, /) -> _AnswerT | None:
         """Give what the strategy would, or None where the request is not a common one.
 
         Args:
             peer, headers: as the strategy takes them, or anything else.
         Returns:
-            The fields of a `ClientAddress` that has an address, as a tuple; or None.
+            The answer, which has an address; or None.
         """

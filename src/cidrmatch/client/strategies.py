@@ -150,7 +150,7 @@ class _BehindProxies:
         self._grammar = grammar_of(self._name, port)
         self._trusted = trusted
         self._unix = unix
-        self._common: CommonHeader | None = None
+        self._common: CommonHeader[ClientAddress] | None = None
 
     @property
     def header(self) -> str:
@@ -160,7 +160,7 @@ class _BehindProxies:
     def _read_common(self, port: str, **bounds: int) -> None:
         """Read common requests by `CommonHeader`, if an element may be an address without a port."""
         if port != "always" and self._grammar is not FORWARDED:
-            self._common = CommonHeader(self._trusted, self._name_bytes, **bounds)
+            self._common = CommonHeader(ClientAddress, self._trusted, self._name_bytes, **bounds)
 
     def _stranger(self, peer: str | None) -> ClientAddress | None:
         """Give the answer for a peer that is not believed; None if the peer is believed."""
@@ -245,8 +245,8 @@ class TrustedProxies(_BehindProxies):
         Raises:
             TypeError: the peer is no text, or the headers are no pairs.
         """
-        if self._common is not None and (fields := self._common.find(peer, headers)) is not None:
-            return _new(ClientAddress, fields)
+        if self._common is not None and (answer := self._common.find(peer, headers)) is not None:
+            return answer
         stranger = self._stranger(peer)
         if stranger is not None:
             return stranger
@@ -309,8 +309,8 @@ class TrustedHops(_BehindProxies):
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
         """Find the client's address: arguments, answer and errors as those of `TrustedProxies.find`."""
-        if self._common is not None and (fields := self._common.find(peer, headers)) is not None:
-            return _new(ClientAddress, fields)
+        if self._common is not None and (answer := self._common.find(peer, headers)) is not None:
+            return answer
         stranger = self._stranger(peer)
         if stranger is not None:
             return stranger
@@ -374,8 +374,8 @@ class SingleHeader(_BehindProxies):
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
         """Find the client's address: arguments, answer and errors as those of `TrustedProxies.find`."""
-        if self._common is not None and (fields := self._common.find(peer, headers)) is not None:
-            return _new(ClientAddress, fields)
+        if self._common is not None and (answer := self._common.find(peer, headers)) is not None:
+            return answer
         stranger = self._stranger(peer)
         if stranger is not None:
             return stranger

@@ -21,13 +21,13 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import CidrmatchError
-from .face import Answer, Face
-from .guard import let_through
+from .face import Face
+from .guard import GuardDecision, let_through
 
 if TYPE_CHECKING:
     from .._keys import Response
     from .face import Origin, Steps
-    from .guard import Guard, GuardDecision
+    from .guard import Guard
 
 __all__ = [
     "STATE",
@@ -91,20 +91,25 @@ class AllowListMiddleware:
             return
         if kind not in ("http", "websocket"):
             raise ValueError(f"the guard does not know the protocol {kind!r}, so it lets none of it through")
-        answer = await self._face.wait_for_decision(scope)
-        if answer.refusal is None:
-            leave_decision(scope, answer)
+        asked = self._face.ask(scope)
+        if isinstance(asked, GuardDecision):
+            found: GuardDecision | None = asked
+            denial = None if asked.allowed else asked.response()
+        else:
+            denial, found, _ = await asked
+        if denial is None:
+            leave_decision(scope, found)
             await self.app(scope, receive, send)
         elif kind == "http":
-            await _answer(send, "http.response", answer.refusal)
+            await _answer(send, "http.response", denial)
         else:
-            await refuse_websocket(scope, receive, send, answer.refusal)
+            await refuse_websocket(scope, receive, send, denial)
 
 
-def leave_decision(scope: Scope, answer: Answer) -> None:
-    """Leave the decision in the state of a request that passed."""
-    if answer.found is not None:
-        scope.setdefault("state", {})[STATE] = answer.found
+def leave_decision(scope: Scope, found: GuardDecision | None) -> None:
+    """Leave the decision, if there is one, in the state of a request that passed."""
+    if found is not None:
+        scope.setdefault("state", {})[STATE] = found
 
 
 def decision_of(scope: Scope) -> GuardDecision:
@@ -131,7 +136,7 @@ def origin_of(scope: Mapping[str, Any]) -> Origin:
             "the server took the peer's address from a header: start uvicorn with --no-proxy-headers, and remove"
             " ProxyFix or ProxyHeadersMiddleware; the guard reads the header itself"
         )
-    return str(host), scope["headers"]
+    return host if type(host) is str else str(host), scope["headers"]
 
 
 async def _answer(send: Send, kind: str, response: Response) -> None:

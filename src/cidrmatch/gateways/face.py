@@ -8,7 +8,8 @@ are the host's own checks, such as scopes and a rate limit; the policy says wher
 (B7, B8, U9 to U11).  The first that fails ends the request, so a blocked one uses no quota.
 
 Keys and steps may be coroutine functions, where the face can wait for them.  The order is written once, as a
-coroutine.  Where nobody can wait, it never waits, so it ends when it is resumed for the first time.
+coroutine.  Where nobody can wait, it never waits, so it ends when it is resumed for the first time.  Where the address
+alone is asked about, which is most of the time, there is no order, and no coroutine.
 
 Whatever raises on the way denies.  A step fails by any answer but True; a `Response` is what its client is told.
 
@@ -53,10 +54,8 @@ class Answer(NamedTuple):
     stopped_at: str | None = None
 
 
-_new = tuple.__new__
-"""Makes an `Answer` of its fields in half the time; for the one that is most frequent."""
-_PLAIN = (str, bool, type(None))
-"""Types of which nothing is awaited; asking each value whether it can be is slow."""
+_ADDRESS_ALONE = ("ip",)
+"""The order of a face without steps."""
 
 
 class Face(Generic[RequestT]):
@@ -88,54 +87,73 @@ class Face(Generic[RequestT]):
         self._key = key
         self._origin = origin
         self._steps = dict(steps or {})
-        self._order = ("ip",) if steps is None else order_of(guard.engine.policy, steps)
+        self._order = _ADDRESS_ALONE if steps is None else order_of(guard.engine.policy, steps)
         for name, step in self._steps.items():
             if step is not None and not callable(step):
                 raise TypeError(f"the step {name!r} is a function, or None")
 
     def decide(self, request: RequestT) -> Answer:
         """Decide about a request; a key or a step that would have to be awaited is an error, and denies."""
-        asking = self._ask(request, can_wait=False)
+        asked = self.ask(request, can_wait=False)
+        if isinstance(asked, GuardDecision):
+            return _answer_of(asked)
         try:
-            asking.send(None)
+            asked.send(None)
         except StopIteration as end:
             return cast("Answer", end.value)
         raise RuntimeError("a request that nobody waits for has waited")
 
-    def wait_for_decision(self, request: RequestT) -> Coroutine[Any, Any, Answer]:
+    async def wait_for_decision(self, request: RequestT) -> Answer:
         """Decide about a request, and wait for keys and steps that have to be awaited."""
-        return self._ask(request, can_wait=True)
+        asked = self.ask(request)
+        return _answer_of(asked) if isinstance(asked, GuardDecision) else await asked
 
-    async def _ask(self, request: RequestT, can_wait: bool) -> Answer:
+    def ask(self, request: RequestT, *, can_wait: bool = True) -> GuardDecision | Coroutine[Any, Any, Answer]:
+        """Ask about a request.
+
+        Returns:
+            The guard's decision, where the address alone is asked about and the key is at hand, as in most requests.
+            Else a coroutine, which has to be awaited, and gives an `Answer`.
+        """
+        try:
+            peer, headers = self._origin(request)
+            key = self._key(request)
+            if type(key) is str and self._order == _ADDRESS_ALONE:
+                return self.guard.check(key, peer, headers)
+        except Exception as error:  # whatever it is, nobody gets in by it
+            return self.guard.fail(error)
+        return self._ask_in_order(request, peer, headers, key, can_wait)
+
+    async def _ask_in_order(
+        self, request: RequestT, peer: str | None, headers: Headers, given: object, can_wait: bool
+    ) -> Answer:
         """Ask in order; where nothing can be awaited, nothing is, so that this ends when it is first resumed."""
         found: GuardDecision | None = None
         try:
-            peer, headers = self._origin(request)
-            key: Any = self._key(request)
-            if type(key) not in _PLAIN:
-                key = await _value_of(key, can_wait)
+            key: Any = await _value_of(given, can_wait)
             if key is None:
                 if self._passes_without_key:
                     return Answer(None, None)
-                found = self.guard.check(None, peer, headers)
-                return Answer(found.response(), found)
+                return _answer_of(self.guard.check(None, peer, headers))
             for name in self._order:
                 if name == "ip":
                     found = self.guard.check(key, peer, headers)
                     if not found.allowed:
-                        return Answer(found.response(), found)
+                        return _answer_of(found)
                     continue
                 step = self._steps[name]
-                said = True if step is None else step(request, key)
-                if type(said) not in _PLAIN:
-                    said = await _value_of(said, can_wait)
+                said = True if step is None else await _value_of(step(request, key), can_wait)
                 if said is not True:
                     told = said if isinstance(said, Response) else refusal(403, "Forbidden")
                     return Answer(told, found, name)
         except Exception as error:  # whatever it is, nobody gets in by it
-            found = self.guard.fail(error)
-            return Answer(found.response(), found)
-        return _new(Answer, (None, found, None))
+            return _answer_of(self.guard.fail(error))
+        return Answer(None, found)
+
+
+def _answer_of(found: GuardDecision) -> Answer:
+    """Make the answer of a request about which nothing but the address was left to ask."""
+    return Answer(None if found.allowed else found.response(), found)
 
 
 async def _value_of(given: object, can_wait: bool) -> object:

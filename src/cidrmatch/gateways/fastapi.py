@@ -82,7 +82,7 @@ def allow_list_dependency(
         answer = await face.wait_for_decision(_Asked(connection, key_id))
         if answer.refusal is not None:
             raise NotAllowed(answer)
-        leave_decision(connection.scope, answer)
+        leave_decision(connection.scope, answer.found)
         return answer.found
 
     return allowed

@@ -74,7 +74,7 @@ def allow_list_guard(
         scope: Any = connection.scope
         answer = await face.wait_for_decision(connection)
         if answer.refusal is None:
-            asgi.leave_decision(scope, answer)
+            asgi.leave_decision(scope, answer.found)
         elif scope["type"] == "websocket":
             raise WebSocketException(detail="not allowed", code=1008)
         else:
