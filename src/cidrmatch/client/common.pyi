@@ -8,7 +8,7 @@ _AnswerT = TypeVar("_AnswerT", bound=tuple[bytes | None, str | None, tuple[str, 
 
 @final
 class CommonHeader(Generic[_AnswerT]):
-    """Hold what a strategy looks for in common requests.
+    """Hold what a strategy looks for in requests.
 
     Args:
         answer: the class of the answer, `ClientAddress`; a tuple of three.

@@ -125,7 +125,7 @@ cdef object make_answer(type answer, bytes packed, tuple trail):
 
 @cython.final
 cdef class CommonHeader:
-    """CommonHeader(answer, trusted, name, count, most_commas=8)\n--\n\nHold what a strategy looks for in common requests.
+    """CommonHeader(answer, trusted, name, count, most_commas=8)\n--\n\nHold what a strategy looks for in requests.
 
     Args:
         answer: the class of the answer, `ClientAddress`; a tuple of three.
