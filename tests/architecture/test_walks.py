@@ -9,8 +9,8 @@ import re
 import pytest
 
 from tests.architecture.reading import PACKAGE
+from tests.architecture.table import PAGE
 
-PAGE = PACKAGE.parents[1] / "docs" / "design.md"
 _ROW = re.compile(r"^\| `([\w/]+\.\w+)` \| `(\w+)` \|", re.MULTILINE)
 
 

@@ -39,7 +39,7 @@ from cidrmatch._keys.block cimport (
     Verdict,
 )
 from cidrmatch._keys.judge cimport (
-    NO_OWN, find_inner, judge_level, judge_rule, judge_stored, passes_trial, weigh_level,
+    NO_OWN, find_inner, is_inner_denied, judge_level, judge_rule, judge_stored, passes_trial, weigh_level,
 )
 from cidrmatch._keys.rule cimport Client, FrozenList, Rule, find_deciding, text_of
 from cidrmatch._keys.store cimport tuple_for, tuple_of, write_answers
@@ -454,10 +454,8 @@ cdef class Decision:
         if weigh_level(level, &client.address, client.now) == self.verdict:
             return self.strongest_of(level, &client.address, client.now)
         # Otherwise an IPv4 address inside this address is denied.
-        for prefix in self.view.translations:
-            if find_inner(&(<Prefix>prefix).bits, &client.address, &inner):
-                if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:
-                    return self.strongest_of(level, &inner, client.now)
+        if is_inner_denied(level, &client, self.view.translations, &inner):
+            return self.strongest_of(level, &inner, client.now)
         return None, None
 
     cdef object strongest_of(self, tuple level, const Bits *address, double now):

@@ -20,4 +20,5 @@ cdef Verdict judge_stored(View view, object key, const Record *record, const Par
 cdef bint passes_trial(View view, FrozenList frozen, Client *client) except -1
 cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clock, tuple translations) except *
 cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *
+cdef bint is_inner_denied(tuple level, const Client *client, tuple translations, Bits *inner) except -1
 cdef bint find_inner(const Bits *translation, const Bits *address, Bits *inner) noexcept nogil

@@ -113,6 +113,7 @@ cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clo
     cdef FrozenList frozen
     cdef bint has_entries = own != NO_OWN, may_deny = False
     cdef Verdict verdict
+    cdef Bits inner
     for frozen in level:
         if frozen is None:              # the record links a list that does not exist
             return DAMAGED
@@ -125,7 +126,7 @@ cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clo
         if own != NO_OWN:
             return ASK_OBJECTS
         verdict = weigh_level(level, &client.address, client.now)
-        if verdict == MATCHED and translations and is_inner_denied(level, client, translations):
+        if verdict == MATCHED and translations and is_inner_denied(level, client, translations, &inner):
             return DENIED_BY_ENTRY
         return verdict
     if own == OWN_COVER:
@@ -153,12 +154,11 @@ cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *:
     return DENIED_BY_ENTRY if is_denied else MATCHED
 
 
-cdef bint is_inner_denied(tuple level, Client *client, tuple translations) except -1:
-    """Does the level deny an IPv4 address inside this IPv6 address, by one of the translations?"""
-    cdef Bits inner
+cdef bint is_inner_denied(tuple level, const Client *client, tuple translations, Bits *inner) except -1:
+    """Does the level deny an IPv4 address inside this IPv6 address, by a translation?  Then `inner` has it."""
     for prefix in translations:
-        if find_inner(&(<Prefix>prefix).bits, &client.address, &inner):
-            if weigh_level(level, &inner, client.now) == DENIED_BY_ENTRY:
+        if find_inner(&(<Prefix>prefix).bits, &client.address, inner):
+            if weigh_level(level, inner, client.now) == DENIED_BY_ENTRY:
                 return True
     return False
 

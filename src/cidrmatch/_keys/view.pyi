@@ -105,6 +105,7 @@ class View:
         """
     def state(self, rule: Rule, /) -> State:
         """Give the `State` of a key."""
+    def __contains__(self, held_id: str, /) -> bool: ...
     def __iter__(self) -> Iterator[str]: ...
 
 def key_text(key: str, /) -> str:

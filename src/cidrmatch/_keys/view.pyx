@@ -129,6 +129,13 @@ cdef class View:
             rule = made.setdefault(name, rule)
         return rule
 
+    def __contains__(self, held_id):
+        """Whether this version has a key of this held id; TypeError for a key that is no text."""
+        name = name_of(held_id)
+        if name in self.overlay:
+            return self.overlay[name] is not None
+        return self.store is not None and name in self.store
+
     def __iter__(self):
         """Name the keys of this version."""
         for key in self.store or ():

@@ -559,10 +559,7 @@ class Engine(Checker, Changes):
         Cost: a look-up; in an engine with an `id_secret`, a hash.  Threads: safe, sees one version.
         """
         view = self.view
-        held = view.held_id(key)
-        if held in view.overlay:
-            return view.overlay[held] is not None
-        return view.store is not None and held in view.store
+        return view.held_id(key) in view
 
     def __bool__(self) -> bool:
         """Always True, also without keys: an engine that knows no key denies everybody."""
