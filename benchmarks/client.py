@@ -47,6 +47,7 @@ from cidrmatch import Engine, Policy, format_address
 from cidrmatch.client import TrustedHops, TrustedProxies
 from cidrmatch.gateways.asgi import AllowListMiddleware
 from cidrmatch.gateways.guard import Guard
+from cidrmatch.gateways.wsgi import origin_by
 
 RESULTS = Path(__file__).parent / "results" / "client"
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance-client.md"
@@ -106,6 +107,7 @@ def environs(turn: int) -> list[Request]:
             "HTTP_HOST": "api.example",
             "SERVER_NAME": "api.example",
             "SERVER_PORT": "80",
+            "SERVER_SOFTWARE": "gunicorn/23.0.0",
             "wsgi.url_scheme": "http",
             "HTTP_X_FORWARDED_FOR": chain_of(client),
             **{f"HTTP_{name.decode().upper().replace('-', '_')}": value.decode() for name, value in LINES[1:]},
@@ -132,6 +134,15 @@ def namespaces(turn: int) -> list[Any]:
 def ours(strategy: TrustedProxies | TrustedHops) -> Find:
     def find(scope: Request) -> str | None:
         return strategy.find(scope["client"][0], scope["headers"]).address
+
+    return find
+
+
+def with_wsgi_face(strategy: TrustedProxies | TrustedHops) -> Find:
+    origin_of = origin_by(Guard(Engine(Policy()), strategy), drops_underscores=False)
+
+    def find(environ: Request) -> str | None:
+        return strategy.find(*origin_of(environ)).address
 
     return find
 
@@ -191,6 +202,7 @@ def with_forwarded() -> Find:
 FINDERS: tuple[tuple[str, Find, Callable[[int], list[Any]]], ...] = (
     ("cidrmatch, TrustedProxies", ours(TrustedProxies(PROXIES)), scopes),
     ("cidrmatch, TrustedHops", ours(TrustedHops(2, trusted=PROXIES)), scopes),
+    ("cidrmatch, TrustedHops from an environ", with_wsgi_face(TrustedHops(2, trusted=PROXIES)), environs),
     ("uvicorn, ProxyHeadersMiddleware", with_uvicorn(), scopes),
     ("werkzeug, ProxyFix", with_werkzeug(), environs),
     ("python-ipware", with_ipware(), environs),

@@ -429,6 +429,29 @@ def test_wsgi_denies_where_an_underscore_may_be_a_dash(server: str | None, caplo
     assert call(wsgi_app(client=PeerAddress()), SERVER_SOFTWARE=server, REMOTE_ADDR=HOME)[0] == "200 OK"
 
 
+class SecondHeader(TrustedProxies):
+    """A strategy of the host's own, which reads another header than it says."""
+
+    def find(self, peer: str | None, headers: Any = (), /) -> ClientAddress:
+        return super().find(peer, [(XFF, value) for name, value in headers if name == "x-second"])
+
+
+class PeerOrHeader(PeerAddress):
+    """A strategy of the host's own, which inherits from one that reads no header."""
+
+    def find(self, peer: str | None, headers: Any = (), /) -> ClientAddress:
+        return super().find(dict(headers).get(XFF, peer))
+
+
+def test_wsgi_strategy_of_the_host_sees_all_headers(caplog: pytest.LogCaptureFixture) -> None:
+    app = wsgi_app(client=SecondHeader(["10.0.0.0/8"]))
+    assert call(app, HTTP_X_FORWARDED_FOR=AWAY, HTTP_X_SECOND=HOME)[0] == "200 OK"
+    assert call(app, HTTP_X_FORWARDED_FOR=HOME, HTTP_X_SECOND=AWAY)[0] == "403 Forbidden"
+    assert call(wsgi_app(client=PeerOrHeader()), HTTP_X_FORWARDED_FOR=HOME)[0] == "200 OK"
+    unclear = call(wsgi_app(client=PeerOrHeader()), HTTP_X_FORWARDED_FOR=HOME, SERVER_SOFTWARE="granian")
+    assert unclear[0] == "503 Service Unavailable"
+
+
 def test_wsgi_peer_on_a_unix_socket_and_odd_ones(caplog: pytest.LogCaptureFixture) -> None:
     unix = TrustedProxies(["10.0.0.0/8"], unix=True)
     for peer in ("", None):

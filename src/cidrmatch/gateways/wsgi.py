@@ -8,6 +8,9 @@ client that sends the second says what only the proxy may say.  gunicorn (from 2
 names; granian and `wsgiref` do not.  The guard therefore reads a header only under a server that is known to drop them,
 or where the host says that they are dropped.
 
+The strategies of this library read one header at most, so they are handed its one variable.  A strategy of the host's
+own is handed all headers.
+
 A middleware may have rewritten the peer already, such as werkzeug's ProxyFix.  It leaves the old value in the environ,
 and the guard denies then, for a header would be believed twice.
 
@@ -19,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..client import PeerAddress
+from ..client import PeerAddress, SingleHeader, TrustedHops, TrustedProxies
 from ..errors import CidrmatchError
 from ..policy.checks import check_switches
 from .face import Face
@@ -28,6 +31,7 @@ from .guard import let_through
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
+    from ..client import Headers
     from .face import Origin, Steps
     from .guard import Guard, GuardDecision
 
@@ -50,6 +54,8 @@ _DROPPING = ("gunicorn", "waitress", "Werkzeug")
 """How the `SERVER_SOFTWARE` of servers begins that drop header names with underscores."""
 _REWRITTEN = ("werkzeug.proxy_fix.orig",)
 """What middleware leaves behind that has rewritten the peer."""
+_READING_ONE = (TrustedProxies, TrustedHops, SingleHeader)
+"""The strategies that read one header, and say by `header` which."""
 _PHRASES = {401: "Unauthorized", 403: "Forbidden", 503: "Service Unavailable"}
 
 
@@ -107,7 +113,7 @@ class AllowListMiddleware:
 
 
 def origin_by(guard: Guard, drops_underscores: bool) -> Callable[[Environ], Origin]:
-    """Make the function that gives the peer of an environ, and its headers.
+    """Make the function that gives the peer of an environ, and those headers that the guard's strategy reads.
 
     Args:
         guard: where its strategy reads no header, no header can be mistaken.
@@ -117,7 +123,9 @@ def origin_by(guard: Guard, drops_underscores: bool) -> Callable[[Environ], Orig
             middleware rewrote the peer, and `UnderscoreError` where one header may be taken for another.
     """
     check_switches(drops_underscores=drops_underscores)
-    is_clear = drops_underscores or isinstance(getattr(guard, "client", None), PeerAddress)
+    client = getattr(guard, "client", None)
+    is_clear = drops_underscores or type(client) is PeerAddress  # a host's own may inherit from it, and read headers
+    find_headers = _headers_for(client)
 
     def origin_of(environ: Environ) -> Origin:
         for name in _REWRITTEN:
@@ -128,16 +136,38 @@ def origin_by(guard: Guard, drops_underscores: bool) -> Callable[[Environ], Orig
                 "this server may take X_Forwarded_For for X-Forwarded-For; see that it drops header names with"
                 " underscores, and say drops_underscores=True"
             )
-        return environ.get("REMOTE_ADDR") or None, list(headers_of(environ))
+        return environ.get("REMOTE_ADDR") or None, find_headers(environ)
 
     return origin_of
 
 
+def _headers_for(client: object) -> Callable[[Environ], Headers]:
+    """Make the function that gives the headers of an environ that a strategy reads; a host's own may read any."""
+    kind = type(client)
+    if kind is PeerAddress:
+        return lambda _environ: ()
+    if not isinstance(client, _READING_ONE) or kind not in _READING_ONE:
+        return lambda environ: list(headers_of(environ))
+    variable = "HTTP_" + client.header.upper().replace("-", "_")
+    name = _name_of(variable)  # not the strategy's, where that has an underscore: such a header never comes
+
+    def find_one(environ: Environ) -> Headers:
+        value = environ.get(variable)
+        return [(name, value)] if isinstance(value, str) else []
+
+    return find_one
+
+
 def headers_of(environ: Environ) -> Iterator[tuple[str, str]]:
     """Yield the headers of an environ, each name once: what came in several lines the server has joined."""
-    for name, value in environ.items():
-        if name.startswith("HTTP_") and isinstance(value, str):
-            yield name[5:].replace("_", "-").lower(), value
+    for variable, value in environ.items():
+        if variable.startswith("HTTP_") and isinstance(value, str):
+            yield _name_of(variable), value
+
+
+def _name_of(variable: str) -> str:
+    """Give the name of the header that a server puts into a variable."""
+    return variable[5:].replace("_", "-").lower()
 
 
 def decision_of(environ: Environ) -> GuardDecision:
