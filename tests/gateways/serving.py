@@ -36,6 +36,8 @@ COMMANDS: dict[str, list[str]] = {
     "waitress": ["waitress", "--no-clear-untrusted-proxy-headers", "--listen=127.0.0.1:{port}", WSGI],
     "granian, wsgi": ["granian", "--interface=wsgi", "--host=127.0.0.1", "--port={port}", WSGI],
     "gunicorn, on a UNIX socket": ["gunicorn", "--bind=unix:{path}", WSGI],
+    "granian, on a UNIX socket": ["granian", "--interface=asgi", "--uds={path}", ASGI],
+    "hypercorn, on a UNIX socket": ["hypercorn", "--bind=unix:{path}", ASGI],
     "uvicorn, on a UNIX socket": ["uvicorn", "--no-proxy-headers", "--uds={path}", ASGI],
 }
 ASGI_SERVERS = ("uvicorn", "uvicorn, h11", "hypercorn", "granian")

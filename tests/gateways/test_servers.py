@@ -134,13 +134,21 @@ def test_granian_takes_an_underscore_for_a_dash_and_is_refused() -> None:
         assert ask(port, "local", f"X_Forwarded_For: {HOME}").address == "127.0.0.1"
 
 
-@pytest.mark.parametrize("server", ["gunicorn, on a UNIX socket", "uvicorn, on a UNIX socket"])
+@pytest.mark.parametrize(
+    "server", ["gunicorn, on a UNIX socket", "uvicorn, on a UNIX socket", "granian, on a UNIX socket"]
+)
 def test_peer_on_a_unix_socket_is_trusted_where_that_was_said(server: str) -> None:
     with running(server, strategy="unix") as path:
         reply = ask(path, "key_1", f"X-Forwarded-For: {HOME}, 10.0.0.8")
         assert (reply.status, reply.address) == (200, HOME)
     with running(server, strategy="proxies") as path:
         assert ask(path, "key_1", f"X-Forwarded-For: {HOME}").status == 403
+
+
+def test_C23_hypercorn_does_not_tell_a_unix_socket_and_nobody_is_let_in() -> None:
+    with running("hypercorn, on a UNIX socket", strategy="unix") as path:
+        assert ask(path, "key_1", f"X-Forwarded-For: {HOME}").status == 403
+        assert ask(path, "open").status == 200, "a key without a list asks nothing of the address"
 
 
 @pytest.mark.parametrize("server", ASGI_SERVERS)

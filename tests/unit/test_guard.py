@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from cidrmatch import Engine, Reason, Response, presets
-from cidrmatch.client import ClientAddress, PeerAddress, SingleHeader, TrustedProxies
+from cidrmatch.client import (
+    UNKNOWN_PEER,
+    ClientAddress,
+    PeerAddress,
+    SingleHeader,
+    TrustedHops,
+    TrustedProxies,
+)
 from cidrmatch.gateways import asgi, wsgi
 from cidrmatch.gateways.guard import Guard, GuardDecision
 
@@ -346,11 +353,40 @@ def test_asgi_denies_where_a_server_rewrote_the_peer(client: Any, caplog: pytest
     assert "--no-proxy-headers" in caplog.text
 
 
-def test_asgi_peer_on_a_unix_socket() -> None:
-    for peer in (None, ("", 1), [None, None]):
-        assert connect(asgi_app(), peer=peer)[0][0]["status"] == 403
-        unix = TrustedProxies(["10.0.0.0/8"], unix=True)
-        assert connect(asgi_app(client=unix), peer=peer)[0][0]["type"] == "inner"
+ON_UNIX_SOCKETS = [
+    TrustedProxies([], unix=True), TrustedHops(1, unix=True), SingleHeader(XFF, [], unix=True)
+]  # fmt: skip
+NO_PEERS: list[Any] = [None, (), ("", 1), [None, None], ("", "0")]
+
+
+@pytest.mark.parametrize("peer", NO_PEERS)
+@pytest.mark.parametrize("server", [("/run/app.sock", None), ["./app.sock", None], ("/run/app.sock", "0")])
+def test_asgi_peer_on_a_unix_socket(peer: Any, server: Any) -> None:
+    assert connect(asgi_app(), peer=peer, server=server)[0][0]["status"] == 403
+    for unix in ON_UNIX_SOCKETS:
+        sent, scope = connect(asgi_app(client=unix), peer=peer, server=server)
+        assert (sent[0]["type"], asgi.decision_of(scope).address) == ("inner", HOME)
+
+
+@pytest.mark.parametrize("peer", NO_PEERS)
+@pytest.mark.parametrize(
+    "server",
+    [
+        None, (), ("127.0.0.1", 8000), ("::1", 8000), ("testserver", None), ("app.sock", None), ("", None),
+        (None, None), (b"/run/app.sock", None), ("/", 80), ("/run/app.sock", 0), ("127.0.0.1", "0"),
+    ],
+)  # fmt: skip
+def test_C23_asgi_peer_that_is_not_known_is_none_on_a_unix_socket(peer: Any, server: Any) -> None:
+    for unix in [*ON_UNIX_SOCKETS, PeerAddress(), TrustedHops(1)]:
+        denied: list[GuardDecision] = []
+        app = asgi_app(client=unix, on_decision=denied.append)
+        assert connect(app, peer=peer, server=server)[0][0]["status"] == 403
+        assert [(found.client.problem, found.client.trail) for found in denied] == [("no_peer", ())]
+        assert connect(app, peer=peer, server=server, key="open")[0][0]["type"] == "inner", "nothing is asked of it"
+
+
+def test_C23_asgi_scope_without_client_and_server_has_no_peer() -> None:
+    assert asgi.origin_of({"headers": []}) == (UNKNOWN_PEER, [])
 
 
 # WSGI

@@ -17,8 +17,10 @@ from .strategies import (
     TrustedHops,
     TrustedProxies,
 )
+from .trusted import UNKNOWN_PEER
 
 __all__ = [
+    "UNKNOWN_PEER",
     "ClientAddress",
     "ClientStrategy",
     "Endpoint",

@@ -39,7 +39,7 @@ from .._core import format_address, parse_address
 from ..errors import InvalidAddress, brief, quote
 from .common import CommonHeader
 from .forwarded import BLANK, FORWARDED, NodeError, check_port, grammar_of, packed_of
-from .trusted import check_peer, check_switches, trusted_set
+from .trusted import UNKNOWN_PEER, check_peer, check_switches, trusted_set
 
 if TYPE_CHECKING:
     from .._core import AllowList, PrefixLike
@@ -124,7 +124,8 @@ class PeerAddress:
         """Find the client's address.
 
         Args:
-            peer: the address at the other end of the connection, as the server gives it; None or "" on a UNIX socket.
+            peer: the address at the other end of the connection, as the server gives it; None or "" on a UNIX socket;
+                `UNKNOWN_PEER` where the server does not say it.
             headers: not looked at.
         Returns:
             `ClientAddress`.  Never raises for what a client sent.
@@ -238,7 +239,8 @@ class TrustedProxies(_BehindProxies):
         """Find the client's address.
 
         Args:
-            peer: the address at the other end of the connection, as the server gives it; None or "" on a UNIX socket.
+            peer: the address at the other end of the connection, as the server gives it; None or "" on a UNIX socket;
+                `UNKNOWN_PEER` where the server does not say it.
             headers: all header lines of the request.
         Returns:
             `ClientAddress`.  Never raises for what a client sent.
@@ -423,4 +425,6 @@ def _of_peer(peer: str | None) -> ClientAddress:
     try:
         return _new(ClientAddress, (parse_address(peer), None, (peer,)))
     except InvalidAddress as error:
+        if peer == UNKNOWN_PEER:
+            return ClientAddress(None, "no_peer", ())
         return ClientAddress(None, "zone" if error.code == "zone_id" else "malformed_peer", (peer,))

@@ -22,7 +22,11 @@ from ..errors import quote
 if TYPE_CHECKING:
     from .._core import PrefixLike
 
-__all__ = ["check_peer", "check_switches", "trusted_set"]
+__all__ = ["UNKNOWN_PEER", "check_peer", "check_switches", "trusted_set"]
+
+UNKNOWN_PEER = "unknown"
+"""The peer of a request whose server does not say who it is.  It is no address, so that no strategy believes it; and it
+is not None, which is a peer on a UNIX socket."""
 
 _EVERYONE = {
     "0.0.0.0/0": [

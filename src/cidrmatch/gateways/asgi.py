@@ -12,6 +12,13 @@ A server may have rewritten the peer already, by a header that it believed.  uvi
 unless it is started with `--no-proxy-headers`.  A rewritten peer has no port, so a peer with port 0 is denied, and the
 log names the setting.
 
+A peer on a UNIX socket has no address, and the scope no `client`.  A server that does not know its peer gives none
+either, such as uvicorn for a client that is gone already.  So the scope has to prove the socket by its `server`:
+
+    uvicorn     client None       server ("/run/app.sock", None)    a UNIX socket, as ASGI says it
+    granian     client ("", "0")  server ("/run/app.sock", "0")     a UNIX socket
+    hypercorn   client None       server None                       not told, so there is no peer
+
 Source: ASGI 3.0, HTTP and WebSocket; B2, B7, U7.
 """
 
@@ -20,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..client import UNKNOWN_PEER
 from ..errors import CidrmatchError
 from .face import Face
 from .guard import GuardDecision, let_through
@@ -124,12 +132,15 @@ def decision_of(scope: Scope) -> GuardDecision:
 def origin_of(scope: Mapping[str, Any]) -> Origin:
     """Give the address at the other end of the connection, and the header lines.
 
+    The address is None for a peer on a UNIX socket.  It is `UNKNOWN_PEER` where the scope has none and proves no such
+    socket.
+
     Raises:
         RewrittenPeerError: the server took the address from a header.
     """
     client = scope.get("client")
     if not client or not client[0]:
-        return None, scope["headers"]
+        return None if _is_on_unix_socket(scope) else UNKNOWN_PEER, scope["headers"]
     host, port = client[0], client[1]
     if port == 0:
         raise RewrittenPeerError(
@@ -137,6 +148,12 @@ def origin_of(scope: Mapping[str, Any]) -> Origin:
             " ProxyFix or ProxyHeadersMiddleware; the guard reads the header itself"
         )
     return host if type(host) is str else str(host), scope["headers"]
+
+
+def _is_on_unix_socket(scope: Mapping[str, Any]) -> bool:
+    """Does the server listen on a path?  One without a slash could be the name of a host without a port."""
+    server: Any = scope.get("server")
+    return bool(server) and type(server[0]) is str and "/" in server[0] and server[1] in (None, "0")
 
 
 async def _answer(send: Send, kind: str, response: Response) -> None:

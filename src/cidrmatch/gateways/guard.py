@@ -172,7 +172,8 @@ class Guard:
 
         Args:
             key: the key's id, as the host's authentication found it; None denies.
-            peer: the address at the other end of the connection; None or "" on a UNIX socket.
+            peer: the address at the other end of the connection; None or "" on a UNIX socket;
+                `UNKNOWN_PEER` where the server does not say it.
             headers: all header lines of the request.
         Returns:
             `GuardDecision`.  Never raises an `Exception`: whatever goes wrong denies.
