@@ -63,8 +63,9 @@ stubs: build   ## write the docstrings of the core into its stubs, where editors
 	$(RUN) tools/stubs.py
 	$(BIN)/ruff format --quiet src/cidrmatch/_core src/cidrmatch/_keys src/cidrmatch/client
 
-instructions: build   ## instruction counts of the hot paths against the committed ones; needs valgrind
+instructions: build   ## instructions of the hot paths against the committed counts, and how work grows; needs valgrind
 	$(RUN) -m benchmarks.instructions
+	$(RUN) -m benchmarks.growth
 
 mutants: $(VENV)/test.group   ## break the code on purpose: do tests notice?  CHANGED=HEAD~1: rows of changed files, and some others
 	$(RUN) tools/mutants.py $(if $(CHANGED),--changed $(CHANGED))

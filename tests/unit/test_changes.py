@@ -1,7 +1,6 @@
 """The doors that a mistake opens: each is shut, or says that it is open."""
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -356,49 +355,6 @@ def test_versions_share_the_lists_that_did_not_change() -> None:
     assert (len(lists), len(engine.view.lists)) == (2_000, 2_000)
     assert "list 0" in lists
     assert lists["list 1"] is engine.view.lists["list 1"]
-
-
-def put_lists(engine: Engine, count: int) -> None:
-    for number in range(count):
-        engine.put_list(f"list {number}", [HOME])
-
-
-def put_and_remove_lists(engine: Engine, count: int) -> None:
-    for number in range(count):
-        engine.put_list(f"list {number}", [HOME])
-        engine.remove_list(f"list {number}")
-
-
-def put_lists_at_once(engine: Engine, count: int) -> None:
-    with engine.transaction() as change:
-        for number in range(count):
-            change.put_list(f"list {number}", [HOME])
-
-
-def put_guarded_keys_at_once(engine: Engine, count: int) -> None:
-    with engine.transaction() as change:
-        for number in range(count):
-            change.put_key(f"key {number}", [HOME], caller=HOME)
-
-
-def seconds_of(act: Callable[[Engine, int], None], count: int) -> float:
-    began = time.process_time()
-    act(Engine(), count)
-    return time.process_time() - began
-
-
-@pytest.mark.parametrize(
-    ("act", "count"),
-    [(put_lists, 2_000), (put_and_remove_lists, 2_000), (put_lists_at_once, 6_000), (put_guarded_keys_at_once, 3_000)],
-)
-def test_four_times_the_changes_take_about_four_times_as_long(act: Callable[[Engine, int], None], count: int) -> None:
-    """Were it the square, it would be sixteen times; the best of some tries counts, for the machine is shared."""
-    ratios = []
-    for _ in range(4):
-        ratios.append(seconds_of(act, 4 * count) / seconds_of(act, count))
-        if ratios[-1] < 7:
-            return
-    raise AssertionError(ratios)
 
 
 def test_restoring_without_a_key_says_so_where_unknown_keys_pass() -> None:

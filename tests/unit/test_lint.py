@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -298,45 +297,3 @@ def test_an_odd_owner_in_a_snapshot_is_told_and_never_raises(owner: object) -> N
         )
     engine.view = View(builder.build(generation=1, lists=0), {}, {}, None, 1, engine.view.settings)
     assert codes(lint(engine))[0] == ("damaged", "warning", "key_1", None)
-
-
-# -- Growth -------------------------------------------------------------------
-
-
-def lint_time(size: int) -> float:
-    """How long lint takes with so many nested entries and so many addresses, and as many lists of one key."""
-    engine = build_engine()
-    entries = tuple(
-        Entry(f"{number // 2**16 % 256}.{number // 256 % 256}.{number % 256}.0/24") for number in range(size)
-    )
-    lists = [FrozenList(f"l{number}", entries[number : number + 1]) for number in range(size // 4)]
-    record = KeyRecord(
-        created_at=NOW, entries=(Entry("0.0.0.0/1"), *entries), lists=tuple(each.name or "" for each in lists)
-    )
-    engine.restore(keys={"key_1": record}, lists=lists)
-    seen = {"key_1": [bytes((number // 2**16 % 256, number // 256 % 256, number % 256, 1)) for number in range(size)]}
-    begin = time.process_time()
-    lint(engine, seen=seen)
-    return time.process_time() - begin
-
-
-def test_lint_takes_time_in_proportion_to_what_was_seen() -> None:
-    small = min(lint_time(1_000) for _ in range(3))
-    assert lint_time(8_000) < 8 * small * 3 + 0.2
-
-
-def watched_time(size: int) -> float:
-    """How long lint takes with one list of so many entries, linked to as many keys, each seen once."""
-    engine = build_engine()
-    office = FrozenList("office", tuple(Entry(f"10.{number // 256}.{number % 256}.0/24") for number in range(size)))
-    records = {f"k{number}": KeyRecord(created_at=NOW, lists=("office",)) for number in range(size)}
-    engine.restore(keys=records, lists=[office])
-    seen = {key: [f"10.0.{number % 256}.1"] for number, key in enumerate(records)}
-    begin = time.process_time()
-    lint(engine, seen=seen)
-    return time.process_time() - begin
-
-
-def test_lint_takes_time_in_proportion_to_keys_and_entries_of_a_shared_list() -> None:
-    small = min(watched_time(500) for _ in range(3))
-    assert watched_time(4_000) < 8 * small * 3 + 0.2
