@@ -88,8 +88,8 @@ class Changes:
             within: named lists that must let an address pass as well.
             created_at: timezone-aware; by default now.  It never changes afterwards.
             enabled: whether its lists are enforced.
-            owner: whose key it is.
-            replace: replace all that was said about an existing key; only `created_at` and its trial are kept.
+            owner: the name of whoever owns the key.
+            replace: replace everything that an existing key has; only its `created_at` and its trial are kept.
             actor: who makes the change, for the host's role check on links to named lists.
             caller: the address that this change comes from; a change that would deny this address is refused.
             force: make the change even if it denies the caller.
@@ -334,7 +334,7 @@ class Changes:
         force: bool = False,
         if_version: int | None = None,
     ) -> Report:
-        """Add entries to a named list, as `add_entries` does for a key; the role check is asked for "put_list"."""
+        """Add entries to a named list, as `add_entries` does for a key; the role check is asked about "put_list"."""
 
         def with_more(draft: Draft) -> tuple[Collection[EntryLike], str]:
             old = draft.frozen(name)
@@ -352,7 +352,7 @@ class Changes:
         force: bool = False,
         if_version: int | None = None,
     ) -> Report:
-        """Remove entries of a named list, as `remove_entries` does; the role check is asked for "put_list"."""
+        """Remove entries of a named list, as `remove_entries` does; the role check is asked about "put_list"."""
 
         def without_some(draft: Draft) -> tuple[Collection[EntryLike], str]:
             old = draft.frozen(name)
@@ -441,7 +441,7 @@ class Changes:
         """Make a named list the default for keys without own or linked lists; None for no default (P9 to P11).
 
         Returns:
-            A `Report` that warns of the keys that every address passes now.
+            A `Report` that warns of keys for which every address passes now.
         Cost: looks at every key if there was a default and there is none now.
         """
         with self._drafting(if_version) as draft:

@@ -187,10 +187,12 @@ class Engine(Checker, Changes):
             timeout: seconds to wait for other writers; None waits for ever.
         Raises:
             Conflict: somebody else wrote the file that is there.  LockTimeout: another writer took too long.
-            PermissionError: the owner of the file cannot be kept.  OSError: for another reason; in all these cases the
-            file is unchanged.  NotFlushed: the new data is in place, but a power failure may undo it.
+            PermissionError: the owner of the file cannot be kept.  OSError: it cannot be written for another reason.
+            In all these cases the file is unchanged.
+            NotFlushed: the new data is in place, but a power failure may undo it.
         Cost: copies the store twice and writes it.
-        Threads: beside readers and writers; what is saved is one version.  Not inside a transaction of this engine.
+        Threads: others may read and write meanwhile; one version is saved.  Do not call it inside a transaction of this
+        engine.
         Not saved: the clock, the role check, and the counts of trials.
         """
         target = os.path.realpath(path)
@@ -268,7 +270,7 @@ class Engine(Checker, Changes):
         Raises:
             SnapshotError: with what is wrong with the file, or that the secret is wrong, missing or needless.
             OSError: it cannot be opened.
-        Cost: some milliseconds and the named lists; with `verify`, a second for some million keys.
+        Cost: some milliseconds, and the time to make the named lists; with `verify`, a second for some million keys.
 
         >>> import tempfile, pathlib
         >>> engine = Engine(presets.bitbybit())
@@ -351,7 +353,7 @@ class Engine(Checker, Changes):
         """Look whether the file has a later revision, and take it over.
 
         Args:
-            discard_changes: drop changes of this engine that were not saved, and take over the file.
+            discard_changes: also take over the file if this engine has changes that were not saved; these are lost.
         Returns:
             Whether the data changed.
         Raises:
@@ -359,7 +361,7 @@ class Engine(Checker, Changes):
                 content.
             Conflict: this engine has changes of its own.  EngineError: it stands on no file.  In all cases the engine
             is unchanged, and its `age` grows.
-        Cost: one look at the file's header; opening, if there is something new.
+        Cost: a look at the file; if there is something new, also the cost of opening it.
         Threads: checks go on; each is answered by one revision.
         """
         with self._looks:
@@ -431,7 +433,7 @@ class Engine(Checker, Changes):
 
         Args:
             seconds: between two looks.
-            max_age: the age in seconds from which on the data is stale; larger than `seconds`.
+            max_age: the data is stale from this age on, in seconds; larger than `seconds`.
             when_stale: "deny" denies every check with the reason `stale_data`, until a look succeeds; "serve" goes on
                 answering by the old data.  Both log a warning.
         Returns:
@@ -458,7 +460,7 @@ class Engine(Checker, Changes):
 
         Raises:
             Any error of the fold, such as MemoryError; the engine answers as before.
-        Cost: copies the store.  Threads: beside readers and writers; what is written meanwhile stays in the overlay.
+        Cost: copies the store.  Threads: others may read and write meanwhile; their changes stay in the overlay.
         """
         self._folder.fold()
 
@@ -507,14 +509,14 @@ class Engine(Checker, Changes):
 
     @property
     def version(self) -> int:
-        """How many commits there were."""
+        """The number of the current version of the data; each commit adds one."""
         return self.view.version
 
     @property
     def is_enforced(self) -> bool:
         """Whether allow lists are enforced at all; if not, every address passes for every key.
 
-        Cost: some attributes.
+        Cost: reads some attributes.
         Threads: safe without a lock; the answer is that of one version.
         Source: U2; `set_enforced` switches it.
         """
@@ -538,7 +540,7 @@ class Engine(Checker, Changes):
     def __len__(self) -> int:
         """Count the keys.
 
-        Cost: looks at each key of the overlay, which changed since the last fold; those of the store are counted.
+        Cost: looks at each key of the overlay; the store knows the number of its keys.
         Threads: safe without a lock; the count is that of one version.
         Source: `keys` names them.
 
@@ -633,7 +635,7 @@ class Engine(Checker, Changes):
             default: the name of the default list, or None.
             enforced: switch the whole feature on or off in the same commit; None leaves it as it is.
         Returns:
-            A `Report` that warns of the keys that every address passes.
+            A `Report` that warns of keys for which every address passes.
         Raises:
             UnknownName: a key, or the default, names a list that is not among them.
             FeatureOff: the feature is off and stays off (U2).

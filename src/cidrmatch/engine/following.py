@@ -41,7 +41,7 @@ def seconds_since_boot() -> float:
 
 
 class Freshness:
-    """Know when the data of an engine was last current, and set the engine's `is_stale` by this.
+    """Remember when the data of an engine was last current, and set the engine's `is_stale` accordingly.
 
     Args:
         checker: the engine whose `is_stale` is set.
@@ -67,7 +67,7 @@ class Freshness:
                 self._checker.is_stale = False
 
     def limit(self, max_age: float) -> None:
-        """Set how old the data may be; infinite while nobody follows."""
+        """Set how old the data may be; `math.inf` while no follower watches it."""
         with self._lock:
             self._max_age = max_age
 
@@ -101,11 +101,11 @@ class Follower:
     """Look at an engine's file again and again, and watch the age of its data.
 
     Args:
-        engine: it stands on a file.
-        freshness: of that engine.
-        seconds: between two looks.
-        max_age: in seconds; None watches nothing.
-        when_stale: "deny" or "serve".
+        engine: an engine that stands on a file.
+        freshness: the `Freshness` of that engine.
+        seconds: the time between two looks.
+        max_age: the data is stale from this age on, in seconds; if it is None, nobody watches the age.
+        when_stale: "deny" denies every check while the data is stale; "serve" goes on with the old data.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ Three rules keep a mistake from opening a key:
 - If a change leaves a key unrestricted, its `Report` has a warning (answers.py).
 
 Nothing here changes anything.  Keys are named by their held ids.
-Cost: that of judging entries by the policy; all else are look-ups.
+Cost: that of judging entries by the policy; everything else is look-ups.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ def check_permitted(draft: Draft, actor: object, operation: str, name: str) -> N
 
 
 def check_change(draft: Draft, key: str, old: KeyRecord | None, new: KeyRecord | None) -> None:
-    """Refuse a change of a key that is not allowed, of whatever kind; None stands for a key that does not exist."""
+    """Refuse a change of a key if it is not allowed; None stands for a key that does not exist, before or after."""
     policy = draft.settings.policy
     # 1. by the feature gate (U2)
     if not draft.settings.is_enforced and _restriction(old) != _restriction(new):

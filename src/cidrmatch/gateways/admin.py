@@ -9,10 +9,10 @@
     every other EngineError                                    409      refused
     LockTimeout                                                503      lock_timeout
 
-A refused change has changed nothing.  The answer has the form of RFC 9457, like denials.  The texts of `Conflict`,
-`LockTimeout` and `NotPermitted` are left out, because they may name files or objects of the server.
+A refused change has changed nothing.  The answer has the form of RFC 9457.  The messages of `Conflict`, `LockTimeout`
+and `NotPermitted` may name files or objects of the server, so other texts replace them.
 
-No other error is answered here.  A snapshot that cannot be read is a fault of the server, and stays an error 500.
+Other errors get no answer here.  A snapshot that cannot be read is a fault of the server, and stays an error 500.
 
 Threads: safe, keeps no state.
 Source: RFC 9457; N13, B12, P1; C21, C22.
@@ -80,9 +80,9 @@ def refused_change(error: CidrmatchError) -> Response:
     Args:
         error: one of `REFUSED`.
     Returns:
-        A `Response`; a policy's answer has "problems", each as `Problem.to_dict` gives it.
+        A `Response`.  For a `PolicyError` it has "problems", each as `Problem.to_dict` gives it.
     Raises:
-        TypeError: the error is another.
+        TypeError: the error is none of these.
 
     >>> from cidrmatch import Engine, PolicyError, presets
     >>> engine = Engine(presets.bitbybit())

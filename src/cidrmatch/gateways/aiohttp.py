@@ -1,10 +1,10 @@
-"""The guard as a middleware of aiohttp: asked behind the middlewares that the host lists before it.
+"""The guard as a middleware of aiohttp: it is asked after the middlewares that the host lists before it.
 
     web.Application(middlewares=[authenticate, allow_list_middleware(guard, key_of), count_quota])
                                                       '--denied--> the product's answer, before a websocket opens
 
-The peer is that of the connection, which the transport knows.  `request.remote` is not asked: a middleware such as
-those of aiohttp-remotes may have rewritten it.
+The peer is the other end of the connection, as the transport knows it.  `request.remote` is not used, because a
+middleware may have rewritten it; those of aiohttp-remotes do.
 
 Source: B2, B7, B8, U7, U9 to U11.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["allow_list_middleware", "decision_of"]
 
 STATE: web.RequestKey[GuardDecision] = web.RequestKey("cidrmatch", GuardDecision)
-"""The key of the decision at a request."""
+"""The name under which a request holds the guard's decision."""
 
 
 def allow_list_middleware(
@@ -39,17 +39,17 @@ def allow_list_middleware(
     without_key: str = "deny",
     steps: Steps | None = None,
 ) -> Middleware:
-    """Make a middleware that lets a request through if its key may be used from where it comes.
+    """Make a middleware that lets a request pass if its key may be used from the client's address.
 
     Args:
         guard: a `Guard`.
-        key: gives the id of the request's key by the request, or None where it has none; may be a coroutine function.
-            It is the host's authentication, so it must not take a key that it did not check.
-        without_key: "deny" answers a request without a key by 401; "pass" lets it through unasked.
-        steps: the host's other checks by the names of the policy's pipeline, functions of the request and the key's
-            id; see `Face`.
+        key: gets the request and gives the id of its key, or None if it has no key; may be a coroutine function.
+            It is the host's authentication, so it must check a key before it gives the id.
+        without_key: "deny" answers a request without a key with 401; "pass" lets it pass, and the guard is not asked.
+        steps: the host's other checks.  It maps names of the policy's pipeline to functions of the request and the
+            key's id; see `Face`.
     Raises:
-        TypeError, ValueError: an argument is of another kind.
+        TypeError, ValueError: an argument has a wrong type or value.
     """
     face = Face[web.Request](guard, key, _origin_of, without_key=without_key, steps=steps)
 
@@ -67,10 +67,10 @@ def allow_list_middleware(
 
 
 def decision_of(request: web.Request) -> GuardDecision:
-    """Give the decision that let a request through.
+    """Give the decision by which a request passed.
 
     Raises:
-        LookupError: no guard stands in front, or the request passed without a key.
+        LookupError: no guard was asked about it, for instance because it passed without a key.
     """
     return let_through(request.get(STATE))
 
@@ -78,10 +78,11 @@ def decision_of(request: web.Request) -> GuardDecision:
 def _origin_of(request: web.Request) -> Origin:
     """Give the address at the other end of the connection, and the header lines.
 
-    A peer that is not known is no peer on a UNIX socket, so that the socket has to say that it is one.
+    On a UNIX socket the address is None.  An unknown peer does not show that the socket is a UNIX socket; only the
+    socket's own family does.
 
     Raises:
-        ConnectionError: the connection is gone, and nobody knows its peer.
+        ConnectionError: the connection is gone, or it does not know its peer.
     """
     transport = request.transport
     if transport is None:

@@ -1,4 +1,4 @@
-"""The guard as a middleware of Django, for WSGI and ASGI, by one setting that is checked at start.
+"""The guard as a middleware of Django, for WSGI and ASGI; one setting, checked at start, describes it.
 
     MIDDLEWARE = [..., "cidrmatch.gateways.django.AllowListMiddleware"]
     CIDRMATCH = {"guard": "shop.access.guard", "key": "shop.access.key_of"}
@@ -10,14 +10,14 @@ setting             what it is
 guard               a `Guard`, or the dotted path of one
 key                 a function that gives the id of a request's key, or its dotted path; under ASGI, may be a coroutine
 without_key         "deny" (401), or "pass"
-drops_underscores   as in `wsgi.py`; asked under WSGI alone
-steps               the host's other checks by the names of the policy's pipeline: functions, dotted paths, or None
+drops_underscores   as in `wsgi.py`; it is used under WSGI only
+steps               the host's other checks: names of the policy's pipeline to functions, dotted paths or None
 
-What is wrong with it is an `ImproperlyConfigured` when the server loads the application, and an error of `manage.py
-check` where "cidrmatch.gateways.django.AllowListConfig" is among the INSTALLED_APPS.
+If the setting is wrong, `ImproperlyConfigured` is raised when the server loads the application.  `manage.py check`
+reports the same error if "cidrmatch.gateways.django.AllowListConfig" is among the INSTALLED_APPS.
 
-The peer is REMOTE_ADDR as the server gave it.  SECURE_PROXY_SSL_HEADER and USE_X_FORWARDED_HOST do not touch it.  A
-middleware that writes another address there must go; under WSGI nothing tells that it was there.
+The peer is REMOTE_ADDR, as the server gave it.  SECURE_PROXY_SSL_HEADER and USE_X_FORWARDED_HOST do not change it.
+Remove every middleware that writes another address there.  Under WSGI, the guard cannot notice such a middleware.
 
 Source: B2, B7, B8, U7, U9 to U11.
 """
@@ -50,16 +50,16 @@ __all__ = ["AllowListConfig", "AllowListMiddleware", "build_face", "decision_of"
 GetResponse: TypeAlias = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
 STATE = "cidrmatch"
-"""The name of the decision at a request."""
+"""The attribute of a request that holds the guard's decision."""
 _NEEDED = frozenset(("guard", "key"))
 _NAMES = _NEEDED | {"without_key", "drops_underscores", "steps"}
 
 
 class AllowListMiddleware:
-    """Let a request through if its key may be used from where it comes; see the setting CIDRMATCH.
+    """Let a request pass if its key may be used from the client's address; the setting CIDRMATCH describes the guard.
 
     Raises:
-        ImproperlyConfigured: the setting is not what it says.
+        ImproperlyConfigured: the setting is wrong.
     """
 
     sync_capable = True
@@ -91,7 +91,7 @@ class AllowListMiddleware:
 
 
 class AllowListConfig(AppConfig):
-    """An app that checks the setting by `manage.py check`."""
+    """An app whose check of the setting runs in `manage.py check`."""
 
     name = "cidrmatch.gateways.django"
     label = "cidrmatch"
@@ -113,7 +113,7 @@ def build_face() -> Face[Any]:
     """Make the face that the setting CIDRMATCH describes.
 
     Raises:
-        ImproperlyConfigured: the setting is not what it says.
+        ImproperlyConfigured: the setting is wrong.
     """
     try:
         given = getattr(settings, "CIDRMATCH", None)
@@ -125,7 +125,7 @@ def build_face() -> Face[Any]:
         of_environ = wsgi.origin_by(guard, given.get("drops_underscores", False))
 
         def origin_of(request: Any) -> Origin:
-            request = getattr(request, "_request", request)  # that of Django inside that of rest_framework
+            request = getattr(request, "_request", request)  # a request of rest_framework holds one of Django
             return asgi.origin_of(request.scope) if isinstance(request, ASGIRequest) else of_environ(request.META)
 
         return Face(
@@ -140,25 +140,25 @@ def build_face() -> Face[Any]:
 
 
 def _found(value: Any) -> Any:
-    """Give what a dotted path names."""
+    """Import what a dotted path names; give any other value as it is."""
     return import_string(value) if isinstance(value, str) else value
 
 
 def render(response: Response) -> HttpResponse:
-    """Make a response of Django's."""
+    """Make a Django response."""
     return HttpResponse(response.body, status=response.status, headers=dict(response.headers))
 
 
 def leave_decision(request: HttpRequest, answer: Answer) -> None:
-    """Leave the decision at a request that passed."""
+    """Keep the guard's decision as an attribute of a request that passed."""
     if answer.found is not None:
         vars(request)[STATE] = answer.found
 
 
 def decision_of(request: HttpRequest) -> GuardDecision:
-    """Give the decision that let a request through, which is `request.cidrmatch`, too.
+    """Give the decision by which a request passed; `request.cidrmatch` is the same.
 
     Raises:
-        LookupError: no guard stands in front, or the request passed without a key.
+        LookupError: no guard was asked about it, for instance because it passed without a key.
     """
     return let_through(getattr(request, STATE, None))

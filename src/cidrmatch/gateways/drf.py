@@ -1,14 +1,14 @@
-"""The guard as a permission of Django REST framework: asked after its authentication, in front of its throttles.
+"""The guard as a permission of Django REST framework: it is asked after authentication and before the throttles.
 
     authentication --> permission_classes: [HasScope, AllowListPermission] --> throttles --> the view
     401                                               |
                                                       '--> NotAllowed --> exception_handler: the product's answer
 
-The setting CIDRMATCH is that of `django.py`; its key function gets the request of rest_framework, with `user` and
-`auth`.  Use this permission or the middleware, not both.
+The setting CIDRMATCH is described in `django.py`.  Its key function gets the request of rest_framework, which has
+`user` and `auth`.  Use this permission or the middleware, not both.
 
-The answer has the product's form where REST_FRAMEWORK names the handler; without it, the status is right and the
-form is that of rest_framework:
+If REST_FRAMEWORK names the handler below, the answer has the product's form.  Without the handler the status is the
+same, but the form is that of rest_framework:
 
     REST_FRAMEWORK = {"EXCEPTION_HANDLER": "cidrmatch.gateways.drf.exception_handler"}
 
@@ -48,10 +48,10 @@ _face = cache(build_face)
 
 
 class AllowListPermission(BasePermission):
-    """Let a request through if its key may be used from where it comes."""
+    """Let a request pass if its key may be used from the client's address."""
 
     def has_permission(self, request: Request, view: views.APIView) -> bool:  # noqa: ARG002  as rest_framework calls it
-        """Tell that a request passes; one that does not is an exception, so no `~` turns it around.
+        """Return True if a request passes.  A denial is an exception, so that `~` cannot turn it into True.
 
         Raises:
             NotAllowed: the request is denied.

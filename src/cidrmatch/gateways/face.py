@@ -3,15 +3,18 @@
     request --origin--> peer, headers ---.
             --key-----> the key's id ----+--> steps before --> guard.check --> steps behind --> Answer
 
-A face turns a request of its framework into these questions, and an `Answer` into what its framework sends.  The steps
-are the host's own checks, such as scopes and a rate limit; the policy says where the address check stands among them
-(B7, B8, U9 to U11).  The first that fails ends the request, so a blocked one uses no quota.
+A face turns a request of its framework into these questions.  It turns the `Answer` into what the framework sends.
 
-Keys and steps may be coroutine functions, where the face can wait for them.  The order is written once, as a
-coroutine.  Where nobody can wait, it never waits, so it ends when it is resumed for the first time.  Where the address
-alone is asked about, which is most of the time, there is no order, and no coroutine.
+The steps are the host's own checks, such as scopes and a rate limit.  The policy says where the address check stands
+among them (B7, B8, U9 to U11).  The first check that fails ends the request, so a blocked request uses no quota.
 
-Whatever raises on the way denies.  A step fails by any answer but True; a `Response` is what its client is told.
+Key functions and steps may be coroutine functions if the face can wait for them.  The order is written only once, as
+a coroutine.  If the face cannot wait, this coroutine never waits, so it ends when it is resumed for the first time.
+In the common case there are no steps, and the key is at hand.  Then only the address is asked about, and no coroutine
+is made.
+
+If anything raises on the way, the request is denied.  A step passes only if it returns True.  If a step returns a
+`Response`, the client gets this response.
 
 Threads: safe where the host's functions are.
 Source: B7, B8, U9, U10, U11, C11, C23.
@@ -37,15 +40,15 @@ RequestT = TypeVar("RequestT")
 Origin: TypeAlias = "tuple[str | None, Headers]"
 """The peer of a request, and its header lines."""
 Steps: TypeAlias = Mapping[str, Callable[[Any, str], object] | None]
-"""The host's own checks by the names of the policy: functions of the request and the key's id."""
+"""The host's own checks: names of the policy's pipeline, each with a function of the request and the key's id."""
 
 
 class Answer(NamedTuple):
-    """Say what becomes of a request.
+    """Say whether a request passes, and what its client is told if not.
 
     Attributes:
-        refusal: what the client is told, or None where the request passes.
-        found: the guard's decision; None where it was not asked.
+        refusal: what the client is told, or None if the request passes.
+        found: the guard's decision; None if the guard was not asked.
         stopped_at: the name of the host's step that failed, or None.
     """
 
@@ -63,14 +66,14 @@ class Face(Generic[RequestT]):
 
     Args:
         guard: a `Guard`.
-        key: gives the id of a request's key, or None where it has none.  It is the host's authentication, so it must
-            not take a key that it did not check.
+        key: gives the id of a request's key, or None if it has no key.  It is the host's authentication, so it must
+            check a key before it gives the id.
         origin: gives the peer and the header lines of a request.
-        without_key: "deny" answers a request without a key by 401; "pass" lets it through unasked.
-        steps: the host's checks by the names in the policy's pipeline, each a function or None for one that the host
-            makes elsewhere; None asks about the address alone.
+        without_key: "deny" answers a request without a key with 401; "pass" lets it pass, and the guard is not asked.
+        steps: the host's other checks.  It maps each name of the policy's pipeline to a function, or to None for a
+            check that the host makes elsewhere.  Without `steps`, only the address is checked.
     Raises:
-        TypeError, ValueError: an argument is of another kind, or a step of the policy is missing.
+        TypeError, ValueError: an argument has a wrong type or value, or a step of the policy is missing.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Face(Generic[RequestT]):
                 raise TypeError(f"the step {name!r} is a function, or None")
 
     def decide(self, request: RequestT) -> Answer:
-        """Decide about a request; a key or a step that would have to be awaited is an error, and denies."""
+        """Decide about a request without waiting.  If a key or a step has to be awaited, the request is denied."""
         asked = self.ask(request, can_wait=False)
         if isinstance(asked, GuardDecision):
             return _answer_of(asked)
@@ -104,7 +107,7 @@ class Face(Generic[RequestT]):
         raise RuntimeError("a request that nobody waits for has waited")
 
     async def wait_for_decision(self, request: RequestT) -> Answer:
-        """Decide about a request, and wait for keys and steps that have to be awaited."""
+        """Decide about a request; wait for the key and the steps if they have to be awaited."""
         asked = self.ask(request)
         return _answer_of(asked) if isinstance(asked, GuardDecision) else await asked
 
@@ -112,8 +115,8 @@ class Face(Generic[RequestT]):
         """Ask about a request.
 
         Returns:
-            The guard's decision, where the address alone is asked about and the key is at hand, as in most requests.
-            Else a coroutine, which has to be awaited, and gives an `Answer`.
+            The guard's decision, if there are no steps and the key is a `str`; this is the common case.  Otherwise a
+            coroutine that gives an `Answer`.
         """
         try:
             peer, headers = self._origin(request)
@@ -127,7 +130,7 @@ class Face(Generic[RequestT]):
     async def _ask_in_order(
         self, request: RequestT, peer: str | None, headers: Headers, given: object, can_wait: bool
     ) -> Answer:
-        """Ask in order; where nothing can be awaited, nothing is, so that this ends when it is first resumed."""
+        """Ask in the policy's order.  If `can_wait` is False, this never waits, so it ends when it is first resumed."""
         found: GuardDecision | None = None
         try:
             key: Any = await _value_of(given, can_wait)
@@ -152,12 +155,12 @@ class Face(Generic[RequestT]):
 
 
 def _answer_of(found: GuardDecision) -> Answer:
-    """Make the answer of a request about which nothing but the address was left to ask."""
+    """Make the answer from the guard's decision, if no step is left to ask."""
     return Answer(None if found.allowed else found.response(), found)
 
 
 async def _value_of(given: object, can_wait: bool) -> object:
-    """Give what a function of the host's gave, or wait for it."""
+    """Give the value that a function of the host returned; wait for it if it has to be awaited."""
     if not inspect.isawaitable(given):
         return given
     if can_wait:

@@ -1,17 +1,18 @@
-"""The guard as a dependency of FastAPI: asked after the host's authentication, in front of what depends on it.
+"""The guard as a dependency of FastAPI: it is asked after the host's authentication, before what depends on it.
 
     authenticated --> scope --> allowed --> rate limit --> the endpoint
     the host's own              |  this file
     401         403             '-- NotAllowed --> the product's answer; a websocket is closed before it opens
 
-FastAPI asks dependencies in the order in which they depend on each other, so the order of a policy's checks is said by
-`Depends`: `key` is the host's authentication, or the scope check that depends on it; what comes behind the address
-check depends on this one (B7, B8, U9 to U11).
+FastAPI calls a dependency after all dependencies that it depends on itself.  So `Depends` says the order of a
+policy's checks: `key` is the host's authentication, or a scope check that depends on the authentication.  Checks that
+follow the address check depend on this dependency (B7, B8, U9 to U11).
 
-The denial is an exception, and `install` registers what answers it.  Where that was forgotten, it is an error 500.  An
-endpoint that changes lists raises what an engine raises; `install` answers that, too (`admin.py`).
+A denial is an exception, and `install` registers the function that answers it.  Without `install`, a denial is an error
+500.  If an endpoint changes lists, it raises the engine's errors; `install` registers an answer to these, too
+(`admin.py`).
 
-Starlette has no dependencies: there the middleware of `asgi.py` stands behind the host's authentication.
+Starlette has no dependencies.  Use the middleware of `asgi.py` there, behind the host's authentication.
 
 Source: B2, B7, U7.
 """
@@ -50,7 +51,7 @@ class NotAllowed(Exception):
 
 
 class _Asked(NamedTuple):
-    """What the guard is asked about: FastAPI has found the key already."""
+    """What the face is asked about: a connection, and its key, which FastAPI has already found."""
 
     connection: HTTPConnection
     key: Any
@@ -59,17 +60,17 @@ class _Asked(NamedTuple):
 def allow_list_dependency(
     guard: Guard, key: Callable[..., Any], *, without_key: str = "deny"
 ) -> Callable[..., Awaitable[GuardDecision | None]]:
-    """Make a dependency that lets a request or a websocket through if its key may be used from where it comes.
+    """Make a dependency that lets a request or a websocket pass if its key may be used from the client's address.
 
     Args:
         guard: a `Guard`.
-        key: a dependency that gives the id of the request's key, or None where it has none.  It is the host's
-            authentication: it may raise HTTPException(401) itself, and must not take a key that it did not check.
-        without_key: "deny" answers a request without a key by 401; "pass" lets it through unasked.
+        key: a dependency that gives the id of the request's key, or None if it has no key.  It is the host's
+            authentication, so it must check a key before it gives the id.  It may raise HTTPException(401) itself.
+        without_key: "deny" answers a request without a key with 401; "pass" lets it pass, and the guard is not asked.
     Returns:
-        A dependency; its value is the `GuardDecision`, or None for a request that passed without a key.
+        A dependency.  Its value is the `GuardDecision`, or None for a request that passed without a key.
     Raises:
-        TypeError, ValueError: an argument is of another kind.
+        TypeError, ValueError: an argument has a wrong type or value.
     """
     check_face(guard, key, without_key)
     face = Face[_Asked](
@@ -89,14 +90,14 @@ def allow_list_dependency(
 
 
 def install(app: Starlette) -> None:
-    """Register what answers denials and refused changes; an application mounted in another needs its own."""
+    """Register the answers to denials and to refused changes; an application mounted in another needs its own call."""
     app.add_exception_handler(NotAllowed, answer)
     for kind in REFUSED:
         app.add_exception_handler(kind, answer_change)
 
 
 async def answer(connection: Any, error: Exception) -> Any:
-    """Answer a denial in the form of the product: a response to a request, a refusal of a websocket."""
+    """Answer a denial in the form of the product.  A websocket that cannot get this response is closed."""
     if not isinstance(error, NotAllowed) or error.response is None:
         raise error
     response = _render(error.response)
@@ -118,5 +119,5 @@ async def answer_change(connection: Any, error: Exception) -> Response:
 
 
 def _render(told: Told) -> Response:
-    """Make a response of Starlette's."""
+    """Make a Starlette response."""
     return Response(told.body, told.status, dict(told.headers))

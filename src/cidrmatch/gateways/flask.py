@@ -1,10 +1,10 @@
-"""The guard as an extension of Flask: asked before each request, in the order in which the host registers its checks.
+"""The guard as an extension of Flask: it is asked before each request, after the checks that were registered before it.
 
     before_request: the host's authentication --> AllowListExtension.check --> the host's others --> the view
                                                        '--denied--> the product's answer
 
-The peer is REMOTE_ADDR in the environ, and werkzeug's ProxyFix is noticed: it leaves the old peer there, and the guard
-denies then, for a header would be believed twice.
+The peer is REMOTE_ADDR in the environ.  werkzeug's ProxyFix changes REMOTE_ADDR, and leaves the old peer in the
+environ.  The guard notices this and denies, because otherwise a header would be trusted twice.
 
 Source: B2, B7, B8, U7, U9 to U11.
 """
@@ -33,19 +33,19 @@ STATE = "cidrmatch"
 
 
 class AllowListExtension:
-    """AllowListExtension(app, guard=..., key=...): let a request through if its key may be used from where it comes.
+    """AllowListExtension(app, guard=..., key=...): let a request pass if its key may be used from the client's address.
 
     Args:
-        app: the application; or None, and `init_app` is called later.
+        app: the application; or None, and then the host calls `init_app` later.
         guard: a `Guard`.
-        key: gives the id of the request's key by the request, or None where it has none.  It is the host's
-            authentication, so it must not take a key that it did not check.
-        without_key: "deny" answers a request without a key by 401; "pass" lets it through unasked.
-        steps: the host's other checks by the names of the policy's pipeline, functions of the request and the key's
-            id; see `Face`.
+        key: gets the request and gives the id of its key, or None if it has no key.  It is the host's authentication,
+            so it must check a key before it gives the id.
+        without_key: "deny" answers a request without a key with 401; "pass" lets it pass, and the guard is not asked.
+        steps: the host's other checks.  It maps names of the policy's pipeline to functions of the request and the
+            key's id; see `Face`.
         drops_underscores: as for the middleware of `wsgi.py`.
     Raises:
-        TypeError, ValueError: an argument is of another kind.
+        TypeError, ValueError: an argument has a wrong type or value.
     """
 
     def __init__(
@@ -66,12 +66,12 @@ class AllowListExtension:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Guard every request of an application, behind what it asks before a request already."""
+        """Guard every request of an application, after the `before_request` functions that it already has."""
         app.extensions[STATE] = self
         app.before_request(self.check)
 
     def check(self) -> Response | None:
-        """Answer the current request if it is denied; for `before_request` of a blueprint, where not all is guarded."""
+        """Answer the current request if it is denied; to guard only a blueprint, pass this to its `before_request`."""
         asked = request._get_current_object()  # type: ignore[attr-defined]  # a proxy has it
         answer = self._face.decide(asked)
         if answer.refusal is not None:
@@ -83,9 +83,9 @@ class AllowListExtension:
 
 
 def decision_of_request() -> GuardDecision:
-    """Give the decision that let the current request through, which is `flask.g.cidrmatch`, too.
+    """Give the decision by which the current request passed; `flask.g.cidrmatch` is the same.
 
     Raises:
-        LookupError: no guard stands in front, or the request passed without a key.
+        LookupError: no guard was asked about it, for instance because it passed without a key.
     """
     return let_through(g.get(STATE))

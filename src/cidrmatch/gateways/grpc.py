@@ -6,22 +6,23 @@
     denied because                 status                ErrorInfo.reason
     the address is not listed      PERMISSION_DENIED     IP_NOT_ALLOWED (bitbybit), FORBIDDEN (unkey), or our reason
     there is no key, or none such  UNAUTHENTICATED       NO_KEY, UNKNOWN_KEY
-    a step of the host's failed    by its `Response`     the step's name
+    a step of the host failed      by its `Response`     the step's name
     something raised               UNAVAILABLE           GUARD_ERROR
 
-A call has no status of HTTP, so that of the denial is translated: 401, 403, 429 and 503 have one each, and any other is
-PERMISSION_DENIED.
+A call has no HTTP status, so the HTTP status of the denial is translated.  401, 403, 429 and 503 each have a gRPC
+status.  Every other HTTP status becomes PERMISSION_DENIED.
 
-The peer is that of the connection, "ipv4:203.0.113.9:4711"; nothing in gRPC rewrites it.  Metadata are the headers, and
-a name may come several times.  Of several lines of x-forwarded-for, though, gRPC hands on the last alone.  That is what
-the nearest proxy wrote, so the chain is shorter and nobody else's.
+The peer is the other end of the connection, such as "ipv4:203.0.113.9:4711"; nothing in gRPC rewrites it.  The
+metadata of the call are its headers, and a name may occur several times.  But if there are several lines of
+x-forwarded-for, gRPC gives only the last line to the server.  The nearest proxy wrote that line.  So the chain is
+shorter, but nobody else can write into it.
 
-The peer is known only where the method is called, so the guard stands around the method; the one message of a unary
-call has been read by then.
+The peer is known only when the method is called, so the guard is put around the method.  By then gRPC has read the
+message of a unary call.
 
-An interceptor that the host lists before this one is asked first.
+Interceptors that the host lists before this one are asked first.
 
-Threads: a decision is kept in a context variable, which gRPC keeps for each call.
+Threads: a decision is kept in a context variable, and gRPC has one context for each call.
 Source: B2, B7, B8, U7, U9 to U11; google/rpc/status.proto, google/rpc/error_details.proto, gRPC's naming of addresses.
 """
 
@@ -55,7 +56,7 @@ _STATUS = {
     503: grpc.StatusCode.UNAVAILABLE,
 }
 _CODES = {"bitbybit": "IP_NOT_ALLOWED", "unkey": "FORBIDDEN"}
-"""How products call it that an address is not listed, by the name of their renderer (C13)."""
+"""The products' own words for "the address is not listed", by the name of their renderer (C13)."""
 
 _decision: ContextVar[GuardDecision | None] = ContextVar("cidrmatch_decision", default=None)
 
@@ -73,14 +74,15 @@ class _Interceptor:
 
     Args:
         guard: a `Guard`.
-        key: gives the id of a call's key by its context, or None where it has none.  It is the host's authentication,
-            so it must not take a key that it did not check.
-        without_key: "deny" answers a call without a key by UNAUTHENTICATED; "pass" lets it through unasked.
-        steps: the host's other checks by the names of the policy's pipeline, functions of the context and the key's
-            id; see `Face`.
+        key: gets the context of a call and gives the id of its key, or None if it has no key.  It is the host's
+            authentication, so it must check a key before it gives the id.
+        without_key: "deny" answers a call without a key with UNAUTHENTICATED; "pass" lets it pass, and the guard is
+            not asked.
+        steps: the host's other checks.  It maps names of the policy's pipeline to functions of the context and the
+            key's id; see `Face`.
         domain: the name of the service, for ErrorInfo.
     Raises:
-        TypeError, ValueError: an argument is of another kind.
+        TypeError, ValueError: an argument has a wrong type or value.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class _Interceptor:
         self._domain = domain
 
     def _denial(self, answer: Answer) -> _Denial | None:
-        """Say what a client is told, or None where the call passes; and keep the decision."""
+        """Say what the client of a denied call is told.  If the call passes, keep the decision and give None."""
         _decision.set(answer.found if answer.refusal is None else None)
         if answer.refusal is None:
             return None
@@ -108,7 +110,7 @@ class _Interceptor:
         return _Denial(code, message, (("grpc-status-details-bin", details),))
 
     def _check(self, context: grpc.ServicerContext) -> None:
-        """Abort a call that is denied."""
+        """Abort a call that is denied; for methods that run in threads."""
         denial = self._denial(self._face.decide(context))
         if denial is not None:
             context.set_trailing_metadata(denial.trailing)
@@ -116,7 +118,7 @@ class _Interceptor:
             _never()
 
     async def _wait(self, context: Any) -> None:
-        """Abort a call that is denied, where its key may have to be awaited."""
+        """Abort a call that is denied; wait for its key and steps if they have to be awaited."""
         denial = self._denial(await self._face.wait_for_decision(context))
         if denial is not None:
             await context.abort(denial.code, denial.message, denial.trailing)
@@ -125,8 +127,8 @@ class _Interceptor:
     def _around(self, method: Callable[..., Any], streams: bool) -> Callable[..., Any]:
         """Put the check in front of a method for threads.
 
-        In front of one that streams stands a generator: `grpc.aio` calls the method in the thread of the loop, where an
-        abort would wait for itself, and iterates in another.
+        If the method streams, a generator does the check.  The reason: `grpc.aio` calls such a method in the thread of
+        its loop, where an abort would wait for itself.  It iterates over the generator in another thread.
         """
         if streams:
 
@@ -143,7 +145,7 @@ class _Interceptor:
         return guarded
 
     def _around_async(self, method: Callable[..., Any], streams: bool) -> Callable[..., Any]:
-        """Put the check in front of a method for asyncio, which may be one for threads, too."""
+        """Put the check in front of a method of an asyncio server; the method itself may be one for threads."""
         if inspect.isasyncgenfunction(method):
 
             async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
@@ -168,7 +170,7 @@ class AllowListInterceptor(_Interceptor, grpc.ServerInterceptor):
     def intercept_service(
         self, continuation: Callable[[Any], Any], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
-        """Put the guard in front of the method that a call is for."""
+        """Put the guard in front of the called method."""
         return _replaced(continuation(handler_call_details), self._around)
 
 
@@ -178,21 +180,21 @@ class AsyncAllowListInterceptor(_Interceptor, grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
-        """Put the guard in front of the method that a call is for."""
+        """Put the guard in front of the called method."""
         return _replaced(await continuation(handler_call_details), self._around_async)
 
 
 def decision_of_call() -> GuardDecision:
-    """Give the decision that let the current call through.
+    """Give the decision by which the current call passed.
 
     Raises:
-        LookupError: no guard stands in front, or the call passed without a key.
+        LookupError: no guard was asked about it, for instance because it passed without a key.
     """
     return let_through(_decision.get(), "call")
 
 
 def _replaced(handler: Any, around: Callable[[Callable[..., Any], bool], Callable[..., Any]]) -> Any:
-    """Make a handler whose method is guarded; None, where nobody serves the call, stays."""
+    """Make a handler whose method is guarded.  None means that nobody serves the call, and stays None."""
     if handler is None:
         return None
     kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
@@ -202,10 +204,10 @@ def _replaced(handler: Any, around: Callable[[Callable[..., Any], bool], Callabl
 
 
 def _origin_of(context: Any) -> Origin:
-    """Give the address at the other end of the connection, and the metadata that are text.
+    """Give the address at the other end of the connection, and those metadata that are text.
 
     Raises:
-        ValueError: gRPC names the peer in a way that is not known.
+        ValueError: the name that gRPC gives the peer has an unknown form.
     """
     metadata = context.invocation_metadata() or ()
     headers = [(name, value) for name, value in metadata if isinstance(value, str)]
@@ -216,7 +218,7 @@ def _origin_of(context: Any) -> Origin:
 
 
 def _reason_of(answer: Answer) -> tuple[str, str]:
-    """Give the reason of a denial as ErrorInfo writes it, and a sentence for people."""
+    """Give the reason of a denial in the form of ErrorInfo, and a sentence for people."""
     found = answer.found
     if answer.stopped_at is not None:
         return answer.stopped_at.upper(), f"the request did not pass: {answer.stopped_at}"
@@ -229,9 +231,11 @@ def _reason_of(answer: Answer) -> tuple[str, str]:
 
 
 def _status(code: int, message: str, reason: str, domain: str) -> bytes:
-    """Write a google.rpc.Status with one ErrorInfo, without a library: fields with a length, and one number.
+    """Write a google.rpc.Status with one ErrorInfo, in the wire format of protobuf, without a library.
 
     Status     1 code, 2 message, 3 details: Any     Any     1 type_url, 2 value     ErrorInfo     1 reason, 2 domain
+
+    The code is a number; every other field is bytes with their length.
     """
     info = _field(1, reason.encode()) + _field(2, domain.encode())
     detail = _field(1, b"type.googleapis.com/google.rpc.ErrorInfo") + _field(2, info)
@@ -251,5 +255,5 @@ def _varint(value: int) -> bytes:
 
 
 def _never() -> NoReturn:
-    """Stop a call that goes on after it was aborted; gRPC raises before."""
+    """Stop a denied call if the abort did not raise; gRPC's own abort always raises."""
     raise RuntimeError("a denied call was aborted and went on")

@@ -1,17 +1,18 @@
-"""The guard: a request's key, peer and headers become one decision, and nothing that goes wrong lets anybody in.
+"""The guard: it makes one decision of a request's key, peer and headers, and any failure denies.
 
     key      --------------------------------------.
     peer     --strategy.find--> ClientAddress -----+--engine.check--> Decision --> GuardDecision --> on_decision
     headers  ---^                                                                     |
                                                                                       '-- .allowed  .response()
 
-A gateway asks `guard.check` and acts by `.allowed`.  Whatever raises on the way is a denial with the reason
-"guard_error": a strategy of the host's own, a clock, a damaged record.  It is counted, handed to `on_decision`, and
-answered with 503, or with 403 where the guard was told so.  What `on_decision` raises changes no answer.
+A gateway calls `guard.check` and acts by `.allowed`.  If anything raises on the way, the request is denied with the
+reason "guard_error".  Examples are a strategy of the host, a clock, and a damaged record.  This denial is counted, and
+given to `on_decision`.  It is answered with 503, or with 403 if the guard was made with `on_error="deny"`.  If
+`on_decision` raises, the answer stays the same.
 
-Counters are kept by reason, never by key or address, so they fit a page of metrics.
+There is one counter for each reason, and none for keys or addresses, so the counters fit on a page of metrics.
 
-Cost: a microsecond above the strategy and the check.
+Cost: a microsecond more than the strategy and the check.
 Threads: safe; the counters are kept under a lock.
 Source: B2, B28, U7; C23.
 """
@@ -36,27 +37,27 @@ if TYPE_CHECKING:
 __all__ = ["GUARD_ERROR", "NO_KEY", "Guard", "GuardDecision", "check_face", "let_through", "refusal"]
 
 GUARD_ERROR = "guard_error"
-"""The reason of a denial because something raised."""
+"""The reason of a denial if something raised."""
 NO_KEY = "no_key"
-"""The reason of a denial because the request has no key; all others are those of `Reason`."""
+"""The reason of a denial if the request has no key; all other reasons are those of `Reason`."""
 
 _log = logging.getLogger(__name__)
 _NOBODY = ClientAddress(None, "not_looked_for", ())
 
 
 class GuardDecision:
-    """Say whether a request passes, and how that came about.
+    """Say whether a request passes, and why.
 
     Attributes:
         allowed: whether the request passes.
         reason: a `Reason`, "no_key" or "guard_error".
-        key: the key's id, or None where the request has none.
+        key: the key's id, or None if the request has no key.
         client: the `ClientAddress`: the address that was judged, or why there was none, and what was looked at.
         decision: the engine's `Decision`, with entry, list and version; None without a key, and after an error.
         age: seconds since the engine's data was known to be current.
-        error: what was raised, or None.
+        error: the exception that was raised, or None.
 
-    There is no truth value: ask `.allowed`.
+    It has no truth value: ask `.allowed`.
     """
 
     __slots__ = ("_guard", "age", "allowed", "client", "decision", "error", "key", "reason")
@@ -85,7 +86,7 @@ class GuardDecision:
         return self.client.address
 
     def response(self) -> Response:
-        """Render the denial: the product's own, 401 without a key, 503 after an error.
+        """Render the denial: in the product's form; with 401 without a key; with 503, or 403, after an error.
 
         Raises:
             ValueError: the request was allowed.
@@ -95,7 +96,7 @@ class GuardDecision:
     def to_dict(self) -> dict[str, object]:
         """Give the facts as plain values, for a log: those of `Decision.to_dict`, and how the client was found.
 
-        `trail` comes from outside; each element is escaped and cut.
+        The elements of `trail` come from outside, so each is escaped, and cut if it is long.
         """
         facts: dict[str, object] = {} if self.decision is None else dict(self.decision.to_dict())
         facts.update(
@@ -119,7 +120,7 @@ class GuardDecision:
 
 
 class Guard:
-    """Guard(engine, client): decide about requests, and count what was decided.
+    """Guard(engine, client): decide about requests, and count the decisions.
 
     Args:
         engine: an `Engine`.
@@ -128,7 +129,7 @@ class Guard:
         on_decision: called with each `GuardDecision`, in the thread of the request; it must be quick.
         show_address: whether a denial may tell the client which address was judged (C26).
     Raises:
-        TypeError, ValueError: an argument is of another kind.
+        TypeError, ValueError: an argument has a wrong type or value.
 
     >>> from cidrmatch import Engine, presets
     >>> from cidrmatch.client import PeerAddress
@@ -171,12 +172,12 @@ class Guard:
         """Decide about one request.
 
         Args:
-            key: the key's id, as the host's authentication found it; None denies.
+            key: the key's id, as the host's authentication found it; None is denied.
             peer: the address at the other end of the connection; None or "" on a UNIX socket;
-                `UNKNOWN_PEER` where the server does not say it.
+                `UNKNOWN_PEER` if the server does not say the address.
             headers: all header lines of the request.
         Returns:
-            `GuardDecision`.  Never raises an `Exception`: whatever goes wrong denies.
+            `GuardDecision`.  This never raises an `Exception`: if anything goes wrong, the request is denied.
         """
         client = _NOBODY
         try:
@@ -190,7 +191,7 @@ class Guard:
         return found
 
     def fail(self, error: Exception) -> GuardDecision:
-        """Make the denial of a request about which a gateway could not even ask, because something raised."""
+        """Deny a request because the gateway itself raised, before it could call `check`."""
         found = GuardDecision(self, None, _NOBODY, None, 0.0, error)
         _log.error("a request was denied because its check failed", exc_info=error)
         self._note(found)
@@ -210,12 +211,12 @@ class Guard:
         return refusal(503, "Service Unavailable") if self._on_error == "unavailable" else refusal(403, "Forbidden")
 
     def counts(self) -> dict[str, int]:
-        """Give how often each reason decided, since the guard was made; "on_decision_failed" counts besides."""
+        """Give the number of decisions for each reason since the guard was made; and of failures of `on_decision`."""
         with self._lock:
             return dict(self._counts)
 
     def _note(self, found: GuardDecision) -> None:
-        """Count a decision and hand it on; what fails here is logged, and changes no answer."""
+        """Call `on_decision`, and count the decision; a failure is logged and does not change the answer."""
         failed = False
         if self._on_decision is not None:
             try:
@@ -237,10 +238,10 @@ class Guard:
 
 
 def let_through(found: object, asked: str = "request") -> GuardDecision:
-    """Give the decision that a face left where it let somebody through.
+    """Give the decision that a face kept for a request that passed.
 
     Raises:
-        LookupError: there is none: no guard stands in front, or it was passed without a key.
+        LookupError: there is none, because no guard was asked, or the request passed without a key.
     """
     if not isinstance(found, GuardDecision):
         raise LookupError(f"no guard has decided about this {asked}")
@@ -248,10 +249,10 @@ def let_through(found: object, asked: str = "request") -> GuardDecision:
 
 
 def check_face(guard: Guard, key: object, without_key: str) -> bool:
-    """Check what every face is made with; tell whether a request without a key passes.
+    """Check the arguments that all faces have; return whether a request without a key passes.
 
     Raises:
-        TypeError, ValueError: an argument is of another kind.
+        TypeError, ValueError: an argument has a wrong type or value.
     """
     if not isinstance(guard, Guard):
         raise TypeError(f"a guard is a Guard, not {type(guard).__name__}")
@@ -263,6 +264,6 @@ def check_face(guard: Guard, key: object, without_key: str) -> bool:
 
 
 def refusal(status: int, title: str, **more: object) -> Response:
-    """Render a refusal of nobody's form: RFC 9457, and no word about the request but what is given."""
+    """Render a refusal in the form of RFC 9457, not of a product; it says about the request only what `more` has."""
     body = {"type": "about:blank", "title": title, "status": status, **more}
     return json_response(status, "application/problem+json", body)

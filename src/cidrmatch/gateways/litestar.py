@@ -1,10 +1,10 @@
-"""The guard as a guard function of Litestar: asked behind its middlewares, in the order of its layers.
+"""The guard as a guard function of Litestar: it is asked after the middlewares, in the order of Litestar's layers.
 
     middleware: the host's authentication --> guards=[has_scope, allowed, has_quota] --> the handler
                                                                  '--> NotAllowed --> answer: the product's answer
                                                                  '--> a websocket is closed with 1008 before it opens
 
-The host registers what answers the denial; where that was forgotten, a denial is an error 500:
+The host registers `answer` as the answer to a denial.  Without it, a denial is an error 500:
 
     Litestar(..., guards=[allowed], exception_handlers={NotAllowed: answer})
 
@@ -51,17 +51,17 @@ def allow_list_guard(
     without_key: str = "deny",
     steps: Steps | None = None,
 ) -> Callable[[Connection, BaseRouteHandler], Awaitable[None]]:
-    """Make a guard function that lets a connection through if its key may be used from where it comes.
+    """Make a guard function that lets a connection pass if its key may be used from the client's address.
 
     Args:
         guard: a `Guard`.
-        key: gives the id of the connection's key by the connection, or None where it has none; may be a coroutine
-            function.  It is the host's authentication, so it must not take a key that it did not check.
-        without_key: "deny" answers a request without a key by 401; "pass" lets it through unasked.
-        steps: the host's other checks by the names of the policy's pipeline, functions of the connection and the key's
-            id; see `Face`.
+        key: gets the connection and gives the id of its key, or None if it has no key; may be a coroutine function.
+            It is the host's authentication, so it must check a key before it gives the id.
+        without_key: "deny" answers a request without a key with 401; "pass" lets it pass, and the guard is not asked.
+        steps: the host's other checks.  It maps names of the policy's pipeline to functions of the connection and the
+            key's id; see `Face`.
     Raises:
-        TypeError, ValueError: an argument is of another kind.
+        TypeError, ValueError: an argument has a wrong type or value.
     """
 
     def origin_of(connection: Connection) -> Origin:

@@ -1,14 +1,13 @@
-"""The order of a request's checks: where the address check stands among a host's own.
+"""The order of a request's checks: where the address check stands among the host's own checks.
 
-The order is data of the preset (C11); the checks are the host's own functions.
-The first that fails ends the request.  So a blocked client costs nothing of what
-stands behind the address check, a rate limit's quota above all (U9):
+The preset says the order (C11).  The host's functions make the checks.  The first check that fails ends the request.
+So a blocked client uses nothing of the later checks, such as the quota of a rate limit (U9):
 
     bitbybit    authenticate > scope > ip                         (B7, B8)
     unkey       validity > ip > permissions > ratelimit           (U9 to U11)
 
-Nothing here knows a transport or a framework.  Whose address it is, and what a
-client is told, is said elsewhere: by the host, and by `Decision.response`.
+Nothing here knows a transport or a framework.  The host finds the client's address.  `Decision.response` says what the
+client is told.
 Cost: a call for each step.
 Threads: safe, keeps no state.
 """
@@ -30,13 +29,13 @@ __all__ = ["Outcome", "order_of", "run_pipeline"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Say how far a request came.
+    """Say which step stopped a request, or that every step passed.
 
     Attributes:
         passed: whether every step passed.
         stopped_at: the name of the step that failed, or None.
         failure: what that step answered; for "ip" the `Decision`.
-        decision: the `Decision`, or None when the request never came to the address check.
+        decision: the `Decision`; None if a step before the address check failed.
     """
 
     passed: bool
@@ -55,7 +54,7 @@ class Outcome:
 
 
 def order_of(policy: Policy, steps: Mapping[str, object]) -> tuple[str, ...]:
-    """Give the order of a policy's checks, or refuse steps that are not those of the policy.
+    """Give the order of a policy's checks; refuse steps that are not exactly those of the policy.
 
     Raises:
         ValueError: as `run_pipeline`.
@@ -79,14 +78,14 @@ def run_pipeline(
 
     Args:
         policy: its `keys.pipeline` is the order.
-        steps: a function for each of the host's own steps, or None for one that the host does not
-            have.  A step passes by returning True; anything else is a failure and is handed back.
+        steps: a function for each step of the host, or None for a step that the host does not have.  A step passes
+            only if it returns True; any other value is a failure, and `Outcome.failure` holds it.
         ip: makes the address check: `lambda: engine.check(key, address)`.
     Returns:
         `Outcome`.
     Raises:
-        ValueError: a step of the policy is missing, or one is given that the policy does not know:
-            a check that is silently left out would be an allowance.
+        ValueError: a step of the policy is missing, or the policy does not know a given step.  A check that is left
+            out silently would let requests pass.
         Whatever a step raises.
     Source: B7, B8, U9 to U11; C11.
     """
