@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cidrmatch.client import ClientAddress, PeerAddress, SingleHeader, TrustedHops, TrustedProxies
+from cidrmatch.client import UNKNOWN_PEER, ClientAddress, PeerAddress, SingleHeader, TrustedHops, TrustedProxies
 from cidrmatch.client.strategies import MOST_CHARACTERS, MOST_ELEMENTS
 
 XFF = "x-forwarded-for"
@@ -98,6 +98,44 @@ def test_peer_is_text(peer: Any) -> None:
     for strategy in (PeerAddress(), PROXIES, TrustedHops(1), SingleHeader(XFF, ["10.0.0.0/8"]), unix):
         with pytest.raises(TypeError):
             strategy.find(peer, [])
+
+
+def test_C23_peer_that_the_server_does_not_tell_is_never_believed() -> None:
+    unix = (TrustedProxies([], unix=True), TrustedHops(1, unix=True), SingleHeader(XFF, [], unix=True))
+    for strategy in (*unix, PeerAddress(), PROXIES, TrustedHops(1), SingleHeader(XFF, ["10.0.0.0/8"])):
+        assert strategy.find(UNKNOWN_PEER, [(XFF, "203.0.113.9")]) == ClientAddress(None, "no_peer", ())
+
+
+READING = (PROXIES, TrustedHops(1, trusted=["10.0.0.0/8"]), SingleHeader(XFF, ["10.0.0.0/8"]))
+
+
+@pytest.mark.parametrize("strategy", READING)
+@pytest.mark.parametrize("value", [None, 5, 3405803785, bytearray(b"203.0.113.9"), memoryview(b"203.0.113.9"), ["a"]])
+def test_value_of_a_header_is_bytes_or_text(strategy: Any, value: Any) -> None:
+    for name in (XFF, XFF.encode()):
+        for pairs in ([(name, value)], [(name, "203.0.113.9"), (name, value)], {name: value}):
+            for headers in (pairs, pairs if isinstance(pairs, dict) else tuple(pairs)):
+                with pytest.raises(TypeError, match=f"value of {XFF} is {type(value).__name__}"):
+                    strategy.find(PEER, headers)
+        assert found(strategy, "203.0.113.9") == "203.0.113.9"
+        others = [("x-other", value), (name, "203.0.113.9")]
+        assert strategy.find(PEER, others).address == "203.0.113.9", "the value of a header that is not read"
+
+
+@pytest.mark.parametrize("strategy", READING)
+@pytest.mark.parametrize(
+    "headers",
+    [
+        None, 5, [None], [5], [()], [(XFF,)], [(XFF, "203.0.113.9", 1)], [(None, "203.0.113.9")], [(5, "203.0.113.9")],
+        [(bytearray(XFF.encode()), b"203.0.113.9")], [(memoryview(XFF.encode()), b"203.0.113.9")],
+        [(list(XFF), "203.0.113.9")], {None: "203.0.113.9"}, [(XFF, "203.0.113.9"), (None, "")],
+        [(XFF, "203.0.113.9"), (bytearray(XFF.encode()), "6.6.6.6")],
+    ],
+)  # fmt: skip
+def test_headers_are_pairs_of_a_name_and_a_value(strategy: Any, headers: Any) -> None:
+    with pytest.raises(TypeError, match="headers are pairs of a name and a value, each bytes or str"):
+        strategy.find(PEER, headers)
+    assert strategy.find("198.51.100.1", headers).address == "198.51.100.1", "of a stranger none is read"
 
 
 # Trusted proxies

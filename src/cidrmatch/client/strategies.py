@@ -101,6 +101,9 @@ class ClientAddress(NamedTuple):
         return f"<ClientAddress {whom}, by {' < '.join(map(brief, self.trail)) or 'nothing'}>"
 
 
+_TEXTS = (str, bytes)
+_NO_PAIRS = "headers are pairs of a name and a value, each bytes or str"
+
 _new = tuple.__new__
 """Makes a `ClientAddress` from its fields in half the time; used for the most frequent answers."""
 
@@ -166,27 +169,29 @@ class _BehindProxies:
     def _stranger(self, peer: str | None) -> ClientAddress | None:
         """Give the answer for a peer that is not believed; None if the peer is believed."""
         check_peer(peer)
-        if not peer:
-            return None if self._unix else ClientAddress(None, "no_peer", ())
-        try:
-            if self._trusted is None:
-                parse_address(peer)
-                return None
-            if peer in self._trusted:
-                return None
-        except InvalidAddress:
-            pass
-        return _of_peer(peer)
+        if not peer and self._unix:
+            return None
+        answer = _of_peer(peer)
+        packed = answer.packed
+        return None if packed is not None and (self._trusted is None or packed in self._trusted) else answer
 
     def _lines(self, headers: Headers) -> list[str | bytes]:
         """Give the values of all lines of the header."""
         length, name, name_bytes = self._length, self._name, self._name_bytes
         pairs: Any = headers if type(headers) is list else headers.items() if isinstance(headers, Mapping) else headers
-        return [
-            value
-            for key, value in pairs
-            if len(key) == length and (key.lower() == name_bytes if isinstance(key, bytes) else key.lower() == name)
-        ]
+        try:
+            lines = [
+                value
+                for key, value in pairs
+                if len(key) == length
+                and (key.lower() == name_bytes if isinstance(key, bytes) else str.lower(key) == name)
+            ]
+        except (TypeError, ValueError) as error:
+            raise TypeError(_NO_PAIRS) from error
+        for line in lines:
+            if not isinstance(line, _TEXTS):
+                raise TypeError(f"{_NO_PAIRS}; the value of {self._name} is {type(line).__name__}")
+        return lines
 
     def _shown(self, *more: str) -> str:
         said = [*more, f"header={self._name!r}"]
@@ -220,7 +225,8 @@ class TrustedProxies(_BehindProxies):
     'missing'
     """
 
-    __slots__ = ("_proxies",)
+    __slots__ = ()
+    _trusted: AllowList
 
     def __init__(
         self,
@@ -231,8 +237,8 @@ class TrustedProxies(_BehindProxies):
         unix: bool = False,
         trust_everyone: bool = False,
     ) -> None:
-        self._proxies = trusted_set(prefixes, trust_everyone=trust_everyone, may_be_empty=unix is True)
-        super().__init__(header, self._proxies, unix, port)
+        trusted = trusted_set(prefixes, trust_everyone=trust_everyone, may_be_empty=unix is True)
+        super().__init__(header, trusted, unix, port)
         self._read_common(port, count=0)
 
     def find(self, peer: str | None, headers: Headers = (), /) -> ClientAddress:
@@ -245,7 +251,7 @@ class TrustedProxies(_BehindProxies):
         Returns:
             `ClientAddress`.  Never raises for what a client sent.
         Raises:
-            TypeError: the peer is no text, or the headers are no pairs.
+            TypeError: the peer is no text, or the headers are no pairs of `bytes` or `str`.
         """
         if self._common is not None and (answer := self._common.find(peer, headers)) is not None:
             return answer
@@ -253,7 +259,7 @@ class TrustedProxies(_BehindProxies):
         if stranger is not None:
             return stranger
         trail = [peer or UNIX]
-        trusted, (elements, packed_of_element) = self._proxies, self._grammar
+        trusted, (elements, packed_of_element) = self._trusted, self._grammar
         try:
             for element in elements(_joined(self._lines(headers))):
                 trail.append(element)
