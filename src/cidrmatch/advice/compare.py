@@ -9,12 +9,11 @@
     removed     198.51.100.0/24                entries whose prefix is only in `before`
     relabelled  203.0.113.5, then "Gate"       the same prefix with another label
 
-Addresses and entries are two questions.  Two halves of a prefix and the whole
-prefix are different entries, and let in the same addresses.
+Addresses and entries are compared separately, because different entries can let in the same addresses.  For example,
+the two halves of a prefix let in the same addresses as the whole prefix.
 
-Lists are `AllowList`s here, so every entry allows and counts at all times.
-Entries with a condition, and what an engine makes of several lists, are for
-`explain` and `lint`.
+The lists here are `AllowList`s, so each entry allows, and counts at all times.  For entries with a condition, or for a
+key with several lists, use `explain` and `lint`.
 Threads: safe, keeps no state.
 """
 
@@ -35,14 +34,14 @@ __all__ = ["Comparison", "compare", "difference"]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Say how a list differs from the one before it.
+    """Say how a list differs from an earlier list.
 
     Attributes:
-        gained: the fewest prefixes of the addresses that are let in and were not.
-        lost: the fewest prefixes of the addresses that were let in and are not.
-        added: the entries whose prefix is new.
-        removed: the entries whose prefix is gone.
-        relabelled: pairs of entries, before and after, of one prefix with two labels.
+        gained: the addresses that only the later list lets in, as the fewest prefixes.
+        lost: the addresses that only the earlier list lets in, as the fewest prefixes.
+        added: the entries whose prefix is only in the later list.
+        removed: the entries whose prefix is only in the earlier list.
+        relabelled: pairs of entries, before and after, with the same prefix and different labels.
     """
 
     gained: tuple[Prefix, ...]
@@ -65,13 +64,13 @@ class Comparison:
 
 
 def compare(before: AllowList, after: AllowList) -> Comparison:
-    """Compare a list with the one that it was before.
+    """Compare a list with an earlier list.
 
     Args:
         before, after: the two lists.
     Returns:
-        `Comparison`; all that it holds is in canonical order.
-    Cost: that of `difference` both ways, and a dictionary of each list's entries.
+        `Comparison`; everything in it is in canonical order.
+    Cost: that of `difference` in both directions, and of a dictionary of each list's entries.
 
     >>> was = AllowList([("198.51.100.0/24", "Office")])
     >>> found = compare(was, AllowList([("198.51.100.0/25", "Office"), "203.0.113.5"]))
@@ -95,12 +94,13 @@ def difference(allow: AllowList, without: AllowList) -> list[Prefix]:
     """Find the fewest prefixes with the addresses of one list that are not in another.
 
     Args:
-        allow: the list whose addresses are looked for.
+        allow: the list whose addresses are given.
         without: the list whose addresses are left out.
     Returns:
-        `list[Prefix]` in canonical order.  What is left of IPv6 never holds a prefix inside ::ffff:0:0/96: these
-        addresses are IPv4, and no IPv6 client ever has one.
-    Cost: some microseconds for each prefix and each piece; a broad prefix around n others costs n at each halving.
+        `list[Prefix]` in canonical order.  No IPv6 prefix in it lies inside ::ffff:0:0/96, because addresses in there
+        are IPv4 addresses.
+    Cost: some microseconds for each prefix and each piece.  If a broad prefix covers n others, each halving of it takes
+    n steps.
     Source: C16; ADR 0006.
 
     >>> difference(AllowList(["192.0.2.0/24"]), AllowList(["192.0.2.64/26"]))
@@ -111,9 +111,9 @@ def difference(allow: AllowList, without: AllowList) -> list[Prefix]:
 
 
 def _left_of(prefix: Prefix, holes: PatriciaTrie[None]) -> Iterator[Prefix]:
-    """Halve a prefix until each piece lies wholly inside or outside the holes; yield those outside.
+    """Halve a prefix until each piece is wholly inside or wholly outside the holes; yield the pieces outside.
 
-    The pieces are the fewest: a half is cut only where a hole begins in it.
+    The pieces are the fewest, because a piece is halved only if it has a hole in it.
     """
     if holes.longest_match(prefix) is not None:
         return
@@ -122,5 +122,5 @@ def _left_of(prefix: Prefix, holes: PatriciaTrie[None]) -> Iterator[Prefix]:
         return
     for network in ip_network(str(prefix)).subnets():
         half = parse_prefix(network)
-        if half.family == prefix.family:  # else it is ::ffff:0:0/96, which would come back as all of IPv4
+        if half.family == prefix.family:  # ::ffff:0:0/96 was parsed as all of IPv4: leave it out
             yield from _left_of(half, holes)

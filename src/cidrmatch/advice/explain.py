@@ -1,8 +1,7 @@
 """Why a check ends as it does, in words and as data.
 
-An explanation is made from one version of the engine's data and one moment,
-and no question is judged here: each *level* is put to the compiled core as if
-it were all that the key has, and the core's answers are what is told.
+An explanation uses one version of the engine's data and one moment.  Nothing is judged here.  For each *level*, the
+compiled core is asked about a key that has only this level.  The explanation tells the core's answers.
 
     key_1 from 203.0.113.7            decision    the whole key, as `Engine.check` has it
       level 1: its own lists          decision    own entries and linked lists, united; or the default list
@@ -10,12 +9,11 @@ it were all that the key has, and the core's answers are what is told.
         linked list 'office'            each with what it does now: counts, waits, over, disabled
       level 2: within 'org'           decision    one level for each list the key lies within; all must pass
 
-The core is asked on a copy of the key, so an explanation adds nothing to the
-counts of a list on trial.
+The core is asked about a copy of the key, so an explanation adds nothing to the counts of a list on trial.
 
-Keys, labels and names of lists come from strangers: in the lines they are
-quoted and escaped, and cut when they are long.
-Cost: looks at each entry of the lists that apply; for people, not for requests.
+Keys, labels and names of lists may come from strangers.  So they are quoted and escaped in the lines, and cut if they
+are long.
+Cost: looks at each entry of the lists that apply.  It is made for people, not for each request.
 Threads: safe, takes no lock.
 """
 
@@ -48,8 +46,8 @@ class Covering:
 
     Attributes:
         entry: the entry.
-        standing: what it does at the moment of the explanation.
-        decides: whether its level goes by it.
+        standing: whether it counts at the moment of the explanation.
+        decides: whether this entry decides for its level.
     """
 
     entry: Entry
@@ -80,11 +78,11 @@ class AskedList:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Hold lists that are united, and what they say together.
+    """Hold lists that are judged together, and their common decision.
 
     Attributes:
         lists: the lists.
-        decision: what the core decides if this level is all that the key has.
+        decision: what the core decides for a key that has only this level.
     """
 
     lists: tuple[AskedList, ...]
@@ -96,12 +94,12 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Say why a check ended as it did; `str()` is the whole of it, for people.
+    """Say why a check ended as it did; `str()` gives all of it as text for people.
 
     Attributes:
         decision: the decision that is explained.
         levels: the lists that apply to the key, level by level.
-        lines: the same in words.
+        lines: the explanation as lines of text.
     """
 
     decision: Decision
@@ -146,12 +144,12 @@ class Explanation:
 
 
 def explain(engine: Engine, key: str, address: object) -> Explanation:
-    """Explain what a check of this key and address answers now.
+    """Explain what a check of this key and this address answers now.
 
     Args:
         engine: the engine that is asked.
-        key: the key's id; an unknown one is explained too.
-        address: what `parse_address` takes; anything else is explained as no address.
+        key: the key's id; an unknown key is explained, too.
+        address: what `parse_address` takes; anything else is explained as "no address".
     Returns:
         `Explanation`.
     Raises:
@@ -179,7 +177,7 @@ def explain(engine: Engine, key: str, address: object) -> Explanation:
 
 
 class _Asking:
-    """Holds one question, in one version of the data and at one moment."""
+    """Holds one question about a key and an address, with one version of the data and one moment."""
 
     def __init__(self, view: View, settings: Settings, key: str, address: object) -> None:
         self.view, self.settings, self.key, self.address = view, settings, key_text(key), address
@@ -188,12 +186,12 @@ class _Asking:
 
     @property
     def record(self) -> KeyRecord:
-        """What was said about the key, if it is known."""
+        """The key's record.  Needs: the key is known."""
         return cast("Rule", self.rule).record
 
     @property
     def copy(self) -> Rule | None:
-        """The key's rule, with counts of its own for the list on trial."""
+        """A copy of the key's rule, whose list on trial has new counts; None for an unknown key."""
         rule = self.rule
         if rule is None:
             return None
@@ -201,7 +199,7 @@ class _Asking:
         return rule_of(rule.record, needs_list=rule.needs_list, shadow=shadow)
 
     def decide(self, rule: Rule | None, *, is_enforced: bool | None = None) -> Decision:
-        """Put a rule for the key to the core."""
+        """Ask the core what it decides if the key has this rule."""
         settings = self.settings if is_enforced is None else replace(self.settings, is_enforced=is_enforced)
         rules: dict[str, Rule | None] = {} if rule is None else {self.key: rule}
         checker = Checker()
@@ -209,7 +207,7 @@ class _Asking:
         return checker.check(self.key, self.address)
 
     def levels(self) -> Iterator[Level]:
-        """Ask each level on its own, whether or not the whole key got as far."""
+        """Ask about each level by itself, also about levels that the check did not reach."""
         if self.rule is None:
             return
         for how, lists in self.view.levels(self.rule):
@@ -223,7 +221,7 @@ class _Asking:
         return Level(tuple(asked), decision)
 
     def _ask(self, frozen: FrozenList, relation: Relation, decision: Decision) -> AskedList:
-        """Find the entries of a list that cover the address, and the one that its level goes by."""
+        """Find the entries of a list that cover the address, and mark the entry that decides for the level."""
         client, found, carried = client_of(decision), [], carried_by(decision)
         covering = [
             entry
@@ -250,7 +248,7 @@ class _Asking:
 
 
 def _tell(asking: _Asking, decision: Decision, levels: tuple[Level, ...]) -> Iterator[str]:
-    """Put an explanation into lines."""
+    """Write an explanation as lines of text."""
     verdict = "allowed" if decision.allowed else "denied"
     whom = decision.address or "an unknown address"
     yield f"{verdict}: the key {quote(decision.key)} from {whom}: {decision.reason.text}"
@@ -271,7 +269,7 @@ def _tell(asking: _Asking, decision: Decision, levels: tuple[Level, ...]) -> Ite
 
 
 def _tell_state(asking: _Asking, levels: tuple[Level, ...]) -> str:
-    """Say what the lists of the key amount to, and why."""
+    """Say which state the key is in, and why."""
     view, rule = asking.view, asking.rule
     if rule is None:
         return f"nobody put this key, and unknown keys {'pass' if view.settings.unknown_passes else 'are denied'} here"
@@ -291,7 +289,7 @@ def _tell_state(asking: _Asking, levels: tuple[Level, ...]) -> str:
 
 
 def _tell_ties(record: KeyRecord, default: str | None) -> str:
-    """Say how lists are tied to a key."""
+    """Say which lists a key has: its own, linked lists, the default list, and lists that it lies within."""
     ties = []
     if record.entries:
         ties.append(f"has {_count(len(record.entries))} of its own")
@@ -305,7 +303,7 @@ def _tell_ties(record: KeyRecord, default: str | None) -> str:
 
 
 def _tell_level(level: Level, *, is_asked: bool) -> str:
-    """Say what a level makes of the address."""
+    """Say whether a level lets the address pass."""
     first = level.lists[0]
     title = {
         "default": f"the default list {quote(first.name)}",
@@ -329,7 +327,7 @@ def _tell_list(asked: AskedList, address: str | None) -> str:
 
 
 def _tell_entry(covering: Covering, decision: Decision) -> str:
-    """Say what an entry is, does and is waiting for."""
+    """Say what an entry is, whether it allows or denies, whether it decides, and when it counts."""
     entry = covering.entry
     label = "" if entry.label is None else f" {quote(entry.label)}"
     effect = "allows" if allows(entry) else "denies"

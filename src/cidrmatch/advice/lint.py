@@ -1,29 +1,27 @@
 """What is allowed in a configuration and still looks like a mistake.
 
-A policy judges a list when it is saved.  Lint looks at all that is stored, long
-after, and at how it hangs together:
+A policy judges one list, at the moment when it is saved.  Lint looks later, at all stored lists and keys together.
+These are the codes of its findings:
 
-    of the engine  not_enforced, unknown_passes    switches that open
+    of the engine  not_enforced, unknown_passes    switches that let requests pass
     of a key       unrestricted           it has no list: every address passes
                    disabled_list          it has lists, and they are disabled: every address passes
                    open_key               its lists together allow every address of a family
                    nobody_passes          its lists together let nobody in
                    damaged                its record cannot be read: it is denied
-    of a list      what the policy warns of (covered, private, no_restriction ...), told by the policy itself
+    of a list      the policy's own warnings (covered, private, no_restriction ...), in the policy's words
                    expired, disabled      entries that no longer count
-                   never_used             entries that cover no address their keys were seen with
+                   never_used             entries that cover none of the addresses that their keys were used from
                    unused_list            neither linked nor the default: it affects nothing (P12)
-                   empty_list             a list without entries; in use, it denies everyone (C22)
-                   nobody_passes          keys go by it alone, and it lets nobody in
+                   empty_list             a list in use without entries: it denies everyone (C22)
+                   nobody_passes          it lets nobody in, and keys depend on this list alone
     of an owner    no_backup_key          all keys of the owner are restricted (B30)
 
-Every open key is named, and is a warning.  The one exception is advice: a key
-without a list that is the only open one of an owner with restricted keys, for
-that is what a backup key looks like (B30).
+Every open key is named in a finding, which is a warning.  There is one exception, which is advice: an owner has
+restricted keys and one open key, and this key has no list.  This is probably a backup key (B30).
 
-A finding refuses nothing.  A "warning" is likely to be wrong, an "advice" may
-well be meant.
-Cost: some microseconds an entry, and a step for each link of a key and each address seen.
+A finding refuses nothing.  A "warning" is probably a mistake.  An "advice" may well be meant.
+Cost: some microseconds for each entry, and a step for each link of a key and for each address in `seen`.
 Threads: safe; looks at one version of the data and one moment.
 """
 
@@ -54,11 +52,11 @@ Kind: TypeAlias = Literal["engine", "list", "key", "owner"]
 _Entries: TypeAlias = "tuple[Entry, ...]"
 
 OPEN: Final = frozenset(("unrestricted", "disabled_list", "open_key", "no_restriction"))
-"""The codes that, told of a key, say that it is open."""
+"""The codes which say that a key is open, if the finding is about a key."""
 _OF_THE_MOMENT: Final = frozenset(("no_restriction", "most_addresses"))
-"""What the policy says of a list as a whole, and is true only of the entries that still count."""
+"""The policy's codes about a list as a whole; lint asks for them with only the entries that count, or will."""
 _TOLD_OTHERWISE: Final = frozenset(("unrestricted", "empty_list", "nobody_passes"))
-"""What the policy says of one list, and lint of the key with all its lists."""
+"""The policy's codes about one list that lint leaves out; it has findings about the key with all its lists instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +66,9 @@ class Finding:
     Attributes:
         code: a stable name, for programs.
         severity: "warning" or "advice".
-        kind: whether it is about the engine, a named list, a key, or an owner.
-        name: which one.
-        entry: the text of the entry, or None for the whole.
+        kind: what it is about: the engine, a named list, a key, or an owner.
+        name: the name of that list, key or owner; for the engine, of its policy.
+        entry: the text of the entry; None if it is not about one entry.
         message: what was found, in words.
     """
 
@@ -102,11 +100,11 @@ def lint(engine: Engine, *, seen: Mapping[str, Iterable[AddressLike]] | None = N
 
     Args:
         engine: the engine to look at.
-        seen: for a key, by its plain id, the client addresses it was used from.  Entries are called never used only
-            where this tells of every key they serve.
+        seen: maps the plain id of a key to the client addresses that it was used from.  An entry is called "never used"
+            only if `seen` has every key that uses the entry's list.
     Returns:
-        Findings: switches and keys that are open, then of the lists, the keys, the owners, each in the order of
-        the names.
+        Findings, in this order: open switches, open keys, then all else about lists, keys and owners.  Each group is
+        sorted by name.
     Raises:
         InvalidAddress, TypeError: something in `seen` is no address.
 
@@ -128,7 +126,7 @@ def lint(engine: Engine, *, seen: Mapping[str, Iterable[AddressLike]] | None = N
 
 
 class _Linter:
-    """Looks at one version of the data."""
+    """Looks at one version of the data, at one moment."""
 
     def __init__(self, view: View, seen: Mapping[str, Iterable[AddressLike]]) -> None:
         self.view = view
@@ -154,12 +152,12 @@ class _Linter:
             return None
 
     def _names(self, key: str) -> tuple[str, ...]:
-        """Name the lists that are united with a key's own entries, or stand in for them."""
+        """Name the lists that are judged together with a key's own entries, or in their place."""
         united = (lists for how, lists in self.levels[key] if how != "within")
         return tuple(frozen.name for frozen in chain.from_iterable(united) if frozen.name is not None)
 
     def _find_users(self) -> dict[str, list[str]]:
-        """Name for each list the keys that it decides for."""
+        """For each list, name the keys that it helps to decide for."""
         users: dict[str, list[str]] = defaultdict(list)
         for key, record in self.records.items():
             for name in {*self._names(key), *record.within}:
@@ -167,7 +165,7 @@ class _Linter:
         return users
 
     def _find_shut(self) -> dict[str, int]:
-        """Count for each list the keys that go by it alone, or lie within it, while it lets nobody in."""
+        """For each list that lets nobody in, count the keys that depend on it alone or lie within it."""
         shut: dict[str, int] = defaultdict(int)
         for key, record in self.records.items():
             names = self._names(key)
@@ -180,7 +178,7 @@ class _Linter:
     # 1. What is open.
 
     def lint_switches(self) -> Iterator[Finding]:
-        """Tell the settings by which lists do not matter."""
+        """Find the settings that let requests pass without asking a list."""
         name, settings = self.policy.name, self.settings
         if not settings.is_enforced:
             message = "enforced is false: every key passes from every address"
@@ -190,7 +188,7 @@ class _Linter:
             yield Finding("unknown_passes", "warning", "engine", name, None, message)
 
     def lint_open_keys(self) -> Iterator[Finding]:
-        """Tell every key that its lists do not restrict, in one block."""
+        """Find every key that its lists do not restrict; these findings stand together."""
         backups = self._find_backups()
         for key, record in self.records.items():
             if self.states[key] is State.UNRESTRICTED and (record.within or record.entries or self._names(key)):
@@ -205,7 +203,7 @@ class _Linter:
                 yield from self._judge_union(key, record)
 
     def _find_backups(self) -> set[str]:
-        """Find the keys without a list that are the only open one of an owner with restricted keys (B30)."""
+        """Find open keys whose owner has no other open key, but has restricted keys (B30)."""
         backups = set()
         for keys in self._keys_of_owners().values():
             is_open = [key for key in keys if self.states[key] is State.UNRESTRICTED]
@@ -214,7 +212,7 @@ class _Linter:
         return backups
 
     def _judge_union(self, key: str, record: KeyRecord) -> Iterator[Finding]:
-        """Look at all the lists of a restricted key together."""
+        """Find out whether all lists of a restricted key together allow a whole family."""
         names = self._names(key)
         levels = [self._unite(self._alive(record.entries), names)] if names or record.entries else []
         levels += [self.reaches[name] for name in record.within]
@@ -224,7 +222,11 @@ class _Linter:
                 yield Finding("open_key", "warning", "key", key, None, message)
 
     def _unite(self, own: _Entries, names: tuple[str, ...]) -> Reach:
-        """Count what several lists let through as one; what passes by all of them passes by one of them."""
+        """Count the addresses that several lists of one level let through.
+
+        Adding the counts of the lists is quick, but may count an address twice.  If that could matter, all entries are
+        counted together.
+        """
         parts = [reach_of(own), *(self.reaches[name] for name in names)]
         if len(parts) == 1:
             return parts[0]
@@ -240,7 +242,7 @@ class _Linter:
     # 2. Lists, keys and owners.
 
     def lint_lists(self) -> Iterator[Finding]:
-        """Tell what is odd about each named list."""
+        """Find what looks wrong with each named list."""
         for name, frozen in sorted(self.view.lists.items()):
             is_used = name in self.users or name == self.view.default
             if not is_used:
@@ -253,7 +255,7 @@ class _Linter:
             yield from self._lint_entries("list", name, frozen.entries, self.users[name])
 
     def lint_keys(self) -> Iterator[Finding]:
-        """Tell what is odd about each key."""
+        """Find what looks wrong with each key, besides that it is open."""
         for key, rule in self.rules.items():
             if rule is None:
                 yield Finding("damaged", "warning", "key", key, None, "its record is damaged: it is denied")
@@ -267,7 +269,7 @@ class _Linter:
             yield from self._lint_entries("key", key, record.entries, [key])
 
     def lint_owners(self) -> Iterator[Finding]:
-        """Tell which owners have no key to fall back on."""
+        """Find the owners who have no open key as a backup."""
         for owner, keys in sorted(self._keys_of_owners().items()):
             if all(self.states[key] is not State.UNRESTRICTED for key in keys):
                 message = (
@@ -292,7 +294,7 @@ class _Linter:
                 yield Finding(code, "advice", kind, name, self.policy.canonical(entry.prefix), message)
 
     def _ask_policy(self, kind: Kind, name: str, entries: _Entries) -> Iterator[Finding]:
-        """Tell what the policy would say today about the entries that count, or will."""
+        """Ask the policy what it says now about the entries that count, or will."""
         policy = replace(self.policy, min_entries=0)
         if policy.private == "accept":
             policy = replace(policy, private="warn")
@@ -309,7 +311,7 @@ class _Linter:
             yield Finding(problem.code, "advice" if is_mere_advice else "warning", kind, name, entry, problem.advice)
 
     def _judge_use(self, entry: Entry, seen: _Seen | None) -> Iterator[tuple[str, str]]:
-        """Tell whether an entry still does anything."""
+        """Say whether an entry is disabled, is over, or covers no address that was seen."""
         standing = standing_of(entry, self.now)
         if standing is Standing.DISABLED:
             yield "disabled", "it is disabled and does not count"
@@ -320,7 +322,7 @@ class _Linter:
             yield "never_used", "it covers no address that was seen"
 
     def _seen_by(self, keys: tuple[str, ...]) -> _Seen | None:
-        """Give the addresses that any of the keys was seen with; None unless all of them were watched."""
+        """Give the addresses that these keys were used from; None if `seen` does not have all of them."""
         if not keys or not all(key in self.seen for key in keys):
             return None
         if len(keys) == 1:
@@ -339,7 +341,7 @@ class _Linter:
 
 
 def _why_nobody(alive: _Entries) -> str:
-    """Say why a list lets nobody in, by its entries that count or will."""
+    """Say why a list lets nobody in.  `alive` has its entries that count, or will."""
     if not alive:
         return "nobody passes: every entry is over or disabled"
     return f"nobody passes: {'what is allowed is denied again' if any(map(allows, alive)) else 'it only denies'}"

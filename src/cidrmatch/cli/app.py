@@ -1,10 +1,10 @@
 """The command `cidrmatch`: which commands there are, in which order, and what all of them share.
 
-    cidrmatch validate  LIST --preset bitbybit         does this product take the list, and if not, why not?
+    cidrmatch validate  LIST --preset bitbybit         does this product accept the list, and if not, why not?
     cidrmatch check     LIST ADDRESS...                may these addresses pass?
-    cidrmatch explain   LIST ADDRESS                   which entry says so, or what is nearest
-    cidrmatch aggregate LIST                           the fewest prefixes that mean the same addresses
-    cidrmatch diff      OLD NEW                        who would get in, who would be shut out
+    cidrmatch explain   LIST ADDRESS                   which entry allows it, or which entries are nearest?
+    cidrmatch aggregate LIST                           the fewest prefixes with the same addresses
+    cidrmatch diff      OLD NEW                        which addresses would be let in, which would be shut out?
 
     cidrmatch check     --config FILE KEY ADDRESS...   may these addresses use the key?
     cidrmatch explain   --config FILE KEY ADDRESS      what applies to the key, and what decided
@@ -16,8 +16,8 @@
     cidrmatch verify    SNAP                           is every byte of it as it was written?
     cidrmatch check     --snapshot SNAP KEY ADDRESS... as with --config; so does explain
 
-LIST is a file that `files.lists` reads, or "-".  FILE is a whole engine as
-`files.config` reads it, judged by the policy that it names.
+LIST is a file that `files.lists` reads, or "-" for standard input.  FILE is a whole engine, which `files.config` reads;
+the policy that it names judges it.
 
     exit status   0  allowed, accepted, no difference, no warning
                   1  denied, refused, different, a warning of lint, a damaged snapshot
@@ -25,8 +25,8 @@ LIST is a file that `files.lists` reads, or "-".  FILE is a whole engine as
     stdout        the answer: lines for people, or with --json one document and nothing else
     stderr        everything else: why the call failed, why a list is refused, progress
 
-A command is a function in the module of its group and a row of `_COMMANDS`; the
-rows stand in the order of `--help`.
+Each command is a function in the module of its group, and has a row in `_COMMANDS`.  `--help` shows the commands in the
+order of the rows.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
 
 
 class _Commands(TyperGroup):
-    """Typer's group, with the arguments escaped that its messages repeat."""
+    """Typer's group of commands; its error messages repeat arguments, and these are escaped."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
         with _escaped_message():
@@ -89,8 +89,8 @@ def _escaped_message() -> Iterator[None]:
 app = typer.Typer(
     cls=_Commands,
     add_completion=False,
-    rich_markup_mode=None,  # plain help and plain usage errors; they say the same, and they pipe
-    pretty_exceptions_enable=False,  # they would print the lists that the functions hold
+    rich_markup_mode=None,  # plain text for help and usage errors, which can be piped
+    pretty_exceptions_enable=False,  # they would print local variables, such as whole lists
 )
 
 
@@ -106,7 +106,7 @@ def _print_version(wanted: bool) -> None:
 )
 def _describe(
     context: typer.Context,
-    version: Annotated[  # noqa: ARG001  its callback answers
+    version: Annotated[  # noqa: ARG001  the callback prints it
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:

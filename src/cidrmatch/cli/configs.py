@@ -1,10 +1,10 @@
 """Commands about a whole configuration: `lint` and `schema`.
 
-    lint    what is allowed and still looks like a mistake; exit 1 where there is a warning
+    lint    what is allowed and still looks like a mistake; exit 1 if there is a warning
     schema  the JSON Schema that every configuration fits
 
-`check` and `explain` ask a configuration about one key, and stand with the
-other questions; `compile` writes one as a snapshot, and stands with those.
+`check` and `explain` ask a configuration about one key; they are in `questions`.  `compile` writes a configuration as a
+snapshot; it is in `snapshots`.
 """
 
 import json

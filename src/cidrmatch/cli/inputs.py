@@ -1,6 +1,6 @@
-"""From the words of a call to what is asked: lists, engines, policies; or why they cannot be had.
+"""The arguments of a call become lists, engines and policies; or the call ends with the reason.
 
-    word on the command line        becomes                  or the call ends
+    argument on the command line    becomes                  or the call ends
     LIST, --format                  `ListFile`, `Listed`     exit 2 unreadable, exit 1 with every bad entry
     ADDRESS                         canonical text           exit 2
     --preset                        `Policy`                 exit 2
@@ -8,12 +8,11 @@
     --snapshot SNAP                 `Engine`                 exit 2 unreadable, exit 1 damaged or no snapshot
     --id-secret-file FILE           bytes                    exit 2
 
-A command takes what these functions give and never an error of theirs: each
-says what is wrong and ends the call.  Nothing is read before the words of the
-call are known to fit together.
+These functions raise no error that a command has to handle.  If something is wrong, they print it and end the call.
+No file is read before it is known that the arguments fit together.
 
-The arguments and options that several commands have stand here too, each once.
-An option of one command stands in its signature.
+Arguments and options of several commands are defined here, each once.  An option of only one command is defined in the
+signature of the command.
 """
 
 from __future__ import annotations
@@ -72,10 +71,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """Hold a list that the rules of text accept, and where each prefix of it stands.
+    """Hold a list that the rules of texts accept, and the place of each prefix in its file.
 
     Attributes:
-        name: the file, as it was named.
+        name: the file as the user named it.
         allow: the list.
         places: for each prefix, the file and the line or position of its first entry.
     """
@@ -85,13 +84,13 @@ class Listed:
     places: dict[Prefix, str]
 
     def facts(self, entry: Entry | None) -> dict[str, str | None] | None:
-        """Give an entry's facts for JSON."""
+        """Give the facts of an entry for JSON: prefix, label and place."""
         if entry is None:
             return None
         return {"prefix": str(entry.prefix), "label": entry.label, "at": self.places[entry.prefix]}
 
     def describe(self, entry: Entry) -> str:
-        """Give the same for people."""
+        """Write the same facts for people."""
         label = f" {quoted_label(entry)}" if entry.label is not None else ""
         return f"{entry.prefix}{label} ({self.places[entry.prefix]})"
 
@@ -102,7 +101,7 @@ def quoted_label(entry: Entry) -> str:
 
 
 def read_file(source: str, file_format: Format | None) -> ListFile:
-    """Read a list as it is written; one that cannot be read is a wrong call (exit 2)."""
+    """Read a list as it is written; if it cannot be read, end the call (exit 2)."""
     try:
         return read_list(source, file_format)
     except ListFileError as error:
@@ -110,7 +109,7 @@ def read_file(source: str, file_format: Format | None) -> ListFile:
 
 
 def load_list(source: str, file_format: Format | None, as_json: bool) -> Listed:
-    """Read a list under the rules of text alone, or refuse it with all that is wrong (exit 1)."""
+    """Read a list by the rules of texts alone; if it is refused, print everything that is wrong (exit 1)."""
     file = read_file(source, file_format)
     entries: list[Entry] = []
     places: dict[Prefix, str] = {}
@@ -152,7 +151,7 @@ def say_problems(stream: TextIO, file: ListFile, problems: Iterable[Problem]) ->
 
 
 def problem_facts(file: ListFile, problem: Problem) -> dict[str, Any]:
-    """Give the same for JSON."""
+    """Give the facts of a problem for JSON, with its place."""
     return problem.to_dict() | {"at": _place_of(problem, file)}
 
 
@@ -164,7 +163,7 @@ def _place_of(problem: Problem, file: ListFile) -> str:
 
 
 def parse_address(address: str) -> str:
-    """Take an address argument in its canonical text; a wrong one is a wrong call (exit 2)."""
+    """Give the canonical text of an address; if it is no address, end the call (exit 2)."""
     try:
         return format_address(address)
     except InvalidAddress as error:
@@ -172,7 +171,7 @@ def parse_address(address: str) -> str:
 
 
 def find_policy(preset: str | None) -> Policy:
-    """Find a preset by its name; without one, a policy without limits."""
+    """Find a preset by its name; without a name, give a policy without limits."""
     if preset is None:
         return Policy()
     if preset not in PRESETS:
@@ -184,7 +183,7 @@ def find_policy(preset: str | None) -> Policy:
 
 
 def _warn_of(problem: ConfigProblem) -> None:
-    """Say what a configuration may hold, and still opens a key."""
+    """Print a warning about something in a configuration that is allowed, but leaves a key open."""
     say(console(sys.stderr), "warning", f": {problem.reason}", place=f"{problem.place}: ")
 
 
@@ -195,7 +194,7 @@ def load_config(
     warn: Callable[[ConfigProblem], None] = _warn_of,
     secret: bytes | None = None,
 ) -> Engine:
-    """Load a configuration, or refuse it with all that is wrong (exit 1; 2 if it cannot be read at all)."""
+    """Load a configuration, or print everything that is wrong (exit 1; exit 2 if it cannot be read at all)."""
     try:
         return load(config, id_secret=secret, watch=with_progress, warn=warn)
     except ModuleNotFoundError as error:
@@ -220,7 +219,7 @@ def _refuse_config(config: str, error: ConfigError, as_json: bool) -> NoReturn:
 
 
 def open_snapshot(snapshot: str, as_json: bool, secret_file: str | None = None, *, verify: bool = True) -> Engine:
-    """Open a snapshot, or refuse it (exit 1; 2 if it cannot be read at all)."""
+    """Open a snapshot, or print why it is refused (exit 1; exit 2 if it cannot be read at all)."""
     secret = read_secret(secret_file)
     try:
         return Engine.open(snapshot, verify=verify, id_secret=secret)
@@ -240,7 +239,7 @@ def fail_of_file(path: str, error: OSError) -> NoReturn:
 
 
 def read_secret(secret_file: str | None) -> bytes | None:
-    """Read the secret of hashed ids: all bytes of a file, as they are."""
+    """Read the secret of hashed ids; it is all the bytes of the file, unchanged."""
     if secret_file is None:
         return None
     try:

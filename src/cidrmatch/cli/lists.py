@@ -1,11 +1,11 @@
 """Commands about a list by itself: `validate`, `aggregate`, `diff`.
 
-    validate   a policy judges the list     every problem with its place, accepted or refused
-    aggregate  the list as fewest prefixes  one a line, which is a list again
-    diff       two lists                    who would get in, who would be shut out, which entries differ
+    validate   a policy judges the list     every problem with its place; accepted or refused
+    aggregate  the list as fewest prefixes  one on each line; the output is a list again
+    diff       two lists                    addresses that would be let in or shut out, entries that differ
 
-No key is known here.  Only `validate` asks a policy; the others apply the rules
-of text, and refuse a list with one bad entry whole.
+These commands know no keys.  Only `validate` asks a policy.  The others only apply the rules of texts; one bad entry
+refuses the whole list.
 """
 
 import sys

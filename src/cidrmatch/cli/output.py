@@ -1,16 +1,15 @@
 """What a command says: lines for people, or one JSON document for programs; and how a call ends.
 
-    say         one line for people       verdict in its colour on a terminal, without colours elsewhere
-    print_json  one line for programs     ASCII, on stdout, and then nothing else goes there
+    say         one line for people       on a terminal the verdict has its colour; elsewhere there are no colours
+    print_json  one line for programs     ASCII on stdout; nothing else is written to stdout
     fail        why a call is wrong       on stderr, exit 2
-    finish      the end of every command  with the exit status, after all output went out
+    finish      the end of every command  writes out all output, then ends with the exit status
 
-Lists, labels and names of files come from strangers, and a terminal obeys
-control characters.  So this is the one wall before the terminal: whatever people
-read goes through `say`, which escapes control characters and knows no markup.
+Lists, labels and names of files may come from strangers, and a terminal obeys control characters.  So the lines for
+people go through `say`, which escapes control characters and knows no markup.
 
-What is said is for the commands to decide; nothing here knows a list or a key.
-Cost: a line without colours is one write; rich takes 50 times as long for one with colours.
+The commands decide what to say.  Nothing here knows a list or a key.
+Cost: a line without colours is one write.  For a line with colours, rich takes 50 times as long.
 """
 
 from __future__ import annotations
@@ -40,19 +39,19 @@ _COLOURS = {
     "yellow": ("warning", "suspicious", "~"),
 }
 _STYLES = {word: colour for colour, words in _COLOURS.items() for word in words}
-"""The colour of a line's first word, where that is a verdict."""
+"""The colour of a line's first word, if this word is a verdict."""
 
 
 def console(stream: TextIO) -> Console:
-    """Give a console that colours a terminal and nothing else, and not even that under NO_COLOR (no-color.org)."""
+    """Give a console that uses colours only on a terminal, and only without NO_COLOR (no-color.org)."""
     coloured = stream.isatty() and not os.environ.get("NO_COLOR")
     return Console(file=stream, color_system="auto" if coloured else None, no_color=not coloured, highlight=False)
 
 
 def say(out: Console, first: str, rest: str = "", *, place: str = "") -> None:
-    """Print one line for people: nothing in it is markup, and no control character gets through.
+    """Print one line for people: nothing in it is taken as markup, and control characters are escaped.
 
-    The first word has its colour; a place may stand before it.
+    The word `first` is printed in its colour.  The text `place` is printed before it.
     """
     before, word, after = (printable(text, out.encoding) for text in (place, first, rest))
     if out.color_system is None:  # rich would take 50 times as long, and a diff may have a million lines
@@ -62,7 +61,7 @@ def say(out: Console, first: str, rest: str = "", *, place: str = "") -> None:
 
 
 def printable(text: str, encoding: str = "ascii") -> str:
-    r"""Escape what is no visible character (ESC, a newline, a right-to-left mark) or not in the encoding.
+    r"""Escape characters that are not printable (ESC, a newline, a right-to-left mark) or not in the encoding.
 
     >>> printable("[red]B\u00fcro\x1b[2J", "utf-8")
     '[red]Büro\\x1b[2J'
@@ -78,27 +77,27 @@ def count(number: int, one: str, many: str | None = None) -> str:
 
 
 def print_json(**document: object) -> None:
-    """Print one document as one line of ASCII; an indent would make the encoder ten times slower."""
+    """Print one document as one line of ASCII; with an indent the encoder would be ten times slower."""
     sys.stdout.write(json.dumps(document) + "\n")
 
 
 def with_progress(entries: Sequence[_T]) -> Iterable[_T]:
-    """Show a bar on the terminal while many entries are gone through."""
+    """Give the entries back; if there are many, a bar on the terminal shows how far they were read."""
     if len(entries) <= _LONG_INPUT or sys.stderr is None or not sys.stderr.isatty():
         return entries
-    from rich.progress import track  # noqa: PLC0415  its import is a tenth of the start, and few calls show a bar
+    from rich.progress import track  # noqa: PLC0415  the import takes a tenth of the start, and few calls show a bar
 
     return track(entries, "Reading the list", console=console(sys.stderr), transient=True)
 
 
 def fail(reason: str) -> NoReturn:
-    """Say why a call cannot be answered, and end it (exit 2)."""
+    """Print why a call cannot be answered, and end it (exit 2)."""
     say(console(sys.stderr), "error", f": {reason}")
     finish(2)
 
 
 def finish(status: int) -> NoReturn:
-    """End the call after all of its output went out: a reader that went away is noticed here."""
+    """Write out all output, then end the call; if the reader of the output has gone, the error is raised here."""
     for stream in filter(None, (sys.stdout, sys.stderr)):  # a process may be started without one
         stream.flush()
     raise typer.Exit(status)

@@ -5,10 +5,10 @@
     check   --snapshot SNAP KEY ADDRESS...      a key of a snapshot
     explain                                     the same three, one address, and all that decided
 
-A list by itself is asked here: which entries cover the address, which are
-nearest.  A key is judged by its engine, and `advice.explain` has the words.
+For a list by itself, this module finds the entries that cover the address, or the nearest ones.  For a key, the engine
+decides, and `advice.explain` gives the words.
 
-    _Subject   the file that is asked about a key: its kind and its path, read when the call is known to fit
+    _Subject   the file that is asked about a key: its kind and its path; it is read after all arguments were checked
 """
 
 import sys
@@ -43,7 +43,7 @@ __all__ = ["check", "explain"]
 
 _OPEN_PRESETS = ", ".join(name for name, preset in PRESETS.items() if preset().empty_is_open)
 _EMPTY = f"no entries: a list by itself allows nobody, but on a key it lets every address pass ({_OPEN_PRESETS})"
-"""What is said of an empty list, where no policy is asked."""
+"""The warning about an empty list, if no policy is asked."""
 
 SubjectArgument = Annotated[
     str, typer.Argument(metavar="LIST|KEY", help="A list, as a file or -; with --config the id of a key.")
@@ -92,7 +92,7 @@ def explain(
 
 
 def _check_list(listed: Listed, asked: list[tuple[str, str]], as_json: bool) -> NoReturn:
-    """Answer `check` for a list; asked: addresses as they were given, and in canonical text."""
+    """Answer `check` for a list; `asked` has pairs: an address as given, and its canonical text."""
     answers = [(given, address, listed.allow.match(address)) for given, address in asked]
     allowed = all(entry is not None for _, _, entry in answers)
     warnings = [_EMPTY] if len(listed.allow) == 0 else []
@@ -117,7 +117,7 @@ def _check_list(listed: Listed, asked: list[tuple[str, str]], as_json: bool) -> 
 
 
 def _explain_list(listed: Listed, given: str, address: str, as_json: bool) -> NoReturn:
-    """Answer `explain` for a list; address: what was given, in canonical text."""
+    """Answer `explain` for a list; `address` is the canonical text of `given`."""
     matches = listed.allow.matches(address)
     entry = matches[0] if matches else None
     below, above = (None, None) if entry else _neighbours(listed.allow, address)
@@ -143,7 +143,7 @@ def _explain_list(listed: Listed, given: str, address: str, as_json: bool) -> No
 
 
 def _why(listed: Listed, address: str, entry: Entry | None) -> str:
-    """Say by which entry an address is allowed, or why it is denied."""
+    """Say which entry allows an address, or why the address is denied."""
     if entry is not None:
         return f"by {listed.describe(entry)}"
     if len(listed.allow) == 0:
@@ -155,7 +155,10 @@ def _why(listed: Listed, address: str, entry: Entry | None) -> str:
 
 
 def _neighbours(allow: AllowList, address: str) -> tuple[Entry | None, Entry | None]:
-    """Find the entries that end last before an address that is not in, and begin first after it."""
+    """Find the nearest entries on both sides of an address that no entry covers.
+
+    They are the entry before the address that ends last, and the entry after it that begins first.
+    """
     wanted = parse_prefix(address)
     family = [entry for entry in allow if entry.prefix.family == wanted.family]
     before = (entry for entry in family if entry.prefix < wanted)
@@ -175,14 +178,14 @@ class _Subject:
     secret_file: str | None = None
 
     def load(self, as_json: bool) -> Engine:
-        """Load it, or refuse it."""
+        """Load the file, or refuse it and end the call."""
         if self.kind == "config":
             return load_config(self.path, as_json)
         return open_snapshot(self.path, as_json, self.secret_file)
 
 
 def _subject(config: str | None, snapshot: str | None, file_format: Format | None, secret_file: str | None) -> _Subject:
-    """Find the file that is asked; options that do not fit together are a wrong call."""
+    """Find the file that is asked about a key; refuse options that do not fit together."""
     if file_format is not None:
         raise typer.BadParameter("--format tells how LIST is written; a configuration says it by its suffix")
     if config is not None and snapshot is not None:
@@ -193,7 +196,7 @@ def _subject(config: str | None, snapshot: str | None, file_format: Format | Non
 
 
 def _check_key(subject: _Subject, key: str, asked: list[tuple[str, str]], as_json: bool) -> NoReturn:
-    """Answer `check` for a key; asked: addresses as they were given, and in canonical text."""
+    """Answer `check` for a key; `asked` has pairs: an address as given, and its canonical text."""
     engine = subject.load(as_json)
     decisions = [(given, engine.check(key, address)) for given, address in asked]
     allowed = all(decision.allowed for _, decision in decisions)
@@ -210,7 +213,7 @@ def _check_key(subject: _Subject, key: str, asked: list[tuple[str, str]], as_jso
 
 
 def _describe_decision(decision: Decision) -> str:
-    """Give the reason of a decision, and the entry where one decided."""
+    """Give the entry that decided; if no entry decided, the reason."""
     entry = decision.entry
     if entry is None:
         return decision.reason.text
@@ -237,6 +240,6 @@ def _explain_key(subject: _Subject, key: str, address: str, as_json: bool) -> No
 
 
 def _say_answer(out: Console, address: str, why: str, *, allowed: bool, width: int = 0) -> None:
-    """Print the verdict on an address, and why."""
+    """Print whether an address is allowed, and why."""
     verdict, gap = ("allowed", "  ") if allowed else ("denied", "   ")
     say(out, verdict, f"{gap}{address:{width}}  {why}")

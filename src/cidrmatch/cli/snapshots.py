@@ -1,10 +1,10 @@
 """Commands about a snapshot: `compile`, `inspect`, `verify`.
 
-    compile  a configuration becomes a snapshot, one generation later than the one that it replaces
-    inspect  what a snapshot says of itself: its header, its policy, its lists; the body is not verified
-    verify   every byte is as it was written, and means something
+    compile  write a configuration as a snapshot, with a later revision than the snapshot that it replaces
+    inspect  show a snapshot's header, policy and lists; the body is not verified
+    verify   check that every byte is as it was written, and that every record can be read
 
-`check` and `explain` ask a snapshot about one key, and stand with the other questions.
+`check` and `explain` ask a snapshot about one key; they are in `questions`.
 """
 
 import os
@@ -81,5 +81,5 @@ def verify(snapshot: SnapshotArgument, id_secret_file: SecretOption = None, as_j
 
 
 def _generation(engine: Engine) -> int:
-    """The generation of the file that an engine stands on."""
+    """The generation of the file that an engine stands on; 0 without a file."""
     return 0 if engine.revision is None else engine.revision.generation

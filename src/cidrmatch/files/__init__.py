@@ -4,7 +4,7 @@
     lists.py             one list of prefixes and labels, in four formats
     config.py            a whole engine, in two; config.schema.json is its shape
 
-A document is read whole or refused, and nothing in it is guessed or passed over.
-Here it is read and written; what it holds is judged below, by a policy and an
-engine.  Snapshots are bytes for machines and stand on the floor of the engine.
+A document is read as a whole, or refused as a whole.  Nothing in it is guessed or ignored.  This floor reads and writes
+documents; a policy and an engine, on floors below, judge what a document says.  Snapshots are bytes for machines, so
+they belong to the floor of the engine.
 """

@@ -2,7 +2,7 @@
 
     format = 1                                    the version of this format
     policy = "bitbybit"                           a preset; or a table: nomsa with its cutover, or a policy of your own
-    default = "office"                            further: unknown_key, enforced
+    default = "office"                            more fields: unknown_key, enforced
 
     [[lists]]
     name = "office"
@@ -10,31 +10,29 @@
 
     [[keys]]
     id = "key_live_1"
-    created_at = 2026-07-01T00:00:00Z             further: within, enabled, owner, shadow
+    created_at = 2026-07-01T00:00:00Z             more fields: within, enabled, owner, shadow
     entries = [{ prefix = "203.0.113.5", label = "CI", expires = 2027-01-01T00:00:00Z }]
     lists = ["office"]
 
     [end]                                         the last line of a TOML file, always
 
-Why the end mark: a JSON document that was cut short is no JSON any more, but
-most beginnings of a TOML file are TOML, and mean something else.  Without its
-last lines a key is unrestricted, an entry does not expire, a deny entry allows.
+The end mark protects against a TOML file that was cut short.  Most beginnings of a TOML file are valid TOML with
+another meaning: without its last lines a key is unrestricted, an entry does not expire, or a deny entry allows.  JSON
+needs no mark, because a JSON document that was cut short is not valid.
 
-A document is judged in two steps, and all that is wrong is told at once, each
-problem with its place (`keys.toml:keys[3].entries[0]`):
+A document is judged in two steps.  One error names all problems, each with its place (`keys.toml:keys[3].entries[0]`):
 
-    1. its shape, by `config.schema.json`        unknown fields are refused, wrong types are
-    2. its meaning, by the policy and the names  what every saved list must pass
+    1. its shape, by `config.schema.json`        unknown fields and wrong types are refused
+    2. its meaning, by the policy and the names  the same rules as for every list that is saved
 
-Loading is all or nothing.  Only here may a list be empty: a linked one denies
-(C22), and a key that needs a list and has none is inactive (C8).  `entries = []`
-that leaves a key open is said in a warning; a key that is meant to be open does
-without the line.
+A document is loaded as a whole, or not at all.  A document may have an empty list in use; a change of an engine refuses
+that.  An empty list that a key is linked to denies (C22).  A key that needs a list and has none is inactive (C8).  If
+`entries = []` leaves a key open, there is a warning.  For a key that is meant to be open, leave the line out.
 
-The library `jsonschema` judges the shape and `tomli_w` writes TOML; both come
-with the extra "config", and nothing else in the package needs it.
-Cost: some hundred microseconds a key, nearly all of it for the shape.  Of a document
-with very many mistakes of shape the first thousand are told.
+The library `jsonschema` judges the shape, and `tomli_w` writes TOML.  Both come with the extra "config".  No other room
+of the package needs them.
+Cost: some hundred microseconds for each key, nearly all of it for the shape.  If a document has very many mistakes of
+shape, only the first thousand are reported.
 """
 
 from __future__ import annotations
@@ -75,9 +73,9 @@ Watch: TypeAlias = Callable[[Sequence[_Item]], Iterable[_Item]]
 _FORMATS: Final[dict[str, FileFormat]] = {".toml": "toml", ".json": "json"}
 _END: Final = "[end]"
 _MOMENTS: Final = ("created_at", "not_before", "expires", "cutover")
-"""The fields that hold a moment; only there is a TOML date-time one, and not a mistake."""
+"""The fields that hold a moment; in any other field, a TOML date-time is a mistake."""
 _MOST_TOLD: Final = 1_000
-"""So many mistakes of shape are told; each takes a part of a millisecond to find."""
+"""The most mistakes of shape that are reported; to find one takes a part of a millisecond."""
 
 _log = logging.getLogger(__name__)
 
@@ -87,9 +85,9 @@ class ConfigProblem:
     """Name one thing that is wrong with a configuration.
 
     Attributes:
-        file: the file as it was named.
-        path: where in the document, such as `keys[3].entries[0]`; empty for the document as a whole,
-            None when the file could not be read as a document at all.
+        file: the file as the user named it.
+        path: the position in the document, such as `keys[3].entries[0]`; empty for the document as a whole; None if
+            the file could not be read as a document at all.
         reason: what is wrong, in words.
     """
 
@@ -99,7 +97,7 @@ class ConfigProblem:
 
     @property
     def place(self) -> str:
-        """The file, and where in it."""
+        """The file, and the position in it."""
         return place_in(self.file, self.path)
 
     def __str__(self) -> str:
@@ -107,10 +105,7 @@ class ConfigProblem:
 
 
 class ConfigError(CidrmatchError, ValueError):
-    """A configuration was refused; `problems` says everything that is wrong.
-
-    Nothing of it was loaded.
-    """
+    """A configuration was refused, and nothing of it was loaded; `problems` has everything that is wrong."""
 
     def __init__(self, problems: Iterable[ConfigProblem]) -> None:
         self.problems = tuple(problems)
@@ -118,7 +113,7 @@ class ConfigError(CidrmatchError, ValueError):
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether there was no document to judge: no such file, no TOML, cut short."""
+        """Whether there was no document to judge: for example no such file, no TOML, or a file that was cut short."""
         return any(problem.path is None for problem in self.problems)
 
     def __str__(self) -> str:
@@ -155,14 +150,14 @@ def load(
 
     Args:
         source: a path that ends in .toml or .json, or a document such as `dump` gives.
-        clock, permits, id_secret: as for `Engine`; they are no data, so no file holds them.  The ids in the
-            document are plain ones, with a secret as without.
-        watch: gets the list of keys and gives them back one by one, such as a progress bar does.
-        warn: gets what is allowed and still opens a key, `entries = []`; by default it is logged.
+        clock, permits, id_secret: as for `Engine`; they are not data, so no file holds them.  The ids in the document
+            are plain, with or without a secret.
+        watch: a function that gets the list of keys and yields them one by one; a progress bar is an example.
+        warn: a function that gets a problem for each `entries = []` that leaves its key open; by default a log message.
     Returns:
         `Engine`, at version 1.
     Raises:
-        ConfigError: with everything that is wrong.  ModuleNotFoundError: the extra "config" is missing.
+        ConfigError: it has everything that is wrong.  ModuleNotFoundError: the extra "config" is missing.
     """
     if isinstance(source, Mapping):
         return _build("<document>", source, watch, warn, clock=clock, permits=permits, id_secret=id_secret)
@@ -190,7 +185,7 @@ def loads(
     watch: Watch = iter,
     warn: Callable[[ConfigProblem], object] = _log_warning,
 ) -> Engine:
-    """Build an engine from the text of a configuration; `name` stands for the file in errors, else as `load`."""
+    """Build an engine from the text of a configuration; errors use `name` for the file.  All else is as for `load`."""
     try:
         document = _parse_toml(name, text) if file_format == "toml" else _parse_json(name, text)
     except RecursionError as error:
@@ -207,7 +202,7 @@ def _parse_toml(name: str, text: str) -> object:
         document = parse_toml(text)
     except ValueError as error:
         raise _unreadable(name, f"is not TOML: {error}") from error
-    # No other line of a TOML document that ends here can read like this: strings and arrays would still be open.
+    # The document is valid, so at its last line no string and no array is open: the line is a header of a table.
     if text.rstrip().rpartition("\n")[2].strip() != _END:
         raise _unreadable(name, f"the last line must be {_END}; without it the file may have been cut short")
     return document
@@ -227,7 +222,7 @@ def _build(
     warn: Callable[[ConfigProblem], object],
     **host: Any,
 ) -> Engine:
-    """Build an engine; `host` is what an engine is given beside its data."""
+    """Build an engine; `host` has the arguments of `Engine` that are not data."""
     try:
         reader = _Reader(_plain(document))
         is_whole = reader.check_shape()
@@ -252,7 +247,7 @@ def _build(
 
 
 def _plain(value: object, name: object = "") -> Any:
-    """Copy a document, with the moments as text."""
+    """Copy a document, and write its moments as text."""
     if isinstance(value, Mapping):
         return {key: _plain(inner, key) for key, inner in value.items()}
     if isinstance(value, list):
@@ -261,9 +256,9 @@ def _plain(value: object, name: object = "") -> Any:
 
 
 class _Reader:
-    """Reads a document of any shape, and notes all that is wrong with it.
+    """Reads a document of any shape, and collects everything that is wrong with it.
 
-    What has a problem of shape is not judged by its meaning as well.
+    If the shape of a value is wrong, its meaning is not judged.
     """
 
     def __init__(self, document: Any) -> None:
@@ -276,18 +271,18 @@ class _Reader:
         self.problems.append((place, reason))
 
     def in_order(self) -> list[tuple[Place, str]]:
-        """The problems in the order of their places, each once."""
+        """Give the problems in the order of their places, each only once."""
         ordered = sorted(self.problems, key=lambda problem: [(str(type(step)), step) for step in problem[0]])
         return list(dict.fromkeys(ordered))
 
     # 1. Its shape.
 
     def error(self, name: str) -> ConfigError:
-        """Build the error that tells all problems; the name stands for the file."""
+        """Build the error with all problems; `name` is the name of the file."""
         return ConfigError(ConfigProblem(name, path_of(place), reason) for place, reason in self.in_order())
 
     def check_shape(self) -> bool:
-        """Note what is wrong with the shape, and say whether that is all of it."""
+        """Collect what is wrong with the shape; return False if there are more mistakes than are reported."""
         errors = _validator().iter_errors(self.document)
         for error in islice(errors, _MOST_TOLD):
             place: Place = tuple(error.absolute_path)
@@ -370,14 +365,14 @@ class _Reader:
         return record
 
     def check_new(self, place: Place, name: str, found: Mapping[str, object]) -> None:
-        """Check a name as an engine does, and that nothing has it yet."""
+        """Check that a name is not blank, as an engine does, and that it is not used yet."""
         if name and not name.strip():
             self.refuse(place, "must not be blank")
         if name in found:
             self.refuse(place, f"{quote(name)} is there already")
 
     def check_key(self, policy: Policy, place: Place, record: KeyRecord) -> None:
-        """Check what an engine checks when a key is saved, but for empty lists."""
+        """Check what an engine checks when a key is saved, except for empty lists, which are accepted here."""
         if record.entries and policy.keys.binding == "lists":
             self.refuse((*place, "entries"), "keys have no entries of their own here; link a named list")
         if policy.keys.needs_list(record.created_at) and not record.enabled:
@@ -389,7 +384,7 @@ class _Reader:
         self.check_name(("default",), self.document.get("default"), lists)
 
     def check_name(self, place: Place, name: object, lists: Mapping[str, FrozenList]) -> None:
-        """Check that a list is there, unless the lists themselves could not be read."""
+        """Check that a list exists, unless the lists themselves could not be read."""
         if isinstance(name, str) and name not in lists and ("lists",) not in self.unsound:
             self.refuse(place, f"there is no list {quote(name)}")
 
@@ -409,7 +404,7 @@ class _Reader:
         return moment
 
     def read_entries(self, policy: Policy, place: Place, given: object) -> tuple[Entry, ...]:
-        """Judge entries by the policy; none at all are let in, and deny."""
+        """Judge entries by the policy; no entries at all are accepted here."""
         entries = _list_of(given)
         if not entries:
             return ()
@@ -422,7 +417,7 @@ class _Reader:
 
 
 def _list_of(value: object) -> list[Any]:
-    """Take what should be a list as one; where it is none, its shape was refused."""
+    """Give a list as it is, and anything else as an empty list, because its shape was refused already."""
     return value if isinstance(value, list) else []
 
 
@@ -445,7 +440,7 @@ _BOUNDS: Final = {
 
 
 def _reason_of(error: Any) -> str:
-    """Say what jsonschema found, in our words: its own repeat whole values, unescaped."""
+    """Say what jsonschema found, in words of our own; its messages repeat whole values without escaping them."""
     kind, wanted, given = error.validator, error.validator_value, error.instance
     if kind == "required":
         return f"missing: {', '.join(name for name in wanted if name not in given)}"
@@ -459,7 +454,7 @@ def _reason_of(error: Any) -> str:
 
 
 def _reason_of_value(kind: str, wanted: Any, given: object, rule: Mapping[str, Any]) -> str:
-    """Say what should stand where something else stands; a rule's comment says it best."""
+    """Say what was expected in the place of a value; the comment of the schema's rule, if there is one, is used."""
     shown = _shown(given)
     remark = rule.get("$comment")
     if "pattern" in rule:
@@ -472,7 +467,7 @@ def _reason_of_value(kind: str, wanted: Any, given: object, rule: Mapping[str, A
 
 
 def _shown(value: object) -> str:
-    """Show a value that is small, and name the kind of one that may be large."""
+    """Show a small value; of a value that may be large, name the type."""
     if isinstance(value, str):
         return quote(value)
     is_small = isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < 1 << 64)
@@ -480,11 +475,11 @@ def _shown(value: object) -> str:
 
 
 def _validator() -> Any:
-    """Build what judges the shape; jsonschema's own search for equal items takes the square of their number."""
+    """Build the validator of the shape, with a quick search for equal items; jsonschema's own takes quadratic time."""
     jsonschema = _extra("jsonschema")
 
     def check_unique(_validator: object, wanted: bool, items: object, _schema: object) -> Iterator[Any]:
-        plain = [item for item in _list_of(items) if type(item) in (str, int)]  # others are refused by their type
+        plain = [item for item in _list_of(items) if type(item) in (str, int)]  # the type of all others is refused
         if wanted and len(set(plain)) < len(plain):
             yield jsonschema.ValidationError("")
 
@@ -493,7 +488,7 @@ def _validator() -> Any:
 
 
 def _extra(name: str) -> ModuleType:
-    """Import what the extra brings, or say how to get it."""
+    """Import a module of the extra "config", or say how to install it."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as missing:
@@ -505,12 +500,12 @@ def _extra(name: str) -> ModuleType:
 
 
 def dump(engine: Engine) -> dict[str, Any]:
-    """Give an engine as a document: plain values, lists and keys sorted by name.
+    """Give an engine as a document of plain values; its lists and keys are sorted by name.
 
-    What it does not hold are the engine's clock, its role check, its version, and the counts of trials.
+    The document does not hold the engine's clock, its role check, its version, or the counts of trials.
 
     Raises:
-        EngineError: the engine has an `id_secret`, so it does not know the ids that a document says.
+        EngineError: the engine has an `id_secret`, so it does not know the plain ids that a document needs.
     """
     if engine.view.settings.id_hash is not None:
         raise EngineError("a document says the ids of keys, and this engine has only their hashes; save a snapshot")
@@ -560,7 +555,7 @@ def _dump_list(policy: Policy, frozen: FrozenList) -> dict[str, Any]:
 
 
 def _dump_key(policy: Policy, key: str, record: KeyRecord) -> dict[str, Any]:
-    """Write a key without what it does not say."""
+    """Write a key; fields that say nothing are left out."""
     fields: dict[str, Any] = {"id": key, "created_at": record.created_at.isoformat()}
     if record.entries:
         fields["entries"] = _dump_entries(policy, record.entries)
@@ -577,13 +572,13 @@ def _dump_key(policy: Policy, key: str, record: KeyRecord) -> dict[str, Any]:
 
 
 def _dump_entries(policy: Policy, entries: Iterable[Entry]) -> list[Any]:
-    """Write entries as text, and as a table where there is more to say than the prefix."""
+    """Write each entry as a text; as a table if it has more than a prefix."""
     written = [policy.entry_to_dict(entry) | {"prefix": _written(policy, entry.prefix)} for entry in entries]
     return [fields["prefix"] if len(fields) == 1 else fields for fields in written]
 
 
 def _written(policy: Policy, prefix: Prefix) -> str:
-    """Write a prefix in the one way that the policy takes; where it takes both, in the one it shows."""
+    """Write a prefix in the form that the policy accepts; if it accepts both forms, in its canonical form."""
     if len(policy.kinds) == 2:
         return policy.canonical(prefix)
     return prefix.address if "address" in policy.kinds else str(prefix)

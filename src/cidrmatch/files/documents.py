@@ -2,21 +2,18 @@
 
     file or "-"  --read_text-->  str  --parse_json, parse_toml-->  dict, list, str ...  --> a reader of its own
 
-    what is wrong                      its place, which stands before the reason
+    what is wrong                      its place, written before the reason
     the file cannot be read            office.toml
     bytes that are no UTF-8            office.toml:17                    place_in("office.toml", 17)
     something in the values            keys.toml:keys[3].entries[0]      place_in("keys.toml", path_of(...))
 
-What the values mean is for the reader of each kind of document: `lists`, `config`.
-It tells its user what is wrong in words of its own, so the parsers here raise
-ValueError and RecursionError as those of Python do.
+Each kind of document has its own reader, `lists` or `config`, which knows what the values mean.  The reader writes its
+own error messages, so the parsers here raise ValueError and RecursionError, as Python's parsers do.
 
-Nothing is lost on the way.  A JSON object that names a key twice is refused;
-Python's parser would keep the last and say nothing.
+No value is lost.  A JSON object that names a key twice is refused; Python's parser would silently keep the last value.
 
-Nothing is taken that would choke a parser.  A TOML key of very many parts
-(a.a.a ...) is refused before it is parsed, because `tomllib` needs the square of
-their number, in time and in memory.
+A TOML key with very many parts (a.a.a ...) is refused before `tomllib` parses it, because the time and the memory that
+`tomllib` needs grow with the square of the number of parts.
 Cost: the whole file is in memory.
 Threads: safe, keeps no state.
 """
@@ -54,10 +51,10 @@ Place: TypeAlias = tuple[str | int, ...]
 
 
 class DocumentError(CidrmatchError, ValueError):
-    """Say that a file could not be read as text, where, and why.
+    """Say which file could not be read as text, at which place, and why.
 
     Attributes:
-        place: the file, and the line or the position in it where that is known.
+        place: the file, and the line or the position in it if it is known.
         reason: what is wrong, in words.
     """
 
@@ -74,17 +71,17 @@ class DocumentError(CidrmatchError, ValueError):
 
 
 def name_of(source: str | Path) -> str:
-    """Name a source for people: the file as it was named, or `<stdin>`."""
+    """Name a source for people: the file as the user named it, or `<stdin>`."""
     return "<stdin>" if source == STDIN else str(source)
 
 
 def place_in(name: str, where: str | int | None) -> str:
-    """Name a line or a path in a document: `office.csv:17`; the document alone where neither is known."""
+    """Name a line or a path in a document: `office.csv:17`; only the document if neither is known."""
     return f"{name}:{where}" if where else name
 
 
 def path_of(place: Place) -> str:
-    """Write the steps to a value as people would: `keys[3].entries[0]`."""
+    """Write the steps to a value for people: `keys[3].entries[0]`."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
 
 
@@ -100,7 +97,7 @@ _NOUNS: Final = {
 
 
 def noun_of(value: object) -> str:
-    """Name the kind of a JSON or TOML value as its author would."""
+    """Name the type of a JSON or TOML value in words for its author."""
     return _NOUNS.get(type(value), f"a value of type {type(value).__name__}")
 
 
@@ -140,15 +137,15 @@ def parse_json(text: str) -> object:
     """Parse JSON, and refuse an object that names a key twice.
 
     Raises:
-        ValueError: it is no JSON (a `json.JSONDecodeError`, which tells the line), a key stands twice, or a number
-            is beyond all bounds.
+        ValueError: it is no JSON (a `json.JSONDecodeError`, which has the line), an object names a key twice, or a
+            number is too large.
         RecursionError: it is nested too deep.
     """
     return json.loads(text, object_pairs_hook=_check_unique)
 
 
 def _check_unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Build an object; the parser by itself would keep the last of two equal keys and say nothing."""
+    """Build an object; refuse equal keys, because the parser itself would silently keep the last of them."""
     built: dict[str, object] = {}
     for key, value in pairs:
         if key in built:
@@ -158,7 +155,7 @@ def _check_unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 _MOST_PARTS: Final = 64
-"""A key has one to three parts in all that we read."""
+"""The most parts of a TOML key; keys in our documents have one to three."""
 _TOKEN: Final = re.compile(r"\"{3}|'{3}|[\"'#.=,\[\]{}\n]")
 _ENDS: Final = {
     '"': re.compile(r'(?:\\.|[^"\\\n])*+"'),
@@ -169,7 +166,7 @@ _ENDS: Final = {
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """Parse TOML, and refuse what its parser would choke on.
+    """Parse TOML, and refuse a key for which the parser would need very much time or memory.
 
     Raises:
         ValueError: it is no TOML, or a key has too many parts.
@@ -180,7 +177,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def _check_parts(text: str) -> None:
-    """Count the dots between two marks, outside of strings and comments; what follows an error is not looked at."""
+    """Count the dots between two marks, outside strings and comments; stop at an error, which the parser will find."""
     at = dots = 0
     while token := _TOKEN.search(text, at):
         mark, at = token[0], token.end()

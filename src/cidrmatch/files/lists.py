@@ -7,17 +7,15 @@
                                                                         ]
     office.txt:2         office.csv:2       office.json:[0]             office.toml:entries[0]
 
-The last row is the *place* of "203.0.113.5" in each: the line or, in documents
-whose parser tells no lines, the position.  A JSON document may also be an
-object with the one key "entries", as in TOML.
+The last row shows the *place* of "203.0.113.5" in each file.  The place is the line.  If the parser of a format gives
+no lines, it is the position in the document.  A JSON document may also be an object with the one key "entries", as in
+TOML.
 
-What comes out are pairs of texts, (prefix, label), as they were written.
-Whether a prefix is one is for `parse_entry`, and what a product takes is for a
-policy.  How a file becomes text and plain values is for `documents`.
+The result is pairs of texts, (prefix, label), as they were written.  `parse_entry` decides whether a text is a prefix.
+A policy decides what a product accepts.  `documents` turns a file into text and plain values.
 
-Two rules.  Nothing is guessed: the format is told by the suffix or by the
-caller, never by the content.  Nothing is lost: an unknown column, a key that is
-written twice, a row that is too long are errors, because each of them may be
+There are two rules.  Nothing is guessed: the suffix or the caller says the format, and the content never does.  Nothing
+is lost: an unknown column, a key that is written twice and a row that is too long are errors.  Each of these might be
 an entry that somebody believes to be in force.
 
 Cost: the whole file is in memory, some hundred bytes an entry.
@@ -45,7 +43,7 @@ __all__ = ["Format", "ListFile", "ListFileError", "read_list"]
 
 
 class Format(StrEnum):
-    """How a list is written down."""
+    """The format of a file with a list."""
 
     TEXT = "text"
     CSV = "csv"
@@ -56,28 +54,28 @@ class Format(StrEnum):
 _FORMATS = {".txt": Format.TEXT, ".csv": Format.CSV, ".json": Format.JSON, ".toml": Format.TOML}
 
 _Mark: TypeAlias = int | str
-"""Where an entry stands in its file: a line, or a path such as ``entries[3]``."""
+"""The position of an entry in its file: a line, or a path such as ``entries[3]``."""
 
 _Item: TypeAlias = tuple[_Mark, str, str | None]
 """What a parser yields: mark, prefix, label."""
 
 
 class ListFileError(DocumentError):
-    """Say that a file holds no list that could be read, where, and why.
+    """Say which file holds no list that can be read, at which place, and why.
 
     Attributes:
-        place: the file, and the line or the position in it where that is known.
+        place: the file, and the line or the position in it if it is known.
         reason: what is wrong, in words.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class ListFile:
-    """Hold the entries of one file in their order, and where each stands.
+    """Hold the entries of one file in their order, and the position of each.
 
     Attributes:
-        name: the file as it was named, or ``<stdin>``.
-        entries: (prefix, label) as written; each is what `parse_entry` takes.
+        name: the file as the user named it, or ``<stdin>``.
+        entries: pairs (prefix, label) as written; `parse_entry` takes such a pair.
         marks: for each entry its line, or its position in the document.
     """
 
@@ -98,11 +96,11 @@ def read_list(source: str | Path, file_format: Format | None = None) -> ListFile
 
     Args:
         source: a path, or ``"-"`` for standard input.
-        file_format: how it is written; by default as the suffix says, and text on standard input.
+        file_format: the format; by default the suffix of the path says it, and standard input is text.
     Returns:
-        `ListFile`; an empty list is a list.
+        `ListFile`; it may have no entries.
     Raises:
-        ListFileError: it cannot be read, or is not of that format or shape.
+        ListFileError: it cannot be read, or it does not have that format and shape.
     Threads: safe, keeps no state.
     """
     name = name_of(source)
