@@ -44,7 +44,7 @@ class GrowingPath(NamedTuple):
 
     name: str
     prepare: Callable[[int], Callable[[], object]]  # makes the run over so many things; not counted
-    count: int
+    things: int
     limit: float = LIMIT
 
 
@@ -177,8 +177,8 @@ def growing_paths() -> Iterator[GrowingPath]:
     yield GrowingPath("lint, one key", lint_what_was_seen, 200)
     yield GrowingPath("lint, one list of many keys", lint_a_shared_list, 200)
     yield GrowingPath("checks across expiries", cross_expiries, 250)
-    for name, (make, act) in CHOSEN.items():
-        yield GrowingPath(f"chosen entries: {name}", partial(take_chosen, make, act), 500)
+    for name, (make, use) in CHOSEN.items():
+        yield GrowingPath(f"chosen entries: {name}", partial(take_chosen, make, use), 500)
 
 
 # --- counting ----------------------------------------------------------------
@@ -188,8 +188,8 @@ def run_paths() -> None:
     """The child's part, under valgrind: two runs of each path, each between two marks."""
     gc.disable()
     for path in growing_paths():
-        path.prepare(path.count // TIMES)()  # what happens only once has happened
-        for count in (path.count, TIMES * path.count):
+        path.prepare(path.things // TIMES)()  # what happens only once has happened
+        for count in (path.things, TIMES * path.things):
             run = path.prepare(count)
             os.getppid()
             run()

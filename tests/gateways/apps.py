@@ -26,6 +26,7 @@ STRATEGIES: dict[str, ClientStrategy] = {
     "hops": TrustedHops(1, trusted=["127.0.0.0/8", "::1"]),
     "unix": TrustedProxies(["10.0.0.0/8"], unix=True),
     "strangers": TrustedProxies(["10.0.0.0/8"]),
+    "one proxy": TrustedProxies(["127.0.0.1"]),
 }
 
 
@@ -33,6 +34,7 @@ def build_guard() -> Guard:
     engine = Engine(presets.bitbybit())
     engine.put_key("key_1", [("203.0.113.0/24", "home"), "2001:db8::/48"])
     engine.put_key("local", ["127.0.0.1"])
+    engine.put_key("near", ["127.0.0.9"])
     engine.put_key("open")
     return Guard(engine, STRATEGIES[os.environ.get("STRATEGY", "proxies")], show_address=True)
 

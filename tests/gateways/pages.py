@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from tests.gateways.serving import ROOT
+from tests.servers import ROOT
 
 PAGES = ROOT / "docs" / "gateways"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -12,18 +12,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.servers import ROOT, connect, free_port, started
+
 ASGI, WSGI = "tests.gateways.apps:asgi_app", "tests.gateways.apps:wsgi_app"
 PYTHON = sys.executable
 COMMANDS: dict[str, list[str]] = {
@@ -64,62 +61,18 @@ def running(server: str | list[str], log: Path | None = None, /, **options: str)
     environment |= {name.upper(): value for name, value in options.items()}
     with tempfile.TemporaryDirectory() as folder:
         port, path = free_port(), f"{folder}/server.sock"
-        words = [word.format(port=port, path=path) for word in command]
-        log = log or Path(folder, "log")
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [PYTHON, "-m", *words], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
-            )
         target: int | str = path if "{path}" in " ".join(command) else port
-        try:
-            wait_for(target, process, log)
+        words = [PYTHON, "-m", *(word.format(port=port, path=path) for word in command)]
+        with started(words, target, log, environment):
             yield target
-        finally:
-            stop(process)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def send(target: int | str, request: bytes, source: str = "") -> bytes:
+    """Send bytes, and read until the server closes or is silent for a second after something came.
 
-
-def connect(target: int | str) -> socket.socket:
-    if isinstance(target, int):
-        return socket.create_connection(("127.0.0.1", target), timeout=30)
-    stream = socket.socket(socket.AF_UNIX)
-    stream.settimeout(30)
-    try:
-        stream.connect(target)
-    except OSError:
-        stream.close()
-        raise
-    return stream
-
-
-def wait_for(target: int | str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        with suppress(OSError), connect(target):
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"the server did not start: {log.read_text(errors='replace')[-2_000:]}")
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a server and what it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(10)
-            return
-
-
-def send(target: int | str, request: bytes) -> bytes:
-    """Send bytes, and read until the server closes or is silent for a second after something came."""
-    with connect(target) as stream:
+    `source` is an address of the loopback, such as 127.0.0.9, that the connection comes from.
+    """
+    with connect(target, source) as stream:
         stream.sendall(request)
         received = b""
         with suppress(OSError):
@@ -129,12 +82,12 @@ def send(target: int | str, request: bytes) -> bytes:
         return received
 
 
-def ask(target: int | str, key: str | None, *lines: str | bytes, path: str = "/") -> Reply:
+def ask(target: int | str, key: str | None, *lines: str | bytes, path: str = "/", source: str = "") -> Reply:
     """Send a request with these header lines."""
     head = [f"GET {path} HTTP/1.1".encode(), b"Host: test", b"Connection: close"]
     head += [] if key is None else [b"X-API-Key: " + key.encode()]
     head += [line if isinstance(line, bytes) else line.encode("latin-1") for line in lines]
-    return read(send(target, b"\r\n".join([*head, b"", b""])))
+    return read(send(target, b"\r\n".join([*head, b"", b""]), source))
 
 
 def read(received: bytes) -> Reply:

@@ -23,7 +23,8 @@ from cidrmatch.gateways.guard import Guard
 from tests.gateways import django_app, scenarios
 from tests.gateways.pages import write_page
 from tests.gateways.scenarios import AT_AWAY, AT_HOME, AWAY, HOME
-from tests.gateways.serving import ROOT, ask, running
+from tests.gateways.serving import ask, running
+from tests.servers import ROOT
 
 WSGI, ASGI = "tests.gateways.django_app:wsgi_app", "tests.gateways.django_app:asgi_app"
 SERVERS = {

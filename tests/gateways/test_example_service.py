@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from cidrmatch import Engine
-from tests.gateways.serving import PYTHON, ROOT, free_port, read, running, send, stop
+from tests.gateways.serving import PYTHON, read, running, send
+from tests.servers import ROOT, free_port, stop
 from tests.shell import Shell, follow_console
 
 EXAMPLE = ROOT / "examples" / "service"
