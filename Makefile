@@ -57,7 +57,9 @@ types: $(VENV)/types.group $(VENV)/bench.group build   ## mypy, basedpyright, st
 
 bench: $(VENV)/bench.group build   ## ours, the floors and the rivals, interleaved; then the tables and plots in docs/
 	$(RUN) -m benchmarks.paired
+	$(RUN) -m benchmarks.client
 	$(RUN) -m benchmarks.report
+	$(RUN) -m benchmarks.client --report
 
 stubs: build   ## write the docstrings of the core into its stubs, where editors read them
 	$(RUN) tools/stubs.py
@@ -107,6 +109,7 @@ dist: $(VENV)/dist.group   ## the sdist, the wheel built from it, and its bill o
 
 docs: $(VENV)/bench.group build   ## refresh the tables and plots in README.md and docs/ from the committed results
 	$(RUN) -m benchmarks.report
+	$(RUN) -m benchmarks.client --report
 
 clean:                ## back to a fresh clone
 	rm -rf $(VENV) build dist src/*.egg-info .coverage* .hypothesis .pytest_cache .mypy_cache .ruff_cache

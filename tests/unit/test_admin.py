@@ -126,6 +126,33 @@ def test_error_of_a_subclass_is_told_as_its_kind() -> None:
     assert json.loads(refused_change(Mine("there is one")).body)["reason"] == "already_exists"
 
 
+@pytest.mark.parametrize("kind", [Conflict, LockTimeout, errors.NotPermitted])
+def test_what_is_not_for_clients_is_not_told_of_a_subclass_either(kind: type[EngineError]) -> None:
+    mine = type("Mine", (kind,), {})
+    told = refused_change(mine("/srv/keys.snap"))
+    assert json.loads(told.body) == json.loads(refused_change(kind("?")).body)
+
+
+@pytest.mark.parametrize(
+    ("error", "title"),
+    [
+        (errors.NotPermitted("?"), "Forbidden"),
+        (errors.UnknownName("?"), "Not Found"),
+        (errors.InUse("?"), "Conflict"),
+        (LockTimeout("?"), "Service Unavailable"),
+    ],
+)
+def test_title_is_that_of_the_status(error: EngineError, title: str) -> None:
+    assert json.loads(refused_change(error).body)["title"] == title
+
+
+def test_title_of_a_list_that_was_refused() -> None:
+    """As RFC 9110 has it; the `http` of older Pythons says "Unprocessable Entity"."""
+    with pytest.raises(errors.PolicyError) as refused:
+        bitbybit().put_key("key_2", ["junk"])
+    assert json.loads(refused_change(refused.value).body)["title"] == "Unprocessable Content"
+
+
 def test_every_error_of_an_engine_is_answered() -> None:
     named: list[Any] = [getattr(errors, name) for name in errors.__all__]
     kinds = [kind for kind in named if isinstance(kind, type) and issubclass(kind, EngineError)]
