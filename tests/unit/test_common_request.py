@@ -58,7 +58,7 @@ OTHERS = [(b"host", b"a"), (b"accept-encoding", b"gzip"), (b"x-forwarded-foo", b
         [("X-Forwarded-For", "6.6.6.6, 203.0.113.9, 10.0.0.8"), ("host", "\xe9")],
         [line("junk,203.0.113.9,10.0.0.8")],
         [line("junk, \t 203.0.113.9 ,\t10.0.0.8\t, ,,")],
-        [line("[::1]:80, 203.0.113.9,fd00::1")],
+        [line("[::1]:80, 203.0.113.9,fd00:10::1")],
         [line(" " * (256 - 20) + "203.0.113.9,10.0.0.8")],
         [line("a,b,c,d,e,f,g,203.0.113.9,10.0.0.8")],
     ],
@@ -78,9 +78,10 @@ def test_B28_common_single_header_has_the_answer_of_its_strategy(text: str) -> N
 
 
 def test_common_addresses_are_of_both_families() -> None:
-    for peer in (PEER, "fd00::7"):
+    """Not `fd00::8`: what is shorter than eight characters is common on some processors only."""
+    for peer in (PEER, "fd00:10::7"):
         for client in ("203.0.113.9", "2001:db8::9", "2001:DB8:0:1:2:3:4:5"):
-            headers = [line(f"{client}, fd00::8, 10.0.0.8")]
+            headers = [line(f"{client}, fd00:10::8, 10.0.0.8")]
             assert FIRST.find(peer, headers) == long_way(FIRST, peer, headers)
             assert FIRST.find(peer, headers) is not None
 

@@ -29,7 +29,7 @@ from cidrmatch._keys import View
 from cidrmatch._keys.block_file import content_at, drawn_epoch
 from cidrmatch._keys.store import Builder
 from cidrmatch.engine.file_lock import FileLock
-from cidrmatch.engine.saving import Known, next_revision
+from cidrmatch.engine.revisions import Known, next_revision
 from cidrmatch.engine.snapshots import snapshot_of
 
 HOME, ELSEWHERE = "203.0.113.5", "192.0.2.1"

@@ -452,13 +452,13 @@ cdef class Decision:
         self.find_client(&client)
         level = self.deciding_level(&client)
         if weigh_level(level, &client.address, client.now) == self.verdict:
-            return self.strongest_of(level, &client.address, client.now)
+            return self.winner_of(level, &client.address, client.now)
         # Otherwise an IPv4 address inside this address is denied.
         if is_inner_denied(level, &client, self.view.translations, &inner):
-            return self.strongest_of(level, &inner, client.now)
+            return self.winner_of(level, &inner, client.now)
         return None, None
 
-    cdef object strongest_of(self, tuple level, const Bits *address, double now):
+    cdef object winner_of(self, tuple level, const Bits *address, double now):
         """The entry of a level that decides about an address, with the name of its list."""
         cdef FrozenList frozen
         cdef Entry entry, best = None

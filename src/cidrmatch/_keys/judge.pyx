@@ -25,7 +25,7 @@ from cidrmatch._keys.block cimport (
     ASK_OBJECTS, CLIENT_IP_UNKNOWN, DAMAGED, DENIED_BY_ENTRY, EMPTY_LIST, HAS_ENTRIES, MATCHED, NEEDS_OBJECTS,
     NOT_ENFORCED, NOT_LISTED, UNKNOWN_KEY, Parts, Record, Verdict, record_covers,
 )
-from cidrmatch._keys.rule cimport Client, FrozenList, Rule, text_of
+from cidrmatch._keys.rule cimport NO_ENTRY, Client, FrozenList, Rule, Winner, text_of
 from cidrmatch._keys.view cimport Terms, View, judge_state
 
 __all__ = ["inner_address"]
@@ -138,20 +138,14 @@ cdef Verdict judge_level(tuple level, OwnEntries own, Client *client, object clo
 
 
 cdef Verdict weigh_level(tuple level, const Bits *address, double now) except *:
-    """Compare what allows with what denies, by length."""
+    """Weigh the entries of all lists of a level against one another."""
     cdef FrozenList frozen
-    cdef int longest = -1, length
-    cdef bint is_denied = False, denies
+    cdef Winner found = Winner(NO_ENTRY, False)
     for frozen in level:
-        length = frozen.strongest(address, now, &denies)
-        if length > longest:
-            longest = length
-            is_denied = denies
-        elif length == longest:
-            is_denied |= denies
-    if longest < 0:
+        frozen.weigh_entries(address, now, &found)
+    if found.length == NO_ENTRY:
         return NOT_LISTED
-    return DENIED_BY_ENTRY if is_denied else MATCHED
+    return DENIED_BY_ENTRY if found.denies else MATCHED
 
 
 cdef bint is_inner_denied(tuple level, const Client *client, tuple translations, Bits *inner) except -1:

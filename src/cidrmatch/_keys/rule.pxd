@@ -9,6 +9,14 @@ from cidrmatch._core.frozen cimport Table
 from cidrmatch._core.prefix cimport Entry
 
 
+cdef extern from "_keys/c/tie.h" nogil:
+    const int NO_ENTRY
+    ctypedef struct Winner:
+        int length
+        int denies
+    void weigh(Winner *found, int length, int denies)
+
+
 cdef struct Client:
     Bits address
     bint is_read        # the given address was parsed
@@ -37,7 +45,7 @@ cdef class FrozenList:
     cdef int note_all(self) except -1
     cdef Py_ssize_t number_of(self, Entry entry) except -1
     cdef int tell_time(self, Client *client, object clock) except -1
-    cdef int strongest(self, const Bits *address, double now, bint *denies) except -2
+    cdef int weigh_entries(self, const Bits *address, double now, Winner *found) except -1
     cdef bint lets_in(self, const Bits *address, double now) except -1
 
 

@@ -9,8 +9,8 @@
 A rule holds the names of its lists, not the lists.  So a changed list is one new item in `NamedLists`, however many
 keys are linked to it.
 
-A list finds its strongest entry for an address: the most specific entry that counts now; of two that are equally
-specific, one that denies. view.pyx decides which lists a key has, and judge.pyx judges them together.
+A list weighs its entries that cover an address and count now; c/tie.h has the rule by which one wins.  view.pyx decides
+which lists a key has, and judge.pyx judges them together.
 
 Cost: a table search for each list; in a list with times, also a step for each entry that covers the address.
 Threads: lists and rules never change.  The counts of a `Shadow` change, and no check depends on them.
@@ -132,38 +132,34 @@ cdef class FrozenList:
                 raise ValueError("the clock gave no finite number of seconds")
         return 0
 
-    cdef int strongest(self, const Bits *address, double now, bint *denies) except -2:
-        """The length of the most specific entry that counts now, or -1; and whether an entry of this length denies."""
+    cdef int weigh_entries(self, const Bits *address, double now, Winner *found) except -1:
+        """Weigh the entries that cover the address and count now, against the winner so far."""
         cdef Py_ssize_t at
         cdef uint32_t i
-        cdef int allowed, denied
-        cdef bint is_found
+        cdef bint is_found = False
         cdef Bits bits
-        denies[0] = False
         if not self.is_timed:
-            allowed = length_of_match(self.allow, address)
-            denied = -1 if self.deny is None else length_of_match(self.deny, address)
-            denies[0] = denied >= allowed and denied >= 0
-            return max(allowed, denied)
+            weigh(found, length_of_match(self.allow, address), False)
+            if self.deny is not None:
+                weigh(found, length_of_match(self.deny, address), True)
+            return 0
         at = find_entry(&self.allow.table, &self.allow.entries, address)
-        while at >= 0:
-            is_found = False
+        while at >= 0 and not is_found:  # what is behind is shorter
+            bits_at(&self.allow.entries, at, &bits)
             for i in range(self.firsts[at], self.firsts[at + 1]):
                 if self.said[i].start <= now < self.said[i].end:
                     is_found = True
-                    denies[0] |= self.said[i].denies
-            if is_found:
-                bits_at(&self.allow.entries, at, &bits)
-                return bits.length
+                    weigh(found, bits.length, self.said[i].denies)
             at = self.allow.entries.parents[at]
-        return -1
+        return 0
 
     cdef bint lets_in(self, const Bits *address, double now) except -1:
         """Does an entry allow the address, and no other deny it?"""
-        cdef bint denies
+        cdef Winner found = Winner(NO_ENTRY, False)
         if not self.is_timed and self.deny is None:
             return contains(&self.allow.table, address)
-        return self.strongest(address, now, &denies) >= 0 and not denies
+        self.weigh_entries(address, now, &found)
+        return found.length != NO_ENTRY and not found.denies
 
 
 cdef InForce said_by(Entry entry) except *:
@@ -285,24 +281,26 @@ Mapping.register(NamedLists)
 # -- Entries ------------------------------------------------------------------
 
 cdef int length_of_match(AllowList allow, const Bits *address) noexcept nogil:
-    """The length of the longest match, or -1."""
+    """The length of the longest match, or NO_ENTRY."""
     cdef Py_ssize_t at = find_entry(&allow.table, &allow.entries, address)
     cdef Bits entry
     if at < 0:
-        return -1
+        return NO_ENTRY
     bits_at(&allow.entries, at, &entry)
     return entry.length
 
 
 cdef Entry find_deciding(FrozenList frozen, const Bits *address, double now, bint denies):
-    """The first entry of the strongest length that counts now with this effect, or None."""
+    """The first entry that wins in this list and has this effect, or None."""
     cdef Entry entry
-    cdef bint is_denied
-    cdef int length = frozen.strongest(address, now, &is_denied)
-    if length < 0 or is_denied != denies:
+    cdef Winner found = Winner(NO_ENTRY, False)
+    frozen.weigh_entries(address, now, &found)
+    if found.length == NO_ENTRY or <bint>found.denies != denies:
         return None
     for entry in frozen.entries:
-        if entry.bits.length == length and covers(&entry.bits, address) and counts(entry.condition, not denies, now):
+        if entry.bits.length != found.length or not covers(&entry.bits, address):
+            continue
+        if counts(entry.condition, not denies, now):
             return entry
     return None
 

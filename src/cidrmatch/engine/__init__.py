@@ -7,7 +7,7 @@
     engine       the commit: one reference is replaced, and no reader waits
        |
     folding      moving the overlay into the store
-    snapshots    a view as a file's block, and back           saving: which file, which revision
+    snapshots    a view as a file's block, and back           revisions: which file, which revision
     following    newer revisions of a file are taken over     file_lock: one writer at a time
     settings, ids, forking      what all views share; hashed ids; what a forked child makes again
 

@@ -60,7 +60,7 @@ from .folding import Folder, view_on_new_store
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
 from .ids import id_hash_of
-from .saving import BaseFile, Known, check_newer, next_revision
+from .revisions import BaseFile, Known, check_newer, next_revision
 from .settings import Settings, settings_of
 from .snapshots import snapshot_of, view_of_snapshot
 from .storable import check_record
