@@ -1,4 +1,4 @@
-"""The page about the snapshot format says where the fields of a header and of a record lie, and block.h decides it."""
+"""The page about the snapshot format says where the fields of a header and of a record lie, and block_layout.h decides it."""
 
 import re
 
@@ -13,8 +13,8 @@ ROW = re.compile(r"^\| (\d+) \| (\d+) \| `(\w+)` \|", re.MULTILINE)
 
 
 def fields_of(struct: str) -> dict[str, tuple[int, int]]:
-    """Give the place and the size of each field of a struct in block.h, which has no gaps."""
-    text = (PACKAGE / "_keys" / "c" / "block.h").read_text(encoding="utf-8")
+    """Give the place and the size of each field of a struct in block_layout.h, which has no gaps."""
+    text = (PACKAGE / "_keys" / "c" / "block_layout.h").read_text(encoding="utf-8")
     body = re.search(rf"typedef struct {{([^}}]*)}} {struct};", text)
     assert body is not None
     at, found = 0, {}

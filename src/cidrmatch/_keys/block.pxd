@@ -1,7 +1,7 @@
 # cython: language_level=3
-"""The headers in `c/`, for Cython: what a block holds and who asks it.  The essays are in block.h, find.h and answer.h.
+"""The headers in `c/`, for Cython: what a block holds and who asks it.  The essays are in block_layout.h, find.h and answer.h.
 
-The structs here name the fields that Cython code uses.  Only block.h describes the layout.
+The structs here name the fields that Cython code uses.  Only block_layout.h describes the layout.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -27,7 +27,7 @@ cdef extern from "_keys/c/reason.h" nogil:
         LAST_ALLOWED
 
 
-cdef extern from "_keys/c/block.h" nogil:
+cdef extern from "_keys/c/block_layout.h" nogil:
     enum:
         UNIT
         STORE_PAD

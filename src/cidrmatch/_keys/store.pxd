@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The declarations of the key store for other extensions; the essays are in store.pyx and block.h."""
+"""The declarations of the key store for other extensions; the essays are in store.pyx and block_layout.h."""
 
 from libc.stdint cimport uint8_t, uint64_t
 

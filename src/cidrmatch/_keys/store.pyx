@@ -7,7 +7,7 @@
                                    '-- entries, facts, keys_linked    read a record
                                    '-- verify, check_sums             is the block valid?
 
-block.h describes a block, store_builder.pyx writes one.  This room opens a block, asks and reads it, and copies its
+block_layout.h describes a block, store_builder.pyx writes one.  This room opens a block, asks and reads it, and copies its
 records into another block.  Notes are JSON (notes.py).
 
 When a block is opened, its header is copied, and only the copy is checked and used.  So later changes of the header in
@@ -49,7 +49,7 @@ from .store_builder import named, pairs_of
 
 __all__ = ["HAS_ENTRIES", "HEADER_BYTES", "IS_ENABLED", "NEEDS_LIST", "NEEDS_OBJECTS", "Builder", "KeyStore"]
 
-# The flags of a record and the size of a header, for Python, under their names in block.h.
+# The flags of a record and the size of a header, for Python, under their names in block_layout.h.
 globals().update(HAS_ENTRIES=HAS_ENTRIES, IS_ENABLED=IS_ENABLED, NEEDS_LIST=NEEDS_LIST, NEEDS_OBJECTS=NEEDS_OBJECTS,
                  HEADER_BYTES=sizeof(StoreHeader))
 

@@ -13,7 +13,7 @@
 
 #include "_core/c/bits.h"
 #include "_core/c/vectors.h"
-#include "block.h"
+#include "block_layout.h"
 #include "covers_avx2.h"
 #include "covers_avx512.h"
 

@@ -16,7 +16,7 @@
 #include "_core/c/bits.h"
 #include "_core/c/siphash.h"
 #include "_core/c/vectors.h"
-#include "block.h"
+#include "block_layout.h"
 #include "reason.h"
 
 static inline uint64_t bucket_of(uint64_t hash, uint64_t bucket_count) {

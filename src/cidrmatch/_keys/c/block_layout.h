@@ -28,8 +28,8 @@
  *
  * Where the ideas come from: buckets of a cache line, CDB (Bernstein) and F14 (Facebook).
  */
-#ifndef CIDRMATCH_BLOCK_H
-#define CIDRMATCH_BLOCK_H
+#ifndef CIDRMATCH_BLOCK_LAYOUT_H
+#define CIDRMATCH_BLOCK_LAYOUT_H
 
 #include <stddef.h>
 #include <stdint.h>
