@@ -1,4 +1,4 @@
-"""The page about the snapshot format says where the fields of a header and of a record lie, and block_layout.h decides it."""
+"""The page about the snapshot format says where the fields of a header and a record lie, as block_layout.h has it."""
 
 import re
 

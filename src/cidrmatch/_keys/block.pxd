@@ -1,5 +1,7 @@
 # cython: language_level=3
-"""The headers in `c/`, for Cython: what a block holds and who asks it.  The essays are in block_layout.h, find.h and answer.h.
+"""The headers in `c/`, for Cython: what a block holds and who asks it.
+
+The essays are in block_layout.h, find.h and answer.h.
 
 The structs here name the fields that Cython code uses.  Only block_layout.h describes the layout.
 """

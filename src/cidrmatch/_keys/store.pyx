@@ -7,8 +7,8 @@
                                    '-- entries, facts, keys_linked    read a record
                                    '-- verify, check_sums             is the block valid?
 
-block_layout.h describes a block, store_builder.pyx writes one.  This room opens a block, asks and reads it, and copies its
-records into another block.  Notes are JSON (notes.py).
+block_layout.h describes a block, store_builder.pyx writes one.  This room opens a block, asks and reads it, and copies
+its records into another block.  Notes are JSON (notes.py).
 
 When a block is opened, its header is copied, and only the copy is checked and used.  So later changes of the header in
 a memory-mapped file have no effect.

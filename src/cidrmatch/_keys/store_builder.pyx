@@ -9,7 +9,8 @@ Records are copied once, into the block.  So building needs twice the memory of 
 key.  A record of another block is copied as bytes.
 
 A short list of entries is stored as it was given, IPv4 before IPv6.  A longer list is merged to sorted ranges, and its
-entries are in the notes. block_layout.h describes a block.  `Builder` in store.pyx has the functions that need a `KeyStore`.
+entries are in the notes. block_layout.h describes a block.  `Builder` in store.pyx has the functions that need a
+`KeyStore`.
 
 Cost: a step for each entry; for a block, two hashes for each key and one copy of the records.
 Threads: a builder belongs to one thread.

@@ -29,7 +29,8 @@ static inline void *block_memory(uint64_t size) {
     return malloc((size_t)size);
 }
 
-/* Write the header of a block whose parts lie as block_layout.h draws them; the seed and the number of probes are set later.
+/* Write the header of a block whose parts lie as block_layout.h draws them.  The seed and the number of probes
+ * are set later.
  *
  * Needs: a block of `block_size(...)` bytes.
  * Reads: nothing; writes the header. */
