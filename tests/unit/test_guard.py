@@ -490,9 +490,9 @@ def test_wsgi_strategy_of_the_host_sees_all_headers(caplog: pytest.LogCaptureFix
 
 def test_wsgi_peer_on_a_unix_socket_and_odd_ones(caplog: pytest.LogCaptureFixture) -> None:
     unix = TrustedProxies(["10.0.0.0/8"], unix=True)
-    for peer in ("", None):
-        assert call(wsgi_app(), REMOTE_ADDR=peer)[0] == "403 Forbidden"
-        assert call(wsgi_app(client=unix), REMOTE_ADDR=peer)[0] == "200 OK"
+    assert call(wsgi_app(), REMOTE_ADDR="")[0] == "403 Forbidden"
+    assert call(wsgi_app(client=unix), REMOTE_ADDR="")[0] == "200 OK"
+    assert call(wsgi_app(client=unix), REMOTE_ADDR=None)[0] == "403 Forbidden", "a server that does not say the peer"
     assert call(wsgi_app(), REMOTE_ADDR=b"1234")[0] == "503 Service Unavailable"
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..client import PeerAddress, SingleHeader, TrustedHops, TrustedProxies
+from ..client import UNKNOWN_PEER, PeerAddress, SingleHeader, TrustedHops, TrustedProxies
 from ..errors import CidrmatchError
 from ..policy.checks import check_switches
 from .face import Face
@@ -136,7 +136,8 @@ def origin_by(guard: Guard, drops_underscores: bool) -> Callable[[Environ], Orig
                 "this server may take X_Forwarded_For for X-Forwarded-For; see that it drops header names with"
                 " underscores, and say drops_underscores=True"
             )
-        return environ.get("REMOTE_ADDR") or None, find_headers(environ)
+        peer = environ.get("REMOTE_ADDR")  # gunicorn gives "" on a UNIX socket; nothing at all proves no socket
+        return UNKNOWN_PEER if peer is None else peer, find_headers(environ)
 
     return origin_of
 
