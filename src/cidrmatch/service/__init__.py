@@ -1,0 +1,6 @@
+"""What needs a server, a database or a page: extras only, built on the public names of the library.
+
+server    answers gateways that do not run Python: nginx, HAProxy, Caddy, Traefik, Envoy
+"""
+
+from __future__ import annotations

@@ -1,0 +1,14 @@
+"""The server beside the request: a gateway asks it about each request, and people ask it about lists.
+
+    settings   what the server is told at start, and which of it is refused
+    forward    /auth and /envoy/...     the gateway's question: may this request pass?
+    api        /v1/...                  questions of people and programs
+    metrics    /metrics                 counters, a histogram, the age of the data
+    app        all of it as one ASGI application, in each worker
+    logs       JSON lines on stderr
+    command    `cidrmatch serve`, which starts the workers
+
+It needs the extra `server`: granian, Starlette and prometheus-client.
+"""
+
+from __future__ import annotations

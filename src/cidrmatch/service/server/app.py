@@ -1,0 +1,100 @@
+"""The server as one ASGI application, made anew in each worker.
+
+    path                         answered by
+    /auth, /auth/quiet           forward.py, without a framework: the hot path
+    /envoy/...                   the same
+    everything else              api.py, by Starlette
+
+A worker opens the snapshot, which all workers share in memory, and follows it.  An engine takes a newer file over
+between two requests, so each request is judged by one version of the data.
+
+Threads: one event loop in each worker, and the two threads of a follower.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...engine.engine import Engine
+from ...gateways.guard import Guard
+from . import logs
+from .api import make_api
+from .forward import ForwardAuth, is_forward
+from .metrics import Metrics
+from .settings import ENVIRONMENT, Settings, read_token
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from ...gateways.asgi import Application, Receive, Scope, Send
+
+__all__ = ["build", "make_app"]
+
+_LOOKS_EVERY = 0.5
+"""Seconds between two looks at the snapshot, and between two settings of the gauges."""
+
+
+def build() -> Application:
+    """Make the application of a worker, by the settings in the environment."""
+    return make_app(Settings.from_json(os.environ[ENVIRONMENT]))
+
+
+def make_app(settings: Settings) -> Application:
+    """Make the application.
+
+    Raises:
+        SettingsError, SnapshotError, OSError: as `Settings.check` and `Engine.open`.
+    """
+    secret = None if settings.id_secret_file is None else Path(settings.id_secret_file).read_bytes()
+    engine = Engine.open(settings.snapshot, id_secret=secret)
+    engine.follow(min(_LOOKS_EVERY, settings.max_age / 4), max_age=settings.max_age, when_stale=settings.when_stale)
+    guard = Guard(engine, settings.strategy(), show_address=settings.show_address)
+    metrics = Metrics(engine)
+    logs.dropped(metrics.dropped.inc)
+    forward = ForwardAuth(
+        guard, settings.key_header, read_token(settings.token_file, "--token-file"), metrics.note, _tracer()
+    )
+
+    @asynccontextmanager
+    async def beside(_app: Starlette) -> AsyncIterator[None]:
+        looking = asyncio.create_task(_look(metrics))
+        yield
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+
+    token = read_token(settings.api_token_file, "--api-token-file")
+    api = make_api(engine, metrics, token, settings.max_age, beside)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and is_forward(scope["path"]):
+            await forward(scope, receive, send)
+        else:
+            await api(scope, receive, send)
+
+    return app
+
+
+async def _look(metrics: Metrics) -> None:
+    while True:
+        await asyncio.sleep(_LOOKS_EVERY)
+        metrics.look()
+
+
+def _tracer() -> Callable[[], AbstractContextManager[Any]]:
+    """Make spans by OpenTelemetry if it is installed and the host set a provider up; else none."""
+    try:
+        from opentelemetry import trace  # noqa: PLC0415  an extra
+    except ModuleNotFoundError:
+        return nullcontext
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider) and not os.environ.get(
+        "OTEL_PYTHON_TRACER_PROVIDER"
+    ):
+        return nullcontext  # nobody receives spans
+    tracer = trace.get_tracer("cidrmatch")
+    return lambda: tracer.start_as_current_span("cidrmatch.auth")

@@ -1,0 +1,128 @@
+"""`cidrmatch serve`: start the workers of the server, and stop them.
+
+    cidrmatch serve --snapshot keys.snap --trusted 127.0.0.1 --listen 127.0.0.1:9180 --workers 2
+
+    parent    checks the settings and the data, starts the workers, starts one anew that died
+    workers   one ASGI application each (app.py), all on one socket, all with one snapshot in memory
+
+A configuration is read once, at start, and becomes a snapshot in a temporary folder, so all workers have the same.
+SIGTERM and SIGINT stop the server after the requests that it accepted are answered.
+"""
+
+from __future__ import annotations
+
+import logging.config
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ...cli.inputs import SecretOption, load_config, open_snapshot, read_secret
+from ...cli.output import fail
+from .settings import ENVIRONMENT, Settings, SettingsError
+
+if TYPE_CHECKING:
+    from granian.server.common import AbstractServer
+
+__all__ = ["serve"]
+
+_HEAD_BYTES = 65_536
+_HEAD_MILLISECONDS = 5_000
+_STOP_SECONDS = 10
+
+
+def serve(
+    snapshot: Annotated[str | None, typer.Option(metavar="SNAP", help="The file to follow.")] = None,
+    config: Annotated[str | None, typer.Option(metavar="FILE", help="A configuration, read once at start.")] = None,
+    id_secret_file: SecretOption = None,
+    listen: Annotated[str, typer.Option(help="ADDRESS:PORT or unix:/path.")] = "127.0.0.1:9180",
+    insecure_listen: Annotated[
+        str | None, typer.Option(help="The same again, if others reach it without TLS or an API token.")
+    ] = None,
+    tls_cert: Annotated[str | None, typer.Option(metavar="PEM")] = None,
+    tls_key: Annotated[str | None, typer.Option(metavar="PEM")] = None,
+    client: Annotated[
+        str, typer.Option(help="x-forwarded-for, forwarded, hops:N, header:NAME, or a ready strategy such as nginx.")
+    ] = "x-forwarded-for",
+    trusted: Annotated[
+        list[str] | None, typer.Option(metavar="PREFIX", help="The gateways; give it once for each prefix.")
+    ] = None,
+    key_header: Annotated[str, typer.Option(help="The header with the key.")] = "x-api-key",
+    token_file: Annotated[str | None, typer.Option(help="A token that every allowance carries.")] = None,
+    api_token_file: Annotated[str | None, typer.Option(help="A token that /v1 asks for.")] = None,
+    max_age: Annotated[float, typer.Option(help="Seconds; older data is stale.")] = 10.0,
+    when_stale: Annotated[str, typer.Option(help="deny or serve.")] = "deny",
+    show_address: Annotated[bool, typer.Option(help="Tell a denied client which address was judged.")] = False,
+    workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+) -> None:
+    """Answer gateways: may this client address use this key?"""
+    if (snapshot is None) == (config is None):
+        raise typer.BadParameter("name one: --snapshot or --config")
+    if log_level not in ("debug", "info", "warning", "error"):
+        raise typer.BadParameter("--log-level is debug, info, warning or error")
+    with tempfile.TemporaryDirectory(prefix="cidrmatch-") as folder:
+        settings = Settings(
+            snapshot=os.path.abspath(snapshot) if snapshot is not None else str(Path(folder, "config.snap")),
+            id_secret_file=id_secret_file,
+            listen=listen,
+            insecure_listen=insecure_listen,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
+            client=client.lower(),
+            trusted=tuple(trusted or ()),
+            key_header=key_header.lower(),
+            token_file=token_file,
+            api_token_file=api_token_file,
+            max_age=max_age,
+            when_stale=when_stale,
+            show_address=show_address,
+            workers=workers,
+        )
+        try:
+            settings.check()
+        except SettingsError as error:
+            fail(str(error))
+        if config is not None:
+            load_config(config, as_json=False, secret=read_secret(id_secret_file)).save(settings.snapshot)
+        else:
+            open_snapshot(settings.snapshot, False, id_secret_file)
+        metrics = Path(folder, "metrics")
+        metrics.mkdir()
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+        os.environ[ENVIRONMENT] = settings.to_json()
+        _server(settings, log_level).serve()
+
+
+def _server(settings: Settings, log_level: str) -> AbstractServer[Any]:
+    """Make the server with its bounds."""
+    from granian import Granian  # noqa: PLC0415  an extra; a wrong call needs none
+    from granian.constants import Interfaces  # noqa: PLC0415
+    from granian.http import HTTP1Settings  # noqa: PLC0415
+    from granian.log import LogLevels  # noqa: PLC0415
+
+    from . import logs  # noqa: PLC0415
+
+    logging.config.dictConfig(logs.configuration(log_level))
+    host, port = ("127.0.0.1", 0) if settings.socket is not None else settings.address
+    return Granian(
+        "cidrmatch.service.server.app:build",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=host,
+        port=port,
+        uds=None if settings.socket is None else Path(settings.socket),
+        uds_permissions=None if settings.socket is None else 0o660,
+        workers=settings.workers,
+        websockets=False,
+        http1_settings=HTTP1Settings(header_read_timeout=_HEAD_MILLISECONDS, max_buffer_size=_HEAD_BYTES),
+        log_level=LogLevels(log_level),
+        log_dictconfig=logs.configuration(log_level),
+        ssl_cert=None if settings.tls_cert is None else Path(settings.tls_cert),
+        ssl_key=None if settings.tls_key is None else Path(settings.tls_key),
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=_STOP_SECONDS,
+    )
