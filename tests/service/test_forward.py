@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cidrmatch import Engine, presets
+from cidrmatch import Engine, Response, SnapshotError, presets
 from cidrmatch.client import TrustedProxies
 from cidrmatch.gateways.guard import Guard, GuardDecision
 from cidrmatch.service.server.forward import ForwardAuth, is_forward, key_of
@@ -135,15 +135,27 @@ def test_C23_peer_that_the_server_rewrote_is_refused() -> None:
     assert (found.allowed, found.reason, found.response().status) == (False, "guard_error", 503)
 
 
-def test_C23_state_that_cannot_be_told_changes_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cidrmatch import SnapshotError
+class Damaged:
+    """A decision whose state cannot be told."""
 
-    def damaged(self: Engine, key: str) -> None:
+    def __init__(self, allowed: bool) -> None:
+        self.allowed = allowed
+        self.reason = "matched" if allowed else "ip_not_listed"
+
+    @property
+    def state(self) -> str:
         raise SnapshotError("damaged")
 
-    monkeypatch.setattr(Engine, "state", damaged)
-    assert ask(request())[0] == 204
-    assert ask(request(AWAY))[0] == 403
+    def response(self, *, show_address: bool) -> Response:
+        return Response(403, (), b"no")
+
+
+@pytest.mark.parametrize(("allowed", "status"), [(True, 204), (False, 403)])
+def test_C23_state_that_cannot_be_told_changes_no_answer(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool, status: int
+) -> None:
+    monkeypatch.setattr(Engine, "check", lambda *_: Damaged(allowed))
+    assert ask(request())[0] == status
 
 
 def test_only_the_paths_of_gateways_are_theirs() -> None:

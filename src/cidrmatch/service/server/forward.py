@@ -82,7 +82,10 @@ class ForwardAuth:
     ) -> None:
         self.guard = guard
         self._key_header = key_header.lower().encode("ascii")
-        self._token = [] if token is None else [(b"x-cidrmatch-token", token.encode("ascii"))]
+        self._allowance = [(b"cache-control", b"no-store")]
+        if token is not None:
+            self._allowance.append((b"x-cidrmatch-token", token.encode("ascii")))
+        self._said: dict[tuple[str, str | None], list[tuple[bytes, bytes]]] = {}
         self._note = note
         self._span = span
 
@@ -96,15 +99,15 @@ class ForwardAuth:
         self._note(found, perf_counter() - started)
         headers = self.facts(found)
         if found.allowed:
-            await send({"type": "http.response.start", "status": 204, "headers": headers + self._token})
+            await send({"type": "http.response.start", "status": 204, "headers": headers + self._allowance})
             await send({"type": "http.response.body", "body": b""})
             return
         denial = found.response()
         is_quiet = scope["path"] == _QUIET
         body = b"" if is_quiet or scope["method"] == "HEAD" else denial.body
         told = [("content-length", "0"), ("cache-control", "no-store")] if is_quiet else denial.headers
-        headers += [(name.encode("ascii"), value.encode("latin-1")) for name, value in told]
-        await send({"type": "http.response.start", "status": denial.status, "headers": headers})
+        more = [(name.encode("ascii"), value.encode("latin-1")) for name, value in told]
+        await send({"type": "http.response.start", "status": denial.status, "headers": headers + more})
         await send({"type": "http.response.body", "body": body})
 
     def decide(self, scope: Scope) -> GuardDecision:
@@ -117,10 +120,15 @@ class ForwardAuth:
         return self.guard.check(key, peer, headers)
 
     def facts(self, found: GuardDecision) -> list[tuple[bytes, bytes]]:
-        """Give the headers that every answer has."""
-        headers = [(b"cache-control", b"no-store")] if found.allowed else []
-        headers.append((b"x-cidrmatch-reason", str(found.reason).encode("ascii")))
-        if found.key is not None:
-            with suppress(CidrmatchError):  # an unknown key has none
-                headers.append((b"x-cidrmatch-state", str(self.guard.engine.state(found.key)).encode("ascii")))
-        return headers
+        """Give the headers that every answer with this reason and state has; the list is shared."""
+        state = None
+        if found.decision is not None:
+            with suppress(CidrmatchError):  # of a damaged record; the decision stands
+                state = found.decision.state
+        said = self._said.get((found.reason, state))
+        if said is None:
+            said = [(b"x-cidrmatch-reason", str(found.reason).encode("ascii"))]
+            if state is not None:
+                said.append((b"x-cidrmatch-state", str(state).encode("ascii")))
+            self._said[found.reason, state] = said
+        return said
