@@ -238,12 +238,17 @@ def test_killed_worker_is_replaced(tmp_path: Path) -> None:
         before = workers_of(server)
         assert len(before) == 2
         os.kill(before[0], signal.SIGKILL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         while len(set(workers_of(server)) - {before[0]}) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert {server.ask("key_1", AT_HOME).status for _ in range(20)} == {204}
         assert {server.ask("key_1", AT_AWAY).status for _ in range(20)} == {403}
+        with Engine.edit(server.snapshot) as engine:
+            engine.put_key("key_2", [HOME])
+        while b"cidrmatch_data_generation 3.0" not in server.get("/metrics").body:
+            assert time.monotonic() < deadline, "the smallest generation is that of a worker that is gone"
+            time.sleep(0.1)
 
 
 class Load(threading.Thread):
