@@ -66,6 +66,27 @@ def serving(folder: Path, *options: str, socket: bool = False) -> Iterator[Serve
         PYTHON, "-m", "cidrmatch", "serve", f"--snapshot={snapshot}", f"--listen={listen}", f"--token-file={token}",
         "--trusted=127.0.0.1", *options,
     ]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    with started(words, target, log, environment) as process:
+    with started(words, target, log, environment()) as process:
         yield Server(target, snapshot, process, log)
+
+
+@contextmanager
+def serving_envoy(
+    folder: Path, *options: str, http: int | None = None, port: int | None = None
+) -> Iterator[tuple[int, int, subprocess.Popen[bytes]]]:
+    """Run a server that Envoy asks by gRPC; give its port for HTTP, that for gRPC, and the process."""
+    http, port = http or free_port(), port or free_port()
+    with started(envoy_words(folder, http, port, *options), port, None, environment()) as process:
+        yield http, port, process
+
+
+def envoy_words(folder: Path, http: int, port: int, *options: str) -> list[str]:
+    """Give the command of such a server; the folder has keys.snap and a token."""
+    return [
+        PYTHON, "-m", "cidrmatch", "serve", f"--snapshot={folder / 'keys.snap'}", f"--token-file={folder / 'token'}",
+        f"--listen=127.0.0.1:{http}", f"--grpc-listen=127.0.0.1:{port}", *options,
+    ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT / "src")}

@@ -4,6 +4,7 @@
     /auth, /auth/quiet           forward.py, without a framework: the hot path
     /envoy/...                   the same
     everything else              api.py, by Starlette
+    another port, by gRPC        envoy.py, beside the application, if the settings say so
 
 A worker opens the snapshot, which all workers share in memory, and follows it.  An engine takes a newer file over
 between two requests, so each request is judged by one version of the data.
@@ -17,6 +18,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,8 @@ from .metrics import Metrics
 from .settings import ENVIRONMENT, Settings, read_token
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from starlette.applications import Starlette
 
     from ...gateways.asgi import Application, Receive, Scope, Send
@@ -56,28 +60,42 @@ def make_app(settings: Settings) -> Application:
     guard = Guard(engine, settings.strategy(), show_address=settings.show_address)
     metrics = Metrics(engine)
     logs.dropped(metrics.dropped.inc)
-    forward = ForwardAuth(
-        guard, settings.key_header, read_token(settings.token_file, "--token-file"), metrics.note, _tracer()
-    )
+    shared = guard, settings.key_header, read_token(settings.token_file, "--token-file"), metrics.note, _tracer()
+    forward = ForwardAuth(*shared) if settings.is_behind_gateways else None
+    listening = _by_grpc(settings.grpc_address, shared)
 
     @asynccontextmanager
     async def beside(_app: Starlette) -> AsyncIterator[None]:
         looking = asyncio.create_task(_look(metrics))
-        yield
-        looking.cancel()
-        with suppress(asyncio.CancelledError):
-            await looking
+        try:
+            async with listening():
+                yield
+        finally:
+            looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await looking
 
     token = read_token(settings.api_token_file, "--api-token-file")
     api = make_api(engine, metrics, token, settings.max_age, beside)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and is_forward(scope["path"]):
+        if forward is not None and scope["type"] == "http" and is_forward(scope["path"]):
             await forward(scope, receive, send)
         else:
             await api(scope, receive, send)
 
     return app
+
+
+def _by_grpc(
+    address: tuple[str, int] | None, shared: tuple[Any, ...]
+) -> Callable[[], AbstractAsyncContextManager[object]]:
+    """Make what answers Envoy by gRPC while the application runs; nothing without an address."""
+    if address is None:
+        return nullcontext
+    from .envoy import EnvoyCheck, listening  # noqa: PLC0415  an extra
+
+    return partial(listening, EnvoyCheck(*shared), *address)
 
 
 async def _look(metrics: Metrics) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging.config
 import os
+import socket
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -41,10 +42,17 @@ def serve(
     insecure_listen: Annotated[
         str | None, typer.Option(help="The same again, if others reach it without TLS or an API token.")
     ] = None,
+    grpc_listen: Annotated[
+        str | None, typer.Option(metavar="ADDRESS:PORT", help="Where Envoy asks by gRPC; the extra server-grpc.")
+    ] = None,
+    insecure_grpc_listen: Annotated[
+        str | None, typer.Option(metavar="ADDRESS:PORT", help="The same again, if others reach it.")
+    ] = None,
     tls_cert: Annotated[str | None, typer.Option(metavar="PEM")] = None,
     tls_key: Annotated[str | None, typer.Option(metavar="PEM")] = None,
     client: Annotated[
-        str, typer.Option(help="x-forwarded-for, forwarded, hops:N, header:NAME, or a ready strategy such as nginx.")
+        str,
+        typer.Option(help="x-forwarded-for, forwarded, hops:N, header:NAME, a ready strategy such as nginx; or peer."),
     ] = "x-forwarded-for",
     trusted: Annotated[
         list[str] | None, typer.Option(metavar="PREFIX", help="The gateways; give it once for each prefix.")
@@ -69,6 +77,8 @@ def serve(
             id_secret_file=id_secret_file,
             listen=listen,
             insecure_listen=insecure_listen,
+            grpc_listen=grpc_listen,
+            insecure_grpc_listen=insecure_grpc_listen,
             tls_cert=tls_cert,
             tls_key=tls_key,
             client=client.lower(),
@@ -83,7 +93,8 @@ def serve(
         )
         try:
             settings.check()
-        except SettingsError as error:
+            _check_free(settings.grpc_address)
+        except (SettingsError, OSError) as error:
             fail(str(error))
         if config is not None:
             load_config(config, as_json=False, secret=read_secret(id_secret_file)).save(settings.snapshot)
@@ -94,6 +105,13 @@ def serve(
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
         os.environ[ENVIRONMENT] = settings.to_json()
         _server(settings, log_level).serve()
+
+
+def _check_free(address: tuple[str, int] | None) -> None:
+    """Raise OSError if somebody listens there: the workers share the port, and would share it with a stranger."""
+    if address is not None:
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        socket.create_server(address, family=family).close()
 
 
 def _server(settings: Settings, log_level: str) -> AbstractServer[Any]:

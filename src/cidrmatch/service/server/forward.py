@@ -21,6 +21,7 @@ Source: B2, B3, B7, U7; C23, C26.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from time import perf_counter
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
     from ...gateways.asgi import Receive, Scope, Send
     from ...gateways.guard import Guard, GuardDecision
 
-__all__ = ["ForwardAuth", "is_forward", "key_of"]
+    Lines = list[tuple[bytes, bytes]]
+
+__all__ = ["Answerer", "ForwardAuth", "is_forward", "key_of"]
 
 _QUIET = "/auth/quiet"
 _ENVOY = "/envoy/"
 _BEARER = "bearer "
+_NOT_STORED = [(b"cache-control", b"no-store")]
 
 
 def is_forward(path: str) -> bool:
@@ -61,15 +65,17 @@ def key_of(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
     return text or None
 
 
-class ForwardAuth:
-    """ForwardAuth(guard, key_header, token, note): answer the questions of gateways.
+class Answerer(ABC):
+    """Answerer(guard, key_header, token, note): decide about the requests that gateways ask about, in whatever form.
 
     Args:
         guard: a `Guard`.
         key_header: the name of the header with the key.
         token: what an allowance carries, or None.
         note: called with each decision and the seconds that it took.
-        span: makes a context for each question, such as a span of a trace; it gets the decision by `set`.
+        span: makes a context for each question, such as a span of a trace; it gets the decision by `set_attribute`.
+    Attributes:
+        proof: the header with the token, for an answer that lets a request pass; or nothing.
     """
 
     def __init__(
@@ -81,45 +87,36 @@ class ForwardAuth:
         span: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.guard = guard
-        self._key_header = key_header.lower().encode("ascii")
-        self._allowance = [(b"cache-control", b"no-store")]
-        if token is not None:
-            self._allowance.append((b"x-cidrmatch-token", token.encode("ascii")))
-        self._said: dict[tuple[str, str | None], list[tuple[bytes, bytes]]] = {}
+        self.key_header = key_header.lower().encode("ascii")
+        self.proof = [] if token is None else [(b"x-cidrmatch-token", token.encode("ascii"))]
+        self._said: dict[tuple[str, str | None], Lines] = {}
         self._note = note
         self._span = span
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  no body is read
-        """Answer one question."""
+    @abstractmethod
+    def origin_of(self, question: Any) -> tuple[str | None, Lines]:
+        """Give the peer and the header lines of the request that a question is about; it may raise."""
+
+    def ask(self, question: Any) -> GuardDecision:
+        """Decide about one request, and note the decision."""
         started = perf_counter()
         with self._span() as span:
-            found = self.decide(scope)
+            found = self.decide(question)
             if span is not None:
                 span.set_attribute("cidrmatch.reason", str(found.reason))
         self._note(found, perf_counter() - started)
-        headers = self.facts(found)
-        if found.allowed:
-            await send({"type": "http.response.start", "status": 204, "headers": headers + self._allowance})
-            await send({"type": "http.response.body", "body": b""})
-            return
-        denial = found.response()
-        is_quiet = scope["path"] == _QUIET
-        body = b"" if is_quiet or scope["method"] == "HEAD" else denial.body
-        told = [("content-length", "0"), ("cache-control", "no-store")] if is_quiet else denial.headers
-        more = [(name.encode("ascii"), value.encode("latin-1")) for name, value in told]
-        await send({"type": "http.response.start", "status": denial.status, "headers": headers + more})
-        await send({"type": "http.response.body", "body": body})
+        return found
 
-    def decide(self, scope: Scope) -> GuardDecision:
-        """Decide about the request that a gateway asks about; any failure denies."""
+    def decide(self, question: Any) -> GuardDecision:
+        """Decide about one request; any failure denies."""
         try:
-            peer, headers = origin_of(scope)
-            key = key_of(scope["headers"], self._key_header)
+            peer, headers = self.origin_of(question)
+            key = key_of(headers, self.key_header)
         except Exception as error:  # whatever it is, nobody gets in by it
             return self.guard.fail(error)
         return self.guard.check(key, peer, headers)
 
-    def facts(self, found: GuardDecision) -> list[tuple[bytes, bytes]]:
+    def facts(self, found: GuardDecision) -> Lines:
         """Give the headers that every answer with this reason and state has; the list is shared."""
         state = None
         if found.decision is not None:
@@ -132,3 +129,28 @@ class ForwardAuth:
                 said.append((b"x-cidrmatch-state", str(state).encode("ascii")))
             self._said[found.reason, state] = said
         return said
+
+
+class ForwardAuth(Answerer):
+    """ForwardAuth(guard, key_header, token, note): answer the questions that gateways ask by HTTP."""
+
+    def origin_of(self, question: Scope) -> tuple[str | None, Lines]:
+        """Give the peer, which is the gateway, and the header lines."""
+        return origin_of(question)[0], question["headers"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  no body is read
+        """Answer one question."""
+        found = self.ask(scope)
+        headers = self.facts(found)
+        if found.allowed:
+            headers = [*headers, *_NOT_STORED, *self.proof]
+            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        denial = found.response()
+        is_quiet = scope["path"] == _QUIET
+        body = b"" if is_quiet or scope["method"] == "HEAD" else denial.body
+        told = [("content-length", "0"), ("cache-control", "no-store")] if is_quiet else denial.headers
+        more = [(name.encode("ascii"), value.encode("latin-1")) for name, value in told]
+        await send({"type": "http.response.start", "status": denial.status, "headers": headers + more})
+        await send({"type": "http.response.body", "body": body})

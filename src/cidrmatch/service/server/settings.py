@@ -3,7 +3,8 @@
     command line --> Settings --check--> JSON in the environment --> each worker --> guard
 
 Whom the server believes is never guessed.  It listens on the loopback or on a UNIX socket.  Any other address needs TLS
-and a token for the API; without one of them, the address has to be said a second time.
+and a token for the API; without one of them, the address has to be said a second time.  The same holds for gRPC, which
+has no TLS here.
 
 Source: U7, C23.
 """
@@ -13,11 +14,12 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
-from ...client import ClientStrategy, SingleHeader, TrustedHops, TrustedProxies, ready
+from ...client import ClientStrategy, PeerAddress, SingleHeader, TrustedHops, TrustedProxies, ready
 from ...errors import CidrmatchError, quote
 
 __all__ = ["ENVIRONMENT", "Settings", "SettingsError"]
@@ -25,6 +27,7 @@ __all__ = ["ENVIRONMENT", "Settings", "SettingsError"]
 ENVIRONMENT: Final = "CIDRMATCH_SERVER_SETTINGS"
 """The environment variable by which the workers get their settings."""
 _UNIX = "unix:"
+_PEER = "peer"
 
 
 class SettingsError(CidrmatchError, ValueError):
@@ -40,9 +43,11 @@ class Settings:
         id_secret_file: the bytes under which its ids are hashed, or None.
         listen: "host:port", "[host]:port" or "unix:/path".
         insecure_listen: the same text again, for an address that others reach without TLS or without an API token.
+        grpc_listen: where Envoy asks by gRPC, "host:port" or "[host]:port"; None for nowhere.
+        insecure_grpc_listen: the same text again, for an address that others reach; gRPC has no TLS here.
         tls_cert, tls_key: paths of PEM files, or None.
         client: how the client is found: "x-forwarded-for", "forwarded", "hops:N", "header:NAME", or a name of
-            `client.ready`, such as "nginx".
+            `client.ready`, such as "nginx".  "peer" is for Envoy at the edge, by gRPC: no header is read.
         trusted: the gateways, as prefixes.
         key_header: the header with the key; "authorization" is read as "Bearer KEY".
         token_file: the token that an allowance carries, or None.
@@ -57,6 +62,8 @@ class Settings:
     id_secret_file: str | None = None
     listen: str = "127.0.0.1:9180"
     insecure_listen: str | None = None
+    grpc_listen: str | None = None
+    insecure_grpc_listen: str | None = None
     tls_cert: str | None = None
     tls_key: str | None = None
     client: str = "x-forwarded-for"
@@ -87,18 +94,22 @@ class Settings:
     @property
     def address(self) -> tuple[str, int]:
         """The host and the port; SettingsError if `listen` has none."""
-        host, _, port = self.listen.rpartition(":")
-        try:
-            found = str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
-        except ValueError:
-            raise SettingsError(f"--listen is an address and a port or unix:/path, not {quote(self.listen)}") from None
-        if not 0 < found[1] < 65_536:
-            raise SettingsError(f"--listen: a port is 1 to 65535, not {found[1]}")
-        return found
+        return _address_of(self.listen, "--listen", " or unix:/path")
+
+    @property
+    def grpc_address(self) -> tuple[str, int] | None:
+        """The host and the port for gRPC, or None; SettingsError if `grpc_listen` has none."""
+        return None if self.grpc_listen is None else _address_of(self.grpc_listen, "--grpc-listen")
+
+    @property
+    def is_behind_gateways(self) -> bool:
+        """Whether gateways ask by HTTP: then the peer is the gateway, so it is never taken for the client."""
+        return self.client != _PEER
 
     def check(self) -> None:
         """Raise SettingsError for what is refused; read no data."""
         self._check_listen()
+        self._check_grpc()
         self.strategy()
         if self.when_stale not in ("deny", "serve"):
             raise SettingsError(f"--when-stale is deny or serve, not {quote(self.when_stale)}")
@@ -130,10 +141,31 @@ class Settings:
                 f" (--insecure-listen {self.listen}) if it is meant"
             )
 
+    def _check_grpc(self) -> None:
+        address = self.grpc_address
+        if address is None:
+            return
+        if self.socket is None and self.address[1] == address[1]:
+            raise SettingsError("--grpc-listen needs another port than --listen")
+        if not ip_address(address[0]).is_loopback and self.insecure_grpc_listen != self.grpc_listen:
+            raise SettingsError(
+                f"others reach {self.grpc_listen}, and gRPC has no TLS here; say it twice"
+                f" (--insecure-grpc-listen {self.grpc_listen}) if it is meant"
+            )
+        missing = [name for name in ("grpc", "google.protobuf") if not _is_installed(name)]
+        if missing:
+            raise SettingsError(f"--grpc-listen needs {' and '.join(missing)}: pip install 'cidrmatch[server-grpc]'")
+
     def strategy(self) -> ClientStrategy:
         """Make the strategy that finds the client; SettingsError if it is refused."""
         kind, _, rest = self.client.partition(":")
         unix = self.socket is not None
+        if self.client == _PEER:
+            if self.grpc_listen is None:
+                raise SettingsError("--client peer needs --grpc-listen: the peer of a question by HTTP is the gateway")
+            if self.trusted:
+                raise SettingsError("--client peer believes no header, so there is nobody to trust by --trusted")
+            return PeerAddress()
         try:
             if self.client in ("x-forwarded-for", "forwarded"):
                 return TrustedProxies(self.trusted, header=self.client, unix=unix)
@@ -147,8 +179,27 @@ class Settings:
             raise SettingsError(
                 f"--client {self.client}, --trusted {' '.join(self.trusted) or '(none)'}: {error}"
             ) from error
-        names = ", ".join(("x-forwarded-for", "forwarded", "hops:N", "header:NAME", *ready.NAMES))
+        names = ", ".join(("x-forwarded-for", "forwarded", "hops:N", "header:NAME", _PEER, *ready.NAMES))
         raise SettingsError(f"--client is one of {names}, not {quote(self.client)}")
+
+
+def _address_of(text: str, option: str, more: str = "") -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    try:
+        found = str(ip_address(host.removeprefix("[").removesuffix("]"))), int(port)
+    except ValueError:
+        raise SettingsError(f"{option} is an address and a port{more}, not {quote(text)}") from None
+    if not 0 < found[1] < 65_536:
+        raise SettingsError(f"{option}: a port is 1 to 65535, not {found[1]}")
+    return found
+
+
+def _is_installed(name: str) -> bool:
+    """Is there this module?  It is not imported: a process that starts others by fork must not have started gRPC."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # the package around it is missing
+        return False
 
 
 def read_token(path: str | None, option: str) -> str | None:
