@@ -41,7 +41,7 @@ test-all: $(VENV)/test.group build   ## the suite on every CPython from 3.11 up 
 	$(RUN) tools/test_all.py
 
 long: $(VENV)/test.group build   ## ten million comparisons of each kind, and long property tests
-	HYPOTHESIS_PROFILE=night $(RUN) -m pytest -s --run-long tests/differential tests/property tests/stateful tests/processes
+	HYPOTHESIS_PROFILE=night $(RUN) -m pytest -s --run-long tests/differential tests/property tests/stateful tests/processes tests/service
 
 lint: $(VENV)/lint.group   ## ruff, cython-lint, codespell
 	$(BIN)/ruff format --check .

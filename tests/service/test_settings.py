@@ -88,6 +88,7 @@ def test_strategy_that_is_none_is_refused(client: str) -> None:
         ("max_age", float("inf"), "--max-age"),
         ("when_stale", "open", "--when-stale"),
         ("workers", 0, "--workers"),
+        ("connections", 1, "--connections"),
         ("key_header", "", "--key-header"),
         ("key_header", "x api", "--key-header"),
         ("key_header", "é", "--key-header"),

@@ -64,6 +64,7 @@ def serve(
     when_stale: Annotated[str, typer.Option(help="deny or serve.")] = "deny",
     show_address: Annotated[bool, typer.Option(help="Tell a denied client which address was judged.")] = False,
     workers: Annotated[int, typer.Option(help="Processes.")] = 1,
+    connections: Annotated[int, typer.Option(help="The most that a worker holds; others wait.")] = 16_384,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer gateways: may this client address use this key?"""
@@ -90,6 +91,7 @@ def serve(
             when_stale=when_stale,
             show_address=show_address,
             workers=workers,
+            connections=connections,
         )
         try:
             settings.check()
@@ -135,6 +137,7 @@ def _server(settings: Settings, log_level: str) -> AbstractServer[Any]:
         uds_permissions=None if settings.socket is None else 0o660,
         workers=settings.workers,
         websockets=False,
+        backpressure=settings.connections,
         http1_settings=HTTP1Settings(header_read_timeout=_HEAD_MILLISECONDS, max_buffer_size=_HEAD_BYTES),
         log_level=LogLevels(log_level),
         log_dictconfig=logs.configuration(log_level),

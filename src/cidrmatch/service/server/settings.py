@@ -56,6 +56,7 @@ class Settings:
         when_stale: "deny" or "serve".
         show_address: whether a denial tells the client which address was judged (C26).
         workers: the number of processes.
+        connections: the most that a worker holds; others wait.
     """
 
     snapshot: str
@@ -75,6 +76,7 @@ class Settings:
     when_stale: str = "deny"
     show_address: bool = False
     workers: int = 1
+    connections: int = 16_384
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -117,6 +119,8 @@ class Settings:
             raise SettingsError(f"--max-age is more than 1 second, not {self.max_age}")
         if not 1 <= self.workers <= 256:
             raise SettingsError(f"--workers is 1 to 256, not {self.workers}")
+        if not 16 <= self.connections <= 1_000_000:
+            raise SettingsError(f"--connections is 16 to 1000000, not {self.connections}")
         if not self.key_header or not self.key_header.replace("-", "").isalnum() or not self.key_header.isascii():
             raise SettingsError(f"--key-header is the name of a header, not {quote(self.key_header)}")
         read_token(self.token_file, "--token-file")
