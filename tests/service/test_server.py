@@ -180,7 +180,8 @@ def test_api_asks_for_its_token(tmp_path: Path) -> None:
 # -- Operations ---------------------------------------------------------------
 
 
-def test_metrics_of_all_workers_have_no_key_and_no_address(server: Server) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_metrics_of_all_workers_have_no_key_and_no_address(tmp_path: Path, workers: int) -> None:
     def count() -> float:
         page = server.get("/metrics").body.decode()
         found = re.search(r'decisions_total\{preset="bitbybit",reason="ip_not_listed"\} (\S+)', page)
@@ -190,10 +191,11 @@ def test_metrics_of_all_workers_have_no_key_and_no_address(server: Server) -> No
         assert "cidrmatch_data_generation 2.0" in page
         return float(found[1]) if found else 0.0
 
-    before = count()
-    for _ in range(20):
-        server.ask("key_1", AT_AWAY)
-    assert count() == before + 20
+    with serving(tmp_path, f"--workers={workers}") as server:
+        for asked in (0, 20, 40):
+            assert count() == asked
+            for _ in range(20):
+                server.ask("key_1", AT_AWAY)
 
 
 def test_B11_C19_change_is_seen_by_every_worker(tmp_path: Path) -> None:

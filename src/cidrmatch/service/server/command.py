@@ -102,9 +102,10 @@ def serve(
             load_config(config, as_json=False, secret=read_secret(id_secret_file)).save(settings.snapshot)
         else:
             open_snapshot(settings.snapshot, False, id_secret_file)
-        metrics = Path(folder, "metrics")
-        metrics.mkdir()
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
+        if workers > 1:  # then their numbers are added up, by files
+            metrics = Path(folder, "metrics")
+            metrics.mkdir()
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
         os.environ[ENVIRONMENT] = settings.to_json()
         _server(settings, log_level).serve()
 
