@@ -47,8 +47,8 @@ def make_engine() -> Engine:
 def make_check(client: Any = None, notes: list[tuple[GuardDecision, float]] | None = None, **more: Any) -> Any:
     guard = Guard(make_engine(), client or PeerAddress())
     noted = [] if notes is None else notes
-    settings = {"key_header": "x-api-key", "token": TOKEN, "note": lambda *facts: noted.append(facts), **more}
-    return envoy.EnvoyCheck(guard, **settings)
+    facts = {"key_header": "x-api-key", "token": TOKEN, "note": lambda *found: noted.append(found), **more}
+    return envoy.EnvoyCheck(guard, facts["key_header"], facts["token"], facts["note"])
 
 
 def ask(source: str | None, *lines: Line, raw: bool = True, client: Any = None) -> Answer:
@@ -115,6 +115,22 @@ def test_an_allowance_carries_the_token_and_the_reason() -> None:
     assert said.headers == {
         "x-cidrmatch-reason": "matched", "x-cidrmatch-state": "restricted", "x-cidrmatch-token": TOKEN,
     }  # fmt: skip
+
+
+def test_no_answer_is_that_of_another_request() -> None:
+    engine = make_engine()
+    engine.put_key("open")
+    check = envoy.EnvoyCheck(Guard(engine, PeerAddress()), "x-api-key", TOKEN, lambda *_: None)
+    for _ in range(2):
+        for source, key, code, state in (
+            (HOME, "key_1", OK, "restricted"),
+            (AWAY, "open", OK, "unrestricted"),
+            (AWAY, "key_1", PERMISSION_DENIED, "restricted"),
+            (AWAY, "key_2", UNAUTHENTICATED, None),
+        ):
+            said = read(check.answer(question(source, ("x-api-key", key))))
+            assert (said.code, said.headers.get("x-cidrmatch-state")) == (code, state)
+            assert ("x-cidrmatch-token" in said.headers) is (code == OK)
 
 
 def test_a_denial_is_the_response_of_the_product() -> None:

@@ -116,6 +116,10 @@ _CheckRequest, _CheckResponse = message_class("CheckRequest"), message_class("Ch
 class EnvoyCheck(Answerer):
     """EnvoyCheck(guard, key_header, token, note): answer the questions that Envoy asks by gRPC."""
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._allowances: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
+
     async def check(self, message: bytes, context: object) -> bytes:  # noqa: ARG002  its peer is Envoy
         """Answer one CheckRequest by a CheckResponse, both as bytes."""
         return self.answer(message)
@@ -124,20 +128,26 @@ class EnvoyCheck(Answerer):
         """Answer one question; whatever raises, the answer is a denial."""
         try:
             found = self.ask(message)
-            facts = [(name.decode("ascii"), value.decode("ascii")) for name, value in self.facts(found)]
-            return self._allowance(facts) if found.allowed else _denial(found, facts)
+            facts = self.facts(found)
+            return self._allowance(tuple(facts)) if found.allowed else _denial(found, facts)
         except Exception:
             _log.exception("a request was denied because its answer could not be made")
             return _REFUSED
 
-    def _allowance(self, facts: list[tuple[str, str]]) -> bytes:
-        """Let the request pass, and leave no header of ours as the client sent it."""
-        proof = [(name.decode("ascii"), value.decode("ascii")) for name, value in self.proof]
-        told = dict(facts + proof)
-        options = [_option(name, value) for name, value in told.items()]
-        return _response_of(
-            _OK, ok_response={"headers": options, "headers_to_remove": [name for name in _OURS if name not in told]}
-        )
+    def _allowance(self, facts: tuple[tuple[bytes, bytes], ...]) -> bytes:
+        """Let the request pass, and leave no header of ours as the client sent it.
+
+        An answer is made once for each reason and state, because making it takes as long as the decision.
+        """
+        made = self._allowances.get(facts)
+        if made is None:
+            told = _texts_of([*facts, *self.proof])
+            names = {name for name, _ in told}
+            options = [_option(name, value) for name, value in told]
+            removed = [name for name in _OURS if name not in names]
+            made = _response_of(_OK, ok_response={"headers": options, "headers_to_remove": removed})
+            self._allowances[facts] = made
+        return made
 
     def origin_of(self, question: bytes) -> tuple[str, Lines]:
         """Give the other end of Envoy's connection, and the lines of the request.
@@ -163,10 +173,14 @@ def _option(name: str, value: str) -> dict[str, object]:
     return {"header": {"key": name, "value": value}, "append_action": _OVERWRITE_IF_EXISTS_OR_ADD}
 
 
-def _denial(found: GuardDecision, facts: list[tuple[str, str]]) -> bytes:
+def _texts_of(lines: Lines) -> list[tuple[str, str]]:
+    return [(name.decode("ascii"), value.decode("ascii")) for name, value in lines]
+
+
+def _denial(found: GuardDecision, facts: Lines) -> bytes:
     """Give the product's response; Envoy counts the bytes of the body itself."""
     denial = found.response()
-    told = facts + [(name, value) for name, value in denial.headers if name != "content-length"]
+    told = _texts_of(facts) + [(name, value) for name, value in denial.headers if name != "content-length"]
     return _refusal(denial.status, told, denial.body.decode("utf-8"))
 
 
