@@ -158,7 +158,7 @@ class _Questions:
 
     async def metrics_page(self, request: Request) -> Response:  # noqa: ARG002  as the others
         """Show the counters."""
-        return Response(self._metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})
+        return Response(await self._metrics.page(), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def openapi(self, request: Request) -> Response:  # noqa: ARG002  as the others
         """Give the description of this API."""

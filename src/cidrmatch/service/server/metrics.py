@@ -6,15 +6,18 @@
     cidrmatch_data_age_seconds                    since the data was known to be current; the largest of all workers
     cidrmatch_log_records_dropped_total           log lines that could not be written
 
-No label holds a key or an address.  One worker counts in its memory, which takes a fourth of the time.  With several, each writes its numbers to files in the folder that
-PROMETHEUS_MULTIPROC_DIR names, and whichever is asked adds them up; the gauges of a worker that is gone do not count.
+No label holds a key or an address.  One worker counts in its memory, which takes a fourth of the time.  Several workers
+write their numbers to files in the folder that PROMETHEUS_MULTIPROC_DIR names, and whichever is asked adds them up; the
+gauges of a worker that is gone do not count.
 
 Threads: safe.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
+import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_TRIES, _PAUSE = 50, 0.02
 _SECONDS = (5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 1.0)
 
 
@@ -84,7 +88,7 @@ class Metrics:
         self._generation.set(0 if revision is None else revision.generation)
         self._age.set(self._engine.age)
 
-    def page(self) -> bytes:
+    async def page(self) -> bytes:
         """Give the page of all workers."""
         self.look()
         folder = os.environ.get(_FOLDER)
@@ -93,7 +97,11 @@ class Metrics:
         _forget_the_dead(Path(folder))
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
-        return generate_latest(registry)
+        for _ in range(_TRIES):
+            with suppress(struct.error):  # a worker that starts has a file without a header, for a moment
+                return generate_latest(registry)
+            await asyncio.sleep(_PAUSE)
+        raise RuntimeError(f"the numbers in {folder} cannot be read")
 
 
 def _forget_the_dead(folder: Path) -> None:
