@@ -1,8 +1,8 @@
 """Forward authentication: a gateway asks about each request before it passes it on.
 
     client --> gateway --the request's headers--> /auth          --> guard --> 204, or the product's denial
-                  '------ method and path ------> /envoy/...     the same; Envoy appends the client's path
-                                                  /auth/quiet    the same without a body, for gateways that drop it
+                  |                               /auth/quiet    the same without a body, for gateways that drop it
+                  '------ method and path ------> /envoy/...     200, or the denial; Envoy appends the client's path
 
     header of an answer     holds
     x-cidrmatch-reason      why: a `Reason`, "no_key" or "guard_error"
@@ -11,6 +11,8 @@
 
 Any server can answer 200.  So a gateway lets a request pass only if the answer has the token, which the client never
 sees.  An answer without it, from a wrong server at the same address, opens nothing.
+
+Envoy takes only 200 as a yes; it hands a 204 to the client as a denial.
 
 The key is the value of one header line; two lines are no key.  The request's body is not read.
 
@@ -144,7 +146,8 @@ class ForwardAuth(Answerer):
         headers = self.facts(found)
         if found.allowed:
             headers = [*headers, *_NOT_STORED, *self.proof]
-            await send({"type": "http.response.start", "status": 204, "headers": headers})
+            status = 200 if scope["path"].startswith(_ENVOY) else 204
+            await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b""})
             return
         denial = found.response()
