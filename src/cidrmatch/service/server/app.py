@@ -15,6 +15,7 @@ Threads: one event loop in each worker, and the two threads of a follower.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
@@ -45,7 +46,10 @@ _LOOKS_EVERY = 0.5
 
 def build() -> Application:
     """Make the application of a worker, by the settings in the environment."""
-    return make_app(Settings.from_json(os.environ[ENVIRONMENT]))
+    app = make_app(Settings.from_json(os.environ[ENVIRONMENT]))
+    gc.collect()
+    gc.freeze()  # what is here stays; a collection would look at it again, for milliseconds
+    return app
 
 
 def make_app(settings: Settings) -> Application:
