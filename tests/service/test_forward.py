@@ -6,7 +6,8 @@ Requirements: B2, B3, B7, U7 (what is answered), C23 (nobody gets in by what is 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from cidrmatch import Engine, Response, SnapshotError, presets
 from cidrmatch.client import TrustedProxies
 from cidrmatch.gateways.guard import Guard, GuardDecision
+from cidrmatch.service.server.app import tracer
 from cidrmatch.service.server.forward import ForwardAuth, is_forward, key_of
 
 HOME, AWAY, TOKEN = b"203.0.113.9", b"198.51.100.1", "0123456789abcdef"
@@ -165,3 +167,26 @@ def test_C23_state_that_cannot_be_told_changes_no_answer(
 def test_only_the_paths_of_gateways_are_theirs() -> None:
     assert all(map(is_forward, ("/auth", "/auth/quiet", "/envoy/", "/envoy/v1/check")))
     assert not any(map(is_forward, ("/", "/auth/", "/auth/x", "/AUTH", "/envoy", "/v1/check", "/authx", "//auth")))
+
+
+def test_question_is_a_span_where_somebody_receives_spans(monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = pytest.importorskip("opentelemetry.trace")
+    told: list[object] = []
+
+    class Span:
+        def set_attribute(self, name: str, value: str) -> None:
+            told.append((name, value))
+
+    class Tracer:
+        @contextmanager
+        def start_as_current_span(self, name: str) -> Iterator[Span]:
+            told.append(name)
+            yield Span()
+
+    assert tracer() is nullcontext, "nobody receives them"
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: "a provider of the host")
+    monkeypatch.setattr(trace, "get_tracer", lambda _name: Tracer())
+    forward = ForwardAuth(guard_of(), "x-api-key", TOKEN, lambda *_: None, tracer())
+    scope = {"path": "/auth", "method": "GET", "client": ("10.0.0.7", 4711), "headers": request(AWAY)}
+    assert not forward.ask(scope).allowed
+    assert told == ["cidrmatch.auth", ("cidrmatch.reason", "ip_not_listed")]

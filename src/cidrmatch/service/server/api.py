@@ -9,7 +9,8 @@ The address is what the caller says, so these answers are not for requests that 
 client itself.  With an API token, /v1 asks for "Authorization: Bearer TOKEN".  Every error is a problem by RFC 9457.
 
 Bounds: a body has at most 1 MiB, a question 1,000 checks, a list 100,000 entries.
-Threads: one event loop; `validate` and `explain` run in it, because a bounded list takes milliseconds.
+Threads: one event loop.  `validate` and `explain` look at whole lists, which may take a second, so they run in other
+threads, and gateways are answered meanwhile.
 Source: C12, C13, C18, C26; RFC 9457.
 """
 
@@ -23,6 +24,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -120,7 +122,7 @@ class _Questions:
         """Say why a check ends as it does."""
         query = request.query_params.multi_items()
         _expect(sorted(name for name, _ in query) == ["address", "key"], "the query has one key and one address")
-        return _json(explain(self._engine, **dict(query)).to_dict())
+        return await run_in_threadpool(lambda: _json(explain(self._engine, **dict(query)).to_dict()))
 
     async def validate(self, request: Request) -> Response:
         """Say every problem of a list under a product's rules."""
@@ -133,7 +135,7 @@ class _Questions:
         entries = _lines_of(body["text"]) if "text" in body else body["entries"]
         _expect(isinstance(entries, list), "entries is a list")
         _expect(len(entries) <= MOST_ENTRIES, f"a list has at most {MOST_ENTRIES:,} entries")
-        return _json(make().validate(entries).to_dict())
+        return await run_in_threadpool(lambda: _json(make().validate(entries).to_dict()))
 
     async def livez(self, request: Request) -> Response:  # noqa: ARG002  as the others
         """Say that the process answers."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from ...gateways.asgi import Application, Receive, Scope, Send
 
-__all__ = ["build", "make_app"]
+__all__ = ["build", "make_app", "tracer"]
 
 _LOOKS_EVERY = 0.5
 """Seconds between two looks at the snapshot, and between two settings of the gauges."""
@@ -64,7 +64,7 @@ def make_app(settings: Settings) -> Application:
     guard = Guard(engine, settings.strategy(), show_address=settings.show_address)
     metrics = Metrics(engine)
     logs.dropped(metrics.dropped.inc)
-    shared = guard, settings.key_header, read_token(settings.token_file, "--token-file"), metrics.note, _tracer()
+    shared = guard, settings.key_header, read_token(settings.token_file, "--token-file"), metrics.note, tracer()
     forward = ForwardAuth(*shared) if settings.is_behind_gateways else None
     listening = _by_grpc(settings.grpc_address, shared)
 
@@ -108,7 +108,7 @@ async def _look(metrics: Metrics) -> None:
         metrics.look()
 
 
-def _tracer() -> Callable[[], AbstractContextManager[Any]]:
+def tracer() -> Callable[[], AbstractContextManager[Any]]:
     """Make spans by OpenTelemetry if it is installed and the host set a provider up; else none."""
     try:
         from opentelemetry import trace  # noqa: PLC0415  an extra
@@ -118,5 +118,5 @@ def _tracer() -> Callable[[], AbstractContextManager[Any]]:
         "OTEL_PYTHON_TRACER_PROVIDER"
     ):
         return nullcontext  # nobody receives spans
-    tracer = trace.get_tracer("cidrmatch")
-    return lambda: tracer.start_as_current_span("cidrmatch.auth")
+    found = trace.get_tracer("cidrmatch")
+    return lambda: found.start_as_current_span("cidrmatch.auth")
