@@ -336,3 +336,14 @@ def test_wrong_call_ends_before_it_listens(tmp_path: Path) -> None:
     (tmp_path / "keys.snap").write_bytes(b"not a snapshot")
     with pytest.raises(RuntimeError, match="refused"), serving(tmp_path):
         pass
+
+
+def test_C23_second_server_does_not_share_the_port(tmp_path: Path) -> None:
+    """Both would answer, each by its own list."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    with serving(tmp_path / "first") as server:
+        second = serving(tmp_path / "second", f"--listen=127.0.0.1:{server.target}")
+        with pytest.raises(RuntimeError, match="Address already in use"), second:
+            pass
+        assert server.ask("key_1", AT_HOME).status == 204

@@ -69,7 +69,7 @@ def serve(
 ) -> None:
     """Answer gateways: may this client address use this key?"""
     if (snapshot is None) == (config is None):
-        raise typer.BadParameter("name one: --snapshot or --config")
+        raise typer.BadParameter("name one file: --snapshot or --config, not both")
     if log_level not in ("debug", "info", "warning", "error"):
         raise typer.BadParameter("--log-level is debug, info, warning or error")
     with tempfile.TemporaryDirectory(prefix="cidrmatch-") as folder:
@@ -95,6 +95,7 @@ def serve(
         )
         try:
             settings.check()
+            _check_free(None if settings.socket is not None else settings.address)
             _check_free(settings.grpc_address)
         except (SettingsError, OSError) as error:
             fail(str(error))
@@ -114,7 +115,10 @@ def _check_free(address: tuple[str, int] | None) -> None:
     """Raise OSError if somebody listens there: the workers share the port, and would share it with a stranger."""
     if address is not None:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        socket.create_server(address, family=family).close()
+        try:
+            socket.create_server(address, family=family).close()
+        except OSError as error:
+            raise OSError(error.errno, f"{address[0]}, port {address[1]}: {error.strerror or error}") from None
 
 
 def _server(settings: Settings, log_level: str) -> AbstractServer[Any]:

@@ -134,11 +134,8 @@ class Settings:
                 raise SettingsError(f"--listen unix: needs an absolute path, not {quote(self.socket)}")
             return
         host, _ = self.address
-        missing = [
-            name
-            for name, value in (("TLS (--tls-cert)", self.tls_cert), ("a token for the API", self.api_token_file))
-            if value is None
-        ]
+        asked = (("TLS (--tls-cert, --tls-key)", self.tls_cert), ("API token (--api-token-file)", self.api_token_file))
+        missing = [name for name, value in asked if value is None]
         if missing and not ip_address(host).is_loopback and self.insecure_listen != self.listen:
             raise SettingsError(
                 f"others reach {self.listen}, and there is no {' and no '.join(missing)}; say it twice"
@@ -170,6 +167,8 @@ class Settings:
             if self.trusted:
                 raise SettingsError("--client peer believes no header, so there is nobody to trust by --trusted")
             return PeerAddress()
+        if not self.trusted and not unix:
+            raise SettingsError("--trusted names the gateways, such as --trusted 127.0.0.1; there is no default")
         try:
             if self.client in ("x-forwarded-for", "forwarded"):
                 return TrustedProxies(self.trusted, header=self.client, unix=unix)
