@@ -245,6 +245,33 @@ def test_websocket_opens_for_an_allowed_client_only(here: Stand) -> None:
     assert len(here.application.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Connection: Upgrade", "Upgrade: h2c"],
+        ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"],
+        ["Connection: Upgrade", "Upgrade: websocket, h2c"],
+        ["Connection: Upgrade", "Upgrade: h2c, websocket"],
+        ["Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"],
+        ["Connection: Upgrade", "Upgrade: h2c", "Upgrade: websocket"],
+        ["Connection: Upgrade", "Upgrade: H2C"],
+        ["Connection: Upgrade", "Upgrade: TLS/1.2"],
+    ],
+    ids=" + ".join,
+)
+def test_C23_no_tunnel_but_a_websocket_passes(here: Stand, lines: list[str]) -> None:
+    """In a tunnel to another protocol, such as HTTP/2, nobody would be asked about the requests that follow."""
+    head = ["GET / HTTP/1.1", "Host: test", "X-API-Key: near", *lines, "", ""]
+    assert read(send(here.ports["in"], "\r\n".join(head).encode(), LISTED)).status != 101
+    for request in here.application.requests:
+        told = [
+            line.partition(b":")[2].strip().lower()
+            for line in request.split(b"\r\n")
+            if line.lower().startswith(b"upgrade:")
+        ]
+        assert told in ([], [b"websocket"])
+
+
 def _echo(request: bytes) -> bytes:
     """Give the client's own lines back, as a server does that shows what it got."""
     _, _, lines = request.decode("latin-1").partition("\r\n")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cidrmatch import Engine, Response, SnapshotError, presets
+from cidrmatch import AllowList, Engine, Response, SnapshotError, presets
 from cidrmatch.client import TrustedProxies
 from cidrmatch.gateways.guard import Guard, GuardDecision
 from cidrmatch.service.server.app import tracer
@@ -20,6 +20,7 @@ from cidrmatch.service.server.forward import ForwardAuth, is_forward, key_of
 
 HOME, AWAY, TOKEN = b"203.0.113.9", b"198.51.100.1", "0123456789abcdef"
 BODY = b'{"error":{"code":"IP_NOT_ALLOWED","message":"Request IP address is not in the API key\'s allowlist"}}'
+GATEWAYS = AllowList(["10.0.0.0/8"])
 Lines = Iterable[tuple[bytes, bytes]]
 
 
@@ -35,7 +36,11 @@ def ask(
 ) -> tuple[int, dict[bytes, bytes], bytes, list[GuardDecision]]:
     noted: list[GuardDecision] = []
     sent: list[Any] = []
-    forward = ForwardAuth(guard or guard_of(), key_header, TOKEN, lambda found, _seconds: noted.append(found))
+
+    def note(found: GuardDecision, _seconds: float) -> None:
+        noted.append(found)
+
+    forward = ForwardAuth(guard or guard_of(), key_header, TOKEN, note, gateways=GATEWAYS)
     scope = {"type": "http", "path": path, "method": method, "client": ("10.0.0.7", 4711), "headers": list(lines)}
 
     async def send(message: Any) -> None:
@@ -109,6 +114,12 @@ def test_U7_another_product_answers_in_its_own_form() -> None:
         ([*request(), (b"x-api-key", b"key_1")], 401, b"no_key"),
         ([*request(key=b"\xff")], 401, b"no_key"),
         ([*request(key=b" ")], 401, b"no_key"),
+        ([*request(key=b"key_1,key_1")], 401, b"no_key"),
+        ([*request(key=b"key_1, open")], 401, b"no_key"),
+        ([*request(key=b"key 1")], 401, b"no_key"),
+        ([*request(key=b"key_1\xc2\xa0")], 401, b"no_key"),
+        ([*request(key=b"key_1\x00")], 401, b"no_key"),
+        ([*request(key=b"key_1\x7f")], 401, b"no_key"),
         ([*request(key=b"nobody")], 401, b"unknown_key"),
         ([(b"x-api-key", b"key_1")], 403, b"client_ip_unknown"),
         ([*request(HOME + b", junk")], 403, b"client_ip_unknown"),
@@ -137,7 +148,7 @@ def test_bearer_key_is_what_stands_behind_the_scheme() -> None:
 def test_C23_peer_that_the_server_rewrote_is_refused() -> None:
     guard = guard_of()
     scope = {"path": "/auth", "method": "GET", "client": ("10.0.0.7", 0), "headers": request()}
-    found = ForwardAuth(guard, "x-api-key", None, lambda *_: None).decide(scope)
+    found = ForwardAuth(guard, "x-api-key", None, lambda *_: None, gateways=GATEWAYS).decide(scope)
     assert (found.allowed, found.reason, found.response().status) == (False, "guard_error", 503)
 
 
@@ -164,6 +175,22 @@ def test_C23_state_that_cannot_be_told_changes_no_answer(
     assert ask(request())[0] == status
 
 
+@pytest.mark.parametrize("client", [("198.51.100.1", 4711), ("unknown", 4711), ("10.0.0.7", 0), None])
+def test_C23_token_is_told_to_gateways_alone(client: tuple[str, int] | None) -> None:
+    """Whoever reaches the server with a key of its own would read it, and could open every gateway's door."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    forward = ForwardAuth(guard_of(), "x-api-key", TOKEN, lambda *_: None, gateways=GATEWAYS)
+    scope = {"type": "http", "path": "/auth", "method": "GET", "client": client, "headers": request(key=b"open")}
+    asyncio.run(forward(scope, None, send))  # type: ignore[arg-type]
+    assert sent[0]["status"] == 403
+    assert dict(sent[0]["headers"])[b"x-cidrmatch-reason"] == b"no_gateway"
+    assert TOKEN.encode() not in repr(sent).encode()
+
+
 def test_only_the_paths_of_gateways_are_theirs() -> None:
     assert all(map(is_forward, ("/auth", "/auth/quiet", "/envoy/", "/envoy/v1/check")))
     assert not any(map(is_forward, ("/", "/auth/", "/auth/x", "/AUTH", "/envoy", "/v1/check", "/authx", "//auth")))
@@ -186,7 +213,7 @@ def test_question_is_a_span_where_somebody_receives_spans(monkeypatch: pytest.Mo
     assert tracer() is nullcontext, "nobody receives them"
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: "a provider of the host")
     monkeypatch.setattr(trace, "get_tracer", lambda _name: Tracer())
-    forward = ForwardAuth(guard_of(), "x-api-key", TOKEN, lambda *_: None, tracer())
+    forward = ForwardAuth(guard_of(), "x-api-key", TOKEN, lambda *_: None, tracer(), gateways=GATEWAYS)
     scope = {"path": "/auth", "method": "GET", "client": ("10.0.0.7", 4711), "headers": request(AWAY)}
     assert not forward.ask(scope).allowed
     assert told == ["cidrmatch.auth", ("cidrmatch.reason", "ip_not_listed")]

@@ -347,3 +347,28 @@ def test_C23_second_server_does_not_share_the_port(tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="Address already in use"), second:
             pass
         assert server.ask("key_1", AT_HOME).status == 204
+
+
+def test_socket_that_a_killed_server_left_is_taken_over_and_no_other(tmp_path: Path) -> None:
+    with serving(tmp_path, socket=True) as server:
+        (worker,) = workers_of(server)
+        os.kill(server.process.pid, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while Path(f"/proc/{worker}").exists():
+            assert time.monotonic() < deadline, "a worker ends with its parent"
+            time.sleep(0.1)
+    assert (tmp_path / "s").exists()
+    with serving(tmp_path, socket=True) as server:
+        assert server.ask("key_1", AT_HOME).status == 204
+        with serving(tmp_path, socket=True) as second:
+            assert second.process.wait(30) != 0
+        assert b"Address already in use" in second.log.read_bytes()
+        assert server.ask("key_1", AT_HOME).status == 204
+    (tmp_path / "s").write_bytes(b"somebody's file")
+    with pytest.raises(RuntimeError, match="Address already in use"), serving(tmp_path, socket=True):
+        pass
+    assert (tmp_path / "s").read_bytes() == b"somebody's file"
+
+
+def test_no_answer_sends_the_caller_to_the_host_that_it_named(server: Server) -> None:
+    assert server.get("/livez/").status == 404

@@ -106,3 +106,8 @@ def test_token_is_long_and_visible(tmp_path: Path, text: str) -> None:
     path = tmp_path / "token"
     path.write_text(text, encoding="utf-8")
     assert "--token-file" in refusal_of(replace(GOOD, token_file=str(path)))
+
+
+def test_ready_strategy_that_knows_no_unix_socket_is_refused_there() -> None:
+    assert "UNIX" in refusal_of(replace(GOOD, client="nginx", listen="unix:/run/s"))
+    replace(GOOD, client="header:x-real-ip", listen="unix:/run/s").check()

@@ -17,12 +17,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..._core import AllowList
 from ...engine.engine import Engine
 from ...gateways.guard import Guard
 from . import logs
@@ -40,12 +44,14 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "make_app", "tracer"]
 
+_STOP_SECONDS = 10.0
 _LOOKS_EVERY = 0.5
 """Seconds between two looks at the snapshot, and between two settings of the gauges."""
 
 
 def build() -> Application:
     """Make the application of a worker, by the settings in the environment."""
+    _end_with(os.getppid())
     app = make_app(Settings.from_json(os.environ[ENVIRONMENT]))
     gc.collect()
     gc.freeze()  # what is here stays; a collection would look at it again, for milliseconds
@@ -65,7 +71,8 @@ def make_app(settings: Settings) -> Application:
     metrics = Metrics(engine)
     logs.dropped(metrics.dropped.inc)
     shared = guard, settings.key_header, read_token(settings.token_file, "--token-file"), metrics.note, tracer()
-    forward = ForwardAuth(*shared) if settings.is_behind_gateways else None
+    gateways = AllowList(settings.trusted)
+    forward = ForwardAuth(*shared, gateways=gateways) if settings.is_behind_gateways else None
     listening = _by_grpc(settings.grpc_address, shared)
 
     @asynccontextmanager
@@ -100,6 +107,19 @@ def _by_grpc(
     from .envoy import EnvoyCheck, listening  # noqa: PLC0415  an extra
 
     return partial(listening, EnvoyCheck(*shared), *address)
+
+
+def _end_with(parent: int) -> None:
+    """End this worker soon after its parent, which may have been killed: it would go on by data that nobody changes."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_LOOKS_EVERY)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(_STOP_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="cidrmatch-parent", daemon=True).start()
 
 
 async def _look(metrics: Metrics) -> None:

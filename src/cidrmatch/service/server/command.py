@@ -11,9 +11,11 @@ SIGTERM and SIGINT stop the server after the requests that it accepted are answe
 
 from __future__ import annotations
 
+import errno
 import logging.config
 import os
 import socket
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,7 +97,10 @@ def serve(
         )
         try:
             settings.check()
-            _check_free(None if settings.socket is not None else settings.address)
+            if settings.socket is None:
+                _check_free(settings.address)
+            else:
+                _check_unused(settings.socket)
             _check_free(settings.grpc_address)
         except (SettingsError, OSError) as error:
             fail(str(error))
@@ -103,6 +108,7 @@ def serve(
             load_config(config, as_json=False, secret=read_secret(id_secret_file)).save(settings.snapshot)
         else:
             open_snapshot(settings.snapshot, False, id_secret_file)
+        os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
         if workers > 1:  # then their numbers are added up, by files
             metrics = Path(folder, "metrics")
             metrics.mkdir()
@@ -119,6 +125,22 @@ def _check_free(address: tuple[str, int] | None) -> None:
             socket.create_server(address, family=family).close()
         except OSError as error:
             raise OSError(error.errno, f"{address[0]}, port {address[1]}: {error.strerror or error}") from None
+
+
+def _check_unused(path: str) -> None:
+    """Raise OSError if somebody listens on this socket, or it is another file; remove one that a killed server left."""
+    if not os.path.lexists(path):
+        return
+    with socket.socket(socket.AF_UNIX) as stream:
+        try:
+            stream.connect(path)
+        except ConnectionRefusedError:
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                os.unlink(path)
+                return
+        except OSError as error:
+            raise OSError(error.errno, f"{path}: {error.strerror or error}") from None
+    raise OSError(errno.EADDRINUSE, f"{path}: {os.strerror(errno.EADDRINUSE)}")
 
 
 def _server(settings: Settings, log_level: str) -> AbstractServer[Any]:

@@ -5,7 +5,7 @@
                   '------ method and path ------> /envoy/...     200, or the denial; Envoy appends the client's path
 
     header of an answer     holds
-    x-cidrmatch-reason      why: a `Reason`, "no_key" or "guard_error"
+    x-cidrmatch-reason      why: a `Reason`, "no_key", "guard_error" or "no_gateway"
     x-cidrmatch-state       the `State` of the key; none for an unknown key
     x-cidrmatch-token       on an allowance only: the token that the gateway compares
 
@@ -23,6 +23,7 @@ Source: B2, B3, B7, U7; C23, C26.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -33,6 +34,7 @@ from ...errors import CidrmatchError
 from ...gateways.asgi import origin_of
 
 if TYPE_CHECKING:
+    from ..._core import AllowList
     from ...gateways.asgi import Receive, Scope, Send
     from ...gateways.guard import Guard, GuardDecision
 
@@ -43,6 +45,8 @@ __all__ = ["Answerer", "ForwardAuth", "is_forward", "key_of"]
 _QUIET = "/auth/quiet"
 _ENVOY = "/envoy/"
 _BEARER = "bearer "
+_NO_GATEWAY = [(b"x-cidrmatch-reason", b"no_gateway"), (b"content-length", b"0"), (b"cache-control", b"no-store")]
+_KEY = re.compile(r"[!-+\--~]+")
 _NOT_STORED = [(b"cache-control", b"no-store")]
 
 
@@ -52,19 +56,20 @@ def is_forward(path: str) -> bool:
 
 
 def key_of(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """Give the key of a request, or None: it has no line of this header, several, or one that is no text."""
+    """Give the key of a request, or None: it has no line of this header, several, or one that is no key.
+
+    A key is visible ASCII without a comma.  Some gateways join two lines by a comma, and some applications strip
+    more blanks than others, so that they would use another key than the one that is judged.
+    """
     values = [value for header, value in headers if header == name]
     if len(values) != 1:
         return None
-    try:
-        text = values[0].decode("utf-8").strip(" \t")
-    except UnicodeDecodeError:
-        return None
+    text = values[0].decode("latin-1").strip(" \t")
     if name == b"authorization":
         if text[: len(_BEARER)].lower() != _BEARER:
             return None
         text = text[len(_BEARER) :].strip(" ")
-    return text or None
+    return text if _KEY.fullmatch(text) else None
 
 
 class Answerer(ABC):
@@ -134,7 +139,23 @@ class Answerer(ABC):
 
 
 class ForwardAuth(Answerer):
-    """ForwardAuth(guard, key_header, token, note): answer the questions that gateways ask by HTTP."""
+    """ForwardAuth(guard, key_header, token, note, gateways=...): answer the questions that gateways ask by HTTP.
+
+    Args:
+        gateways: who may ask.  A peer on a UNIX socket may, too; others are told 403, and never see the token.
+    """
+
+    def __init__(self, *given: Any, gateways: AllowList) -> None:
+        super().__init__(*given)
+        self._gateways = gateways
+
+    def is_gateway(self, scope: Scope) -> bool:
+        """May this peer ask?"""
+        try:
+            peer = origin_of(scope)[0]
+            return peer is None or peer in self._gateways
+        except CidrmatchError:
+            return False
 
     def origin_of(self, question: Scope) -> tuple[str | None, Lines]:
         """Give the peer, which is the gateway, and the header lines."""
@@ -142,6 +163,10 @@ class ForwardAuth(Answerer):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  no body is read
         """Answer one question."""
+        if not self.is_gateway(scope):
+            await send({"type": "http.response.start", "status": 403, "headers": _NO_GATEWAY})
+            await send({"type": "http.response.body", "body": b""})
+            return
         found = self.ask(scope)
         headers = self.facts(found)
         if found.allowed:

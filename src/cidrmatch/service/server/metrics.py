@@ -56,7 +56,7 @@ class Metrics:
         self._decisions = Counter(
             "cidrmatch_decisions", "Decisions by reason.", ("reason", "preset"), registry=self._registry
         )
-        self._by_reason: dict[str, Counter] = {}
+        self._by_reason: dict[tuple[str, str], Counter] = {}
         self._seconds = Histogram(
             "cidrmatch_decision_seconds", "Time of a decision.", buckets=_SECONDS, registry=self._registry
         )
@@ -75,10 +75,10 @@ class Metrics:
 
     def note(self, found: GuardDecision, seconds: float) -> None:
         """Count a decision."""
-        counter = self._by_reason.get(found.reason)
+        preset = self._engine.policy.name
+        counter = self._by_reason.get((found.reason, preset))
         if counter is None:
-            preset = self._engine.policy.name
-            counter = self._by_reason.setdefault(found.reason, self._decisions.labels(str(found.reason), preset))
+            counter = self._by_reason[found.reason, preset] = self._decisions.labels(str(found.reason), preset)
         counter.inc()
         self._seconds.observe(seconds)
 
@@ -110,6 +110,8 @@ def _forget_the_dead(folder: Path) -> None:
         pid = int(path.stem.rpartition("_")[2])
         try:
             os.kill(pid, 0)
+        except PermissionError:
+            continue  # another user's process has this number now, or ours has changed its user
         except ProcessLookupError:
             with suppress(FileNotFoundError):
                 path.unlink()

@@ -176,8 +176,12 @@ class Settings:
                 return SingleHeader(rest, self.trusted, unix=unix)
             if kind == "hops":
                 return TrustedHops(int(rest) if rest.isdecimal() else 0, trusted=self.trusted, unix=unix)
+            if self.client in ready.NAMES and unix:
+                raise SettingsError(f"--client {self.client} knows no UNIX socket; say x-forwarded-for or header:NAME")
             if self.client in ready.NAMES:
                 return ready.NAMES[self.client](self.trusted)
+        except SettingsError:
+            raise
         except (ValueError, TypeError) as error:
             raise SettingsError(
                 f"--client {self.client}, --trusted {' '.join(self.trusted) or '(none)'}: {error}"
