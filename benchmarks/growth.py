@@ -19,16 +19,14 @@ off, because its turns depend on what else lives in the process.
 import gc
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from ipaddress import IPv6Address
-from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.instructions import run_marked
 from cidrmatch import AllowList, Engine, Entry, KeyRecord, KeyStore, Policy, Prefix, aggregate
 from cidrmatch._keys import FrozenList
 from cidrmatch.advice.lint import lint
@@ -198,23 +196,14 @@ def run_paths() -> None:
 
 def count_all() -> list[tuple[int, int]]:
     """Run all paths in a child; give the instructions of the small and the large run of each, in their order."""
-    paths = list(growing_paths())
-    with tempfile.TemporaryDirectory() as folder:
-        valgrind = ["valgrind", "--quiet", "--tool=callgrind", "--dump-before=getppid"]
-        command = [*valgrind, f"--callgrind-out-file={folder}/profile", sys.executable, "-c"]
-        environment = os.environ | {"PYTHONHASHSEED": "0"}
-        program = "from benchmarks import growth; growth.run_paths()"
-        subprocess.run([*command, program], env=environment, check=True)
-        if len(list(Path(folder).glob("profile.*"))) != 4 * len(paths):
-            raise RuntimeError("callgrind did not see four marks for each path")
-        counts = [total_of(Path(folder, f"profile.{2 * run + 2}")) for run in range(2 * len(paths))]
+    runs = 2 * len(list(growing_paths()))
+    counts = list(map(total_of, run_marked("from benchmarks import growth; growth.run_paths()", runs)))
     return list(zip(counts[::2], counts[1::2], strict=True))
 
 
-def total_of(profile: Path) -> int:
+def total_of(profile: list[str]) -> int:
     """Give all instructions of one profile, which its last line says: `totals: 12345`."""
-    lines = profile.read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in reversed(lines) if line.startswith(("totals:", "summary:")))
+    return next(int(line.split()[1]) for line in reversed(profile) if line.startswith(("totals:", "summary:")))
 
 
 def main() -> int:

@@ -206,21 +206,27 @@ def count_all() -> Counts:
     """Run all paths in a child, and read what callgrind has written between the marks."""
     paths = list(hot_paths())
     works = [path.work() for path in paths]
+    stdin = pickle.dumps([(work.entries, work.items) for work in works])
+    profiles = run_marked("from benchmarks import instructions; instructions.run_paths()", len(paths), stdin)
+    counts = {}
+    for path, work, profile in zip(paths, works, profiles, strict=True):
+        instructions, calls = read_profile(profile)
+        counts[path.name] = Count(round(instructions / work.operations, 1), round(calls / work.operations, 1))
+    return counts
+
+
+def run_marked(program: str, runs: int, stdin: bytes = b"") -> list[list[str]]:
+    """Run a program under callgrind; give the lines of the profile of each run between two marks."""
     with tempfile.TemporaryDirectory() as folder:
         valgrind = ["valgrind", "--quiet", "--tool=callgrind", "--dump-before=getppid"]
         readable = ["--compress-strings=no", "--compress-pos=no", f"--callgrind-out-file={folder}/profile"]
-        child = [sys.executable, "-c", "from benchmarks import instructions; instructions.run_paths()"]
         environment = os.environ | {"PYTHONHASHSEED": "0"}
-        stdin = pickle.dumps([(work.entries, work.items) for work in works])
-        subprocess.run([*valgrind, *readable, *child], input=stdin, env=environment, check=True)
-        if len(list(Path(folder).glob("profile.*"))) != 2 * len(paths):
-            raise RuntimeError("callgrind did not see two marks for each path")
-        counts = {}
-        for which, (path, work) in enumerate(zip(paths, works, strict=True), start=1):
-            profile = Path(folder, f"profile.{2 * which}").read_text(encoding="utf-8")
-            instructions, calls = read_profile(profile.splitlines())
-            counts[path.name] = Count(round(instructions / work.operations, 1), round(calls / work.operations, 1))
-    return counts
+        words = [*valgrind, *readable, sys.executable, "-c", program]
+        subprocess.run(words, input=stdin, env=environment, check=True)
+        if len(list(Path(folder).glob("profile.*"))) != 2 * runs:
+            raise RuntimeError("callgrind did not see two marks for each run")
+        profiles = (Path(folder, f"profile.{2 * run}") for run in range(1, runs + 1))
+        return [profile.read_text(encoding="utf-8").splitlines() for profile in profiles]
 
 
 def read_profile(lines: Iterable[str]) -> tuple[int, int]:

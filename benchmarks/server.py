@@ -38,7 +38,7 @@ import uvloop
 
 from benchmarks import machine
 from cidrmatch import Engine, presets
-from tests.servers import ROOT, free_port, started
+from tests.servers import ROOT, free_port, live, started
 
 LIMITS = Path(__file__).with_suffix(".json")
 CONNECTIONS, SECONDS, ROUNDS, SHARE = 16, 3, 9, 0.8
@@ -49,11 +49,8 @@ REQUEST = b"GET /auth HTTP/1.1\r\nHost: bench\r\nX-API-Key: key_500\r\nX-Forward
 async def bare(scope: Any, receive: Any, send: Any) -> None:
     """Answer 204 to everything."""
     if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        await live(receive, send)
+        return
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
 

@@ -2,8 +2,8 @@
 
 The command line needs the extra `cli`, so that the library itself needs no
 other package.  `cidrmatch serve` needs the extra `server`, and this module adds
-it to the other commands, which do not know it.  If an extra is missing, this
-module says how to install it; a traceback would not.
+it to the other commands, which do not know it.  If the extra `cli` is missing,
+this module says how to install it; a traceback would not.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _add_serve(app: typer.Typer) -> None:
-    """Add `serve`; without the extra `server` it says what to install."""
+    """Add `serve`, if the library has its service."""
     try:
         from .service.server.command import serve  # noqa: PLC0415  an extra
     except ModuleNotFoundError as missing:

@@ -18,6 +18,7 @@ from cidrmatch import Engine, presets
 from cidrmatch.client import ClientStrategy, PeerAddress, TrustedHops, TrustedProxies
 from cidrmatch.gateways import asgi, wsgi
 from cidrmatch.gateways.guard import Guard, GuardDecision
+from tests.servers import live
 
 STRATEGIES: dict[str, ClientStrategy] = {
     "peer": PeerAddress(),
@@ -50,11 +51,8 @@ def key_of_scope(scope: Any) -> str | None:
 
 async def inner_asgi(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
-        while True:
-            message = await receive()
-            await send({"type": message["type"] + ".complete"})
-            if message["type"] == "lifespan.shutdown":
-                return
+        await live(receive, send)
+        return
     body = said(asgi.decision_of(scope))
     if scope["type"] == "websocket":
         await receive()

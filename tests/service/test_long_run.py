@@ -20,7 +20,7 @@ import pytest
 from cidrmatch import Engine
 from tests.servers import connect
 from tests.service.serving import HOME, Server, serving
-from tests.service.test_server import AT_AWAY, AT_HOME, Load, workers_of
+from tests.service.test_server import AT_AWAY, AT_HOME, under_load, workers_of
 
 pytestmark = pytest.mark.long
 
@@ -34,15 +34,10 @@ def resident(server: Server) -> int:
 def test_C19_a_thousand_swaps_under_load(tmp_path: Path) -> None:
     """Each swap is a change of another key; the answers about key_1 stay the same."""
     with serving(tmp_path, "--workers=2") as server:
-        load = [Load(server.target) for _ in range(4)]
-        for thread in load:
-            thread.start()
-        for number in range(1_000):
-            with Engine.edit(server.snapshot) as engine:
-                engine.put_key(f"swap {number % 50}", [f"192.0.2.{number % 256}"], replace=True)
-        for thread in load:
-            thread.is_over.set()
-            thread.join()
+        with under_load(server) as load:
+            for number in range(1_000):
+                with Engine.edit(server.snapshot) as engine:
+                    engine.put_key(f"swap {number % 50}", [f"192.0.2.{number % 256}"], replace=True)
         answers = sum(len(thread.statuses) for thread in load)
         print(f"\n1,000 swaps, {answers:,} answers")
         assert {status for thread in load for status in thread.statuses} == {b"204"}
@@ -71,19 +66,14 @@ def test_C23_ten_thousand_idle_connections(tmp_path: Path) -> None:
 def test_memory_is_flat_over_an_hour_of_load(tmp_path: Path) -> None:
     seconds = float(os.environ.get("CIDRMATCH_LOAD_SECONDS", "3600"))
     with serving(tmp_path, "--workers=2") as server:
-        load = [Load(server.target) for _ in range(4)]
-        for thread in load:
-            thread.start()
-        seen: list[int] = []
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(seconds / 60)
-            seen.append(resident(server))
-            with Engine.edit(server.snapshot) as engine:
-                engine.put_key("key_2", [HOME], replace=True)
-        for thread in load:
-            thread.is_over.set()
-            thread.join()
+        with under_load(server) as load:
+            seen: list[int] = []
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                time.sleep(seconds / 60)
+                seen.append(resident(server))
+                with Engine.edit(server.snapshot) as engine:
+                    engine.put_key("key_2", [HOME], replace=True)
         early, late = statistics.median(seen[10:20]), statistics.median(seen[-10:])
         answers = sum(len(thread.statuses) for thread in load)
         print(f"\n{seconds:.0f} s, {answers:,} answers: {early / 2**20:.1f} MiB early, {late / 2**20:.1f} MiB late")

@@ -12,6 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -285,18 +286,27 @@ class Load(threading.Thread):
                     self.statuses.append(answer[9:12])
 
 
-def test_swaps_under_load_give_no_error(tmp_path: Path) -> None:
-    with serving(tmp_path, "--workers=2") as server:
-        load = [Load(server.target) for _ in range(4)]
-        for thread in load:
-            thread.start()
-        for number in range(40):
-            with Engine.edit(server.snapshot) as engine:
-                engine.put_key(f"key of swap {number}", ["192.0.2.1"])
-            time.sleep(0.02)
+@contextmanager
+def under_load(server: Server) -> Iterator[list[Load]]:
+    """Ask by four threads until the block ends."""
+    load = [Load(server.target) for _ in range(4)]
+    for thread in load:
+        thread.start()
+    try:
+        yield load
+    finally:
         for thread in load:
             thread.is_over.set()
             thread.join()
+
+
+def test_swaps_under_load_give_no_error(tmp_path: Path) -> None:
+    with serving(tmp_path, "--workers=2") as server:
+        with under_load(server) as load:
+            for number in range(40):
+                with Engine.edit(server.snapshot) as engine:
+                    engine.put_key(f"key of swap {number}", ["192.0.2.1"])
+                time.sleep(0.02)
         assert {status for thread in load for status in thread.statuses} == {b"204"}
         assert sum(thread.lost for thread in load) == 0
 
