@@ -65,7 +65,20 @@ def test_shared_objects_of_the_wheel_are_hardened(dist: Path, tmp_path: Path) ->
     assert {path.name: list(faults(path)) for path in extensions} == {path.name: [] for path in extensions}
 
 
-EXTRAS = {"jsonschema", "tomli-w", "typer", "rich", "granian", "starlette", "prometheus-client", "grpcio", "protobuf"}
+EXTRAS = {
+    "jsonschema",
+    "tomli-w",
+    "typer",
+    "rich",
+    "granian",
+    "starlette",
+    "prometheus-client",
+    "grpcio",
+    "protobuf",
+    "sqlalchemy",
+    "alembic",
+    "psycopg",
+}
 """What an extra needs; the library itself needs nothing."""
 
 

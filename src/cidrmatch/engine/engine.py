@@ -55,12 +55,13 @@ from ..policy.presets import check_policy
 from .answers import report_of, warn_of_open, warn_of_switch, warning
 from .changes import Changes, Transaction
 from .draft import Draft
+from .feeding import Feed
 from .file_lock import FileLock
 from .folding import Folder, view_on_new_store
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
 from .ids import id_hash_of
-from .revisions import BaseFile, Known, check_newer, next_revision
+from .revisions import BaseFile, Known, check_newer, next_revision, revision_of_copy
 from .settings import Settings, settings_of
 from .snapshots import snapshot_of, view_of_snapshot
 from .storable import check_record
@@ -140,6 +141,7 @@ class Engine(Checker, Changes):
         self._known: dict[str, Known] = {}  # files that were read or written, by their real paths
         self._freshness = Freshness(self)
         self._follower: Follower | None = None
+        self._feed: Feed | None = None
         self._held: FileLock | None = None  # while `edit` has the file
         self.view = View(None, {}, {}, None, 0, settings)
         remember(self)
@@ -150,11 +152,20 @@ class Engine(Checker, Changes):
         self._looks = threading.Lock()
         self._folder.begin_anew()
         self._freshness.begin_anew()
+        if self._feed is not None:
+            self._feed.begin_anew(self._lock)
         if self._follower is not None:
             self._follower.begin_anew()
 
     @contextmanager
     def _drafting(self, if_version: int | None) -> Iterator[Draft]:
+        if self._feed is not None:
+            raise EngineError("this engine is kept in step with a source; change the data there")
+        with self._committing(if_version) as draft:
+            yield draft
+
+    @contextmanager
+    def _committing(self, if_version: int | None = None) -> Iterator[Draft]:
         with self._lock:
             start = self.view
             if if_version is not None and if_version != start.version:
@@ -201,12 +212,16 @@ class Engine(Checker, Changes):
             began = seconds_since_boot()
             with self._lock:  # read together, because a look may take over another file at any moment
                 view, base_file, known = self.view, self._base_file, self._known.get(target)
-            is_own = base_file is None or os.path.realpath(base_file.path) == target
+                fed = None if self._feed is None else self._feed.revision
+            is_own = self._feed is None and (base_file is None or os.path.realpath(base_file.path) == target)
             base = None if base_file is None else base_file.known
             store = snapshot_of(view)
             checksum = checksum_of(store)
             there, content = content_at(target)
-            revision = next_revision(there, content, known, base, view.version, checksum, replace=replace)
+            if fed is None:
+                revision = next_revision(there, content, known, base, view.version, checksum, replace=replace)
+            else:
+                revision = revision_of_copy(there, content, fed, checksum, replace=replace)
             known = Known(revision, view.version, checksum)
             identity = save_block(target, store, revision, checksum, mode=mode)
             with self._lock:
@@ -413,16 +428,30 @@ class Engine(Checker, Changes):
 
     @property
     def age(self) -> float:
-        """Seconds since the data was known to be current; 0.0 for an engine that stands on no file.
+        """Seconds since the data was known to be current; 0.0 for an engine that stands on no file and is not fed.
 
-        Only a successful look at the file makes it small again: see `refresh` and `follow`.
+        Only a successful look at the file, or at the source, makes it small again: see `refresh` and `follow`.
         """
-        return 0.0 if self._base_file is None else self._freshness.age
+        return 0.0 if self._base_file is None and self._feed is None else self._freshness.age
 
     @property
     def revision(self) -> Revision | None:
-        """The revision of the file that the engine stands on, as it last read or wrote it; None without a file."""
+        """The revision of the file that the engine stands on, as it last read or wrote it; or of its source."""
+        if self._feed is not None:
+            return self._feed.revision
         return None if self._base_file is None else self._base_file.known.revision
+
+    def feed(self) -> Feed:
+        """Make the door by which a source that is no file keeps this engine in step, for ever; see `Feed`.
+
+        Raises:
+            EngineError: the engine stands on a file, or is fed already.
+        """
+        with self._lock:
+            if self._base_file is not None or self._feed is not None:
+                raise EngineError("this engine stands on a file, or is fed already")
+            self._feed = Feed(self._lock, self._committing, self._freshness)
+            return self._feed
 
     def follow(
         self, seconds: float = 1.0, *, max_age: float | None = None, when_stale: str = "deny"

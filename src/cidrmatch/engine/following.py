@@ -1,7 +1,8 @@
-"""Following a file: newer revisions are taken over, and the age of the data is watched.
+"""Following a file or another source: newer revisions are taken over, and the age of the data is watched.
 
     looker     looks at the file every second ---> refresh, which notes that the data is current
                  |  may hang, on a network file system or with a large file
+    hurry      wakes the looker: somebody said that there is something new
     watchdog   reads a clock, nothing else ------> too long ago: every check is denied, or a warning
 
 The age of the data counts from the last successful look, which found the same
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import logging
 import math
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -85,10 +87,10 @@ class Freshness:
 
 
 class Followed(Protocol):
-    """The part of an engine that a follower uses."""
+    """What a follower looks at: an engine with a file, or a source that feeds an engine."""
 
-    def refresh(self) -> bool:
-        """Look at the file."""
+    def refresh(self) -> object:
+        """Look whether there is something new."""
         ...
 
     @property
@@ -101,15 +103,23 @@ class Follower:
     """Look at an engine's file again and again, and watch the age of its data.
 
     Args:
-        engine: an engine that stands on a file.
+        followed: an engine that stands on a file, or the source of an engine.
         freshness: the `Freshness` of that engine.
-        seconds: the time between two looks.
+        seconds: the time between two looks; with `jitter`, between half of it and all of it.
         max_age: the data is stale from this age on, in seconds; if it is None, nobody watches the age.
         when_stale: "deny" denies every check while the data is stale; "serve" goes on with the old data.
+        jitter: draw the time between two looks, so that many followers do not look at one source at once.
     """
 
     def __init__(
-        self, engine: Followed, freshness: Freshness, seconds: float, max_age: float | None, when_stale: str
+        self,
+        followed: Followed,
+        freshness: Freshness,
+        seconds: float,
+        max_age: float | None,
+        when_stale: str,
+        *,
+        jitter: bool = False,
     ) -> None:
         if isinstance(seconds, bool) or not 0 < seconds < math.inf:  # True would be a second
             raise ValueError(f"a follower looks every so many seconds, not {seconds!r}")
@@ -117,12 +127,14 @@ class Follower:
             raise ValueError(f"max_age is larger than the {seconds!r} seconds between two looks, not {max_age!r}")
         if when_stale not in ("deny", "serve"):
             raise ValueError(f"when_stale is 'deny' or 'serve', not {when_stale!r}")
-        self.engine = engine
+        self.followed = followed
         self.freshness = freshness
         self.seconds = seconds
         self.max_age = max_age
         self.denies = when_stale == "deny"
+        self.jitter = jitter
         self._is_over = threading.Event()
+        self._wake = threading.Event()
         self._threads: list[threading.Thread] = []
         self._told = ""
 
@@ -153,12 +165,17 @@ class Follower:
     def let_go(self) -> None:
         """Stop soon, without waiting for a look that still runs.  The next follower sets how old the data may be."""
         self._is_over.set()
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """Look at once, because somebody said that there is something new.  Threads: any thread may call this."""
+        self._wake.set()
 
     def begin_anew(self) -> None:
         """Start again, in a forked child."""
         if self._is_over.is_set():
             return
-        self._is_over = threading.Event()
+        self._is_over, self._wake = threading.Event(), threading.Event()
         try:
             self.start()
         except BaseException:
@@ -172,21 +189,24 @@ class Follower:
         wait = 0.0
         while True:
             try:
-                if is_over.wait(wait):
+                self._wake.wait(wait)
+                self._wake.clear()  # before all else, so that no call of `hurry` or `let_go` is lost
+                if is_over.is_set():
                     return
-                wait = self.seconds
-                self.engine.refresh()
+                share = random.uniform(0.5, 1.0) if self.jitter else 1.0  # noqa: S311  nothing secret
+                wait = self.seconds * share
+                self.followed.refresh()
                 self._told = ""
             except BaseException as error:
                 with suppress(BaseException):
                     self._tell(error)
 
     def _tell(self, error: BaseException) -> None:
-        """Log what is wrong with the file; the same problem is logged once."""
+        """Log what is wrong with the source; the same problem is logged once."""
         said = f"{type(error).__name__}: {error}"
         if said != self._told:
             self._told = said
-            _log.warning("the snapshot stays at %s: %s", self.engine.revision, error or type(error).__name__)
+            _log.warning("the data stays at %s: %s", self.followed.revision, error or type(error).__name__)
 
     def _watch(self, is_over: threading.Event) -> None:
         max_age = math.inf if self.max_age is None else self.max_age
@@ -209,5 +229,5 @@ class Follower:
     def _log_age(self, what: str) -> None:
         _log.warning(
             "the data (%s) was last known to be current %.1f seconds ago, more than %s: %s",
-            self.engine.revision, self.freshness.age, self.max_age, what,
+            self.followed.revision, self.freshness.age, self.max_age, what,
         )  # fmt: skip

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from .._keys import Identity, Revision, drawn_epoch
 from ..errors import Conflict, SnapshotError
 
-__all__ = ["BaseFile", "Known", "check_newer", "next_revision"]
+__all__ = ["BaseFile", "Known", "check_newer", "next_revision", "revision_of_copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,24 @@ def next_revision(
     if (version, checksum) == (mine.version, mine.checksum):
         return mine.revision
     return Revision(mine.revision.epoch, max(version, mine.revision.generation + 1))
+
+
+def revision_of_copy(
+    there: Revision | str | None, content: int, fed: Revision, checksum: int, *, replace: bool
+) -> Revision:
+    """Choose the revision of a file that a fed engine writes: always that of its source.
+
+    Args:
+        there, content, checksum, replace: as for `next_revision`.
+        fed: the revision of the source that the engine's data is of.
+    Raises:
+        Conflict: the file there is of a later revision, is damaged, or has other content under the same revision.
+    """
+    is_fine = there is None or (isinstance(there, Revision) and there < fed) or (there, content) == (fed, checksum)
+    if not is_fine and not replace:
+        found = f"of {there}" if isinstance(there, Revision) else f"damaged ({there})"
+        raise Conflict(f"the file there is {found}, and this engine's source gives {fed}; replace=True drops the file")
+    return fed
 
 
 def _tell(there: Revision | str, known: Known | None) -> str:
