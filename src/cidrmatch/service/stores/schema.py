@@ -15,7 +15,8 @@ that parted, because a backup was restored, have other marks at the same number.
 
 Moments are text in ISO 8601, in UTC, with microseconds: SQLite has no type for them, and PostgreSQL would round.
 A condition is JSON text, as `Entry` has it besides prefix and label; NULL for none.
-Every row is judged when it is read (reading.py): a table holds text, and anybody may have written it.
+Every row is judged when it is read (reading.py): a table holds text, and anybody may have written it.  A key and a list
+say how many rows belong to them: without its rows of entries, a key would be open.
 
 Cost: none.  Threads: safe, nothing changes.
 """
@@ -84,7 +85,9 @@ keys = Table(
     Column("created_at", Text, nullable=False),
     Column("is_enabled", Boolean, nullable=False),
     Column("owner", Text),
-    Column("has_shadow", Boolean, nullable=False),  # a trial may have no entries
+    Column("own_count", Integer, nullable=False),  # how many rows of entries it has, so that a lost row is noticed
+    Column("shadow_count", Integer),  # the same for its trial; NULL for no trial
+    Column("link_count", Integer, nullable=False),
     Column("revision", _BIG, nullable=False),  # the number of the commit that changed it last
     PrimaryKeyConstraint("tenant", "id"),
 )
@@ -95,6 +98,7 @@ lists = Table(
     _tenant(),
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False),
+    Column("entry_count", Integer, nullable=False),
     Column("revision", _BIG, nullable=False),
     PrimaryKeyConstraint("tenant", "name"),
 )

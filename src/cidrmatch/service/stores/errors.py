@@ -1,0 +1,43 @@
+"""What goes wrong with a store.
+
+    StoreError          there is no store, or it cannot be used as it is
+      '- SpoiltRow      a row that the store would not have written; nothing of the store is believed until it is mended
+    AssertionBroken     a change would break what must hold for a list or a key
+
+Errors of changes are those of an engine: `PolicyError`, `Conflict`, `LockOut` and the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...errors import CidrmatchError, EngineError, brief
+
+__all__ = ["AssertionBroken", "SpoiltRow", "StoreError"]
+
+
+class StoreError(CidrmatchError):
+    """A store cannot be used: it is not there, or its schema is another."""
+
+
+class SpoiltRow(StoreError):
+    """A row says something that no store writes.
+
+    Attributes:
+        table: its table.
+        row: the values of its primary key, without the tenant.
+        reason: what is wrong.
+    """
+
+    def __init__(self, table: str, row: Sequence[object], reason: str) -> None:
+        self.table = table
+        self.row = tuple(row)
+        self.reason = reason
+        super().__init__(table, self.row, reason)
+
+    def __str__(self) -> str:
+        return f"table {self.table}, row ({', '.join(map(brief, self.row))}): {self.reason}"
+
+
+class AssertionBroken(EngineError):
+    """A change would deny an address that must be allowed, or allow one that must be denied."""
