@@ -34,7 +34,7 @@ from .storable import check_record
 if TYPE_CHECKING:
     from .._keys import State
 
-__all__ = ["Draft"]
+__all__ = ["Draft", "is_bare"]
 
 _NOTHING = object()
 
@@ -116,7 +116,7 @@ class Draft:
         """The trial of a key; the counts of an old trial go on if its entries are the same."""
         if record.shadow is None:
             return None
-        old = self._find_rule(key)
+        old = self.find_rule(key)
         if old is not None and old.shadow is not None and old.shadow.list.entries == record.shadow:
             return old.shadow
         return Shadow(FrozenList(None, record.shadow))
@@ -127,20 +127,21 @@ class Draft:
         """Give the id under which the engine holds a key; TypeError for a key that is no text."""
         return self.start.held_id(key)
 
-    def _find_rule(self, key: str) -> Rule | None:
+    def find_rule(self, key: str) -> Rule | None:
+        """Find the rule of a key in this draft; None if there is none."""
         key = key_text(key)
         return self.rules[key] if key in self.rules else self.start.rule(key)
 
     def rule(self, key: str) -> Rule:
         """Find the rule of a key in this draft."""
-        rule = self._find_rule(key)
+        rule = self.find_rule(key)
         if rule is None:
             raise UnknownName(f"no key {key!r}")
         return rule
 
     def has_key(self, key: str) -> bool:
         """Whether the key exists in this draft."""
-        return self._find_rule(key) is not None
+        return self.find_rule(key) is not None
 
     def record(self, key: str) -> KeyRecord:
         """Find the record of a key in this draft."""
@@ -191,7 +192,7 @@ class Draft:
 
     def keys_on_default(self) -> list[str]:
         """Name the keys that only a default list restricts: they have nothing of their own, and are enabled."""
-        bare = [key for key, rule in self._changed_rules() if _is_bare(rule)]
+        bare = [key for key, rule in self._changed_rules() if is_bare(rule)]
         if self.start.store is not None:
             bare += self._unchanged(self.start.store.keys_bare())
         return bare
@@ -223,7 +224,8 @@ class Draft:
         return start.following(overlay, lists, self.default, version, self.settings)
 
 
-def _is_bare(rule: Rule) -> bool:
+def is_bare(rule: Rule) -> bool:
+    """Whether only a default list could restrict a key."""
     record = rule.record
     has_lists = record.entries or record.lists or record.within
     return not has_lists and rule.is_enabled and not rule.needs_list

@@ -450,7 +450,7 @@ class Engine(Checker, Changes):
         with self._lock:
             if self._base_file is not None or self._feed is not None:
                 raise EngineError("this engine stands on a file, or is fed already")
-            self._feed = Feed(self._lock, self._committing, self._freshness)
+            self._feed = Feed(self._lock, self._committing, self._publish_made, self._freshness)
             return self._feed
 
     def follow(
@@ -500,6 +500,11 @@ class Engine(Checker, Changes):
             if view is not None:
                 self.view = view
             return view is not None
+
+    def _publish_made(self, make: Callable[[View], View]) -> None:
+        """Publish the view that a function makes of the current one."""
+        with self._lock:
+            self.view = make(self.view)
 
     @property
     def fold_error(self) -> Exception | None:

@@ -21,13 +21,19 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from .._keys import FrozenList, Shadow, View, rule_of
+from ..errors import UnknownName, quote
+from .folding import store_of
+from .settings import Settings, settings_of
+from .storable import check_name, check_record
 
 if TYPE_CHECKING:
-    from .._keys import FrozenList, KeyRecord, Revision
+    from .._keys import KeyRecord, Revision, Rule
     from ..policy.policy import Policy
     from .draft import Draft
     from .following import Freshness
@@ -61,10 +67,15 @@ class Feed:
     """
 
     def __init__(
-        self, lock: threading.RLock, drafting: Callable[[], AbstractContextManager[Draft]], freshness: Freshness
+        self,
+        lock: threading.RLock,
+        drafting: Callable[[], AbstractContextManager[Draft]],
+        publish: Callable[[Callable[[View], View]], None],
+        freshness: Freshness,
     ) -> None:
         self._lock = lock
         self._drafting = drafting
+        self._publish = publish
         self.freshness = freshness
         self.revision: Revision | None = None
 
@@ -76,12 +87,12 @@ class Feed:
         self,
         revision: Revision,
         rules: Rules,
-        keys: Mapping[str, KeyRecord],
+        keys: Iterable[tuple[str, KeyRecord]],
         lists: Iterable[FrozenList],
         *,
         moment: float,
     ) -> None:
-        """Replace all data, in one commit or not at all.
+        """Replace all data, in one commit or not at all.  The counts of trials begin anew.
 
         Args:
             revision: of the data.
@@ -89,12 +100,22 @@ class Feed:
             moment: when the look at the source began.
         Raises:
             UnknownName: a key, or the default, names a list that is not among them.
-            TypeError, ValueError: a record that no store can hold, or two lists of one name.
+            TypeError, ValueError: a record that no store can hold, two lists of one name, or a key that came twice.
+        Cost: that of writing a store; records are read one after the other.
+        Threads: checks go on; each is answered by the old data or by the new data.
         """
+        named = _by_name(lists)
+        if rules.default is not None and rules.default not in named:
+            raise UnknownName(f"the default is a list that does not exist: {quote(rules.default)}")
+        names = tuple(named)
+        store = store_of(_rules_of(rules.policy, keys, named), names)
+
+        def renewed(view: View) -> View:
+            settings = _settled(settings_of(view), rules)
+            return View(store, {}, named, rules.default, view.version + 1, settings, names)
+
         with self._lock:
-            with self._drafting() as draft:
-                _settle(draft, rules)
-                draft.replace_all(keys, lists, rules.default)
+            self._publish(renewed)
             self._stand(revision, moment)
 
     def apply(
@@ -108,12 +129,14 @@ class Feed:
     ) -> None:
         """Replace some keys and lists, in one commit or not at all; None removes one.
 
-        Args, Raises: as `replace`.
+        Args, Raises: as `replace`.  ValueError: the policy is another, which only `replace` takes over.
         Cost: that of the keys and lists that changed, however many there are.
         """
         with self._lock:
             with self._drafting() as draft:
-                _settle(draft, rules)
+                if rules.policy != draft.settings.policy:
+                    raise ValueError("the policy is another one now; everything has to be replaced")
+                draft.settings, draft.default = _settled(draft.settings, rules), rules.default
                 for name, frozen in lists.items():
                     draft.set_list(name, frozen)
                 for key, record in keys.items():
@@ -136,13 +159,37 @@ class Feed:
         self.freshness.note(moment)
 
 
-def _settle(draft: Draft, rules: Rules) -> None:
+def _settled(settings: Settings, rules: Rules) -> Settings:
     """Take over the rules; a policy that did not change stays the same object."""
-    said: dict[str, Any] = {"is_enforced": rules.is_enforced, "unknown_passes": rules.unknown_passes}
-    if rules.policy != draft.settings.policy:
-        said["policy"] = rules.policy
-    draft.settings = dataclasses.replace(draft.settings, **said)
-    draft.default = rules.default
+    policy = settings.policy if rules.policy == settings.policy else rules.policy
+    return dataclasses.replace(
+        settings, policy=policy, is_enforced=rules.is_enforced, unknown_passes=rules.unknown_passes
+    )
+
+
+def _by_name(lists: Iterable[FrozenList]) -> dict[str, FrozenList]:
+    """Sort the lists by their names, as a snapshot does; each name is there once."""
+    found: dict[str, FrozenList] = {}
+    for frozen in lists:
+        check_name("a list", frozen.name)
+        name = str(frozen.name)
+        if name in found:
+            raise ValueError(f"there are two lists of the name {quote(name)}")
+        found[name] = frozen
+    return dict(sorted(found.items()))
+
+
+def _rules_of(
+    policy: Policy, keys: Iterable[tuple[str, KeyRecord]], lists: Mapping[str, FrozenList]
+) -> Iterator[tuple[str, Rule]]:
+    """Make the rules of records that a store can hold and whose lists exist."""
+    for key, record in keys:
+        check_record(key, record)
+        for name in (*record.lists, *record.within):
+            if name not in lists:
+                raise UnknownName(f"the key {quote(key)} is linked to a list that does not exist: {quote(name)}")
+        trial = None if record.shadow is None else Shadow(FrozenList(None, record.shadow))
+        yield key, rule_of(record, needs_list=policy.keys.needs_list(record.created_at), shadow=trial)
 
 
 def _check_names(draft: Draft, default: str | None, records: Iterable[KeyRecord]) -> None:

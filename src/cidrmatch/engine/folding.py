@@ -23,15 +23,15 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from .._keys import Builder, View, write_rule
 
 if TYPE_CHECKING:
-    from .._keys import KeyStore
+    from .._keys import KeyStore, Rule
 
-__all__ = ["NO_LIST", "Folder", "fold_view", "view_on_new_store"]
+__all__ = ["NO_LIST", "Folder", "fold_view", "store_of", "view_on_new_store"]
 
 NO_LIST = 0xFFFFFFFF
 """The number of a list that no longer exists."""
@@ -68,6 +68,22 @@ def fold_view(view: View) -> tuple[KeyStore, tuple[str, ...]]:
         if rule.shadow is not None and key not in view.overlay:
             store.rules_made[key] = rule
     return store, names
+
+
+def store_of(rules: Iterable[tuple[str, Rule]], names: tuple[str, ...]) -> KeyStore:
+    """Make a store of rules that come one after the other, so that they are never all in memory.
+
+    Args:
+        rules: keys, by their held ids, and their rules.
+        names: of the named lists; a record links a list by its position.
+    Raises:
+        KeyError: a rule names another list.  ValueError: a key came twice.
+    """
+    builder = Builder()
+    numbers = {name: number for number, name in enumerate(names)}
+    for key, rule in rules:
+        write_rule(builder, key, rule, numbers)
+    return builder.build(lists=len(names))
 
 
 def view_on_new_store(now: View, folded_from: View, store: KeyStore, names: tuple[str, ...]) -> View | None:

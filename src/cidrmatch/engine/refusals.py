@@ -42,6 +42,7 @@ __all__ = [
     "read_links",
     "report_of_kept",
     "take_once",
+    "view_of_list",
 ]
 
 _T = TypeVar("_T")
@@ -213,8 +214,13 @@ def check_not_locked_out(draft: Draft, key: str, caller: object) -> None:
 def check_list_lets_in(draft: Draft, frozen: FrozenList, caller: object) -> None:
     """Raise LockOut if a named list alone would deny the address that the change comes from."""
     probe = Checker()
-    record = KeyRecord(created_at=datetime.fromtimestamp(0, UTC))
-    rule = Rule(record, frozen, (), (), True, False, None)
-    probe.view = View(None, {"": rule}, {}, None, 0, draft.settings.unhashed())
+    probe.view = view_of_list(draft, frozen)
     if not probe.allows("", caller):
         raise LockOut(f"the list {frozen.name!r} would deny the address that this change comes from")
+
+
+def view_of_list(draft: Draft, frozen: FrozenList) -> View:
+    """Give a view in which the key "" has this list alone, to ask what the list lets in."""
+    record = KeyRecord(created_at=datetime.fromtimestamp(0, UTC))
+    rule = Rule(record, frozen, (), (), True, False, None)
+    return View(None, {"": rule}, {}, None, 0, draft.settings.unhashed())

@@ -1,6 +1,7 @@
 """What goes wrong with a store.
 
     StoreError          there is no store, or it cannot be used as it is
+      |- StoreUnavailable   the database does not answer; with `is_unknown`, a commit may have been made all the same
       '- SpoiltRow      a row that the store would not have written; nothing of the store is believed until it is mended
     AssertionBroken     a change would break what must hold for a list or a key
 
@@ -13,11 +14,23 @@ from collections.abc import Sequence
 
 from ...errors import CidrmatchError, EngineError, brief
 
-__all__ = ["AssertionBroken", "SpoiltRow", "StoreError"]
+__all__ = ["AssertionBroken", "SpoiltRow", "StoreError", "StoreUnavailable"]
 
 
 class StoreError(CidrmatchError):
     """A store cannot be used: it is not there, or its schema is another."""
+
+
+class StoreUnavailable(StoreError):
+    """The database does not answer, or refuses.
+
+    Attributes:
+        is_unknown: whether the change may have been made all the same, because the answer to a commit was lost.
+    """
+
+    def __init__(self, said: str, *, is_unknown: bool = False) -> None:
+        self.is_unknown = is_unknown
+        super().__init__(f"{said} (it is not known whether the change was made)" if is_unknown else said)
 
 
 class SpoiltRow(StoreError):

@@ -88,6 +88,7 @@ keys = Table(
     Column("own_count", Integer, nullable=False),  # how many rows of entries it has, so that a lost row is noticed
     Column("shadow_count", Integer),  # the same for its trial; NULL for no trial
     Column("link_count", Integer, nullable=False),
+    Column("judged", Text, nullable=False),  # a digest of what the policy has judged, see rows.py
     Column("revision", _BIG, nullable=False),  # the number of the commit that changed it last
     PrimaryKeyConstraint("tenant", "id"),
 )
@@ -99,6 +100,7 @@ lists = Table(
     Column("name", Text, nullable=False),
     Column("description", Text, nullable=False),
     Column("entry_count", Integer, nullable=False),
+    Column("judged", Text, nullable=False),
     Column("revision", _BIG, nullable=False),
     PrimaryKeyConstraint("tenant", "name"),
 )

@@ -1,0 +1,399 @@
+"""One change of a tenant: everything that is said in it becomes one commit, or nothing of it.
+
+    with store.change(actor="anna", reason="new office") as change:      BEGIN; the tenant is locked
+        change.put_list("office", ["198.51.100.0/24"])                   judged by the policy, in the draft
+        change.put_key("key_1", lists=["office"])
+                                                                         1. do all assertions still hold?
+                                                                         2. rows are written
+                                                                         3. history: who, when, why, before, after
+    change.revision                                                      COMMIT; then followers are nudged
+
+`StoreChange` has the changes of an engine, from `put_key` to `remove_shadow`, with their arguments, errors and reports.
+Besides, it has what only a store has: the policy, assertions, grants, undo.
+
+A change that expects a revision of a key or a list (`expect_key`, `expect_list`) is refused if somebody else has
+changed it meanwhile; changes of other keys do not matter.
+
+Threads: a change belongs to one thread.  Source: B10, P1, P9 to P11, C8, C9, C21, C22.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import delete, insert, select, update
+
+from ..._core import format_address, parse_address, parse_prefix
+from ..._keys import KeyRecord, Revision
+from ...engine.changes import Transaction
+from ...engine.feeding import Rules
+from ...errors import Conflict, EngineError, FeatureOff, UnknownName, quote
+from ...policy.checks import check_moment, check_switches
+from ...policy.plain import write_policy
+from ...policy.presets import check_policy
+from .asserting import Assertions
+from .errors import SpoiltRow
+from .grants import PREFIX
+from .rows import Judge, check_key, check_list, check_text, moment_text
+from .schema import changed, changes, grants, keys, lists, tenants
+from .things import as_text, key_of_values, list_of_values, rules_as_values
+from .writing import Writer
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from ...engine.engine import Engine
+    from ...policy.policy import Policy
+    from .draft import StoredDraft
+
+__all__ = ["Author", "StoreChange"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Say who makes a change.
+
+    Attributes:
+        actor: who; the host's role check gets it.
+        origin: from where, such as an address or the name of a program.
+        reason: why, in words.
+    """
+
+    actor: str | None = None
+    origin: str | None = None
+    reason: str | None = None
+
+    def __post_init__(self) -> None:
+        for what, said in (("the actor", self.actor), ("the origin", self.origin), ("the reason", self.reason)):
+            if said is not None and type(said) is not str:
+                raise TypeError(f"{what} is text or None, not {type(said).__name__}")
+            check_text(what, said)
+
+
+class StoreChange(Transaction):
+    """Change a tenant; made by `Store.change`.
+
+    Attributes:
+        revision: the revision that the commit made, or that of the data if nothing changed; None before the commit.
+    """
+
+    _draft: StoredDraft
+
+    def __init__(self, draft: StoredDraft, connection: Connection, author: Author, now: datetime) -> None:
+        super().__init__(draft)
+        self.revision: Revision | None = None
+        self._stored = draft
+        self._connection = connection
+        self._author = author
+        self._now = now
+        self._asserted = Assertions(draft, connection)
+        self._more: list[dict[str, Any]] = []  # what changed besides keys, lists and rules
+
+    # What is expected.
+
+    def expect_key(self, key: str, revision: int | None) -> None:
+        """Refuse the change unless the key was changed last by this commit; None: unless it does not exist.
+
+        Raises:
+            Conflict: it was not.
+        """
+        held = self._stored.held_id(key)
+        found = select(keys.c.revision).where(keys.c.tenant == self._tenant, keys.c.id == held)
+        self._expect(f"the key {quote(key)}", found, revision)
+
+    def expect_list(self, name: str, revision: int | None) -> None:
+        """Refuse the change unless the list was changed last by this commit; None: unless it does not exist."""
+        found = select(lists.c.revision).where(lists.c.tenant == self._tenant, lists.c.name == name)
+        self._expect(f"the list {quote(name)}", found, revision)
+
+    def _expect(self, what: str, query: Any, revision: int | None) -> None:
+        found = self._connection.execute(query).scalar_one_or_none()
+        if found != revision:
+            at = "does not exist" if found is None else f"is of revision {found}"
+            raise Conflict(f"{what} {at}; {'that it does not exist' if revision is None else revision} was expected")
+
+    @property
+    def _tenant(self) -> int:
+        return self._stored.head.tenant
+
+    # The rules.
+
+    def set_enforced(self, enforced: bool) -> None:
+        """Switch the whole feature on or off (U2); while it is off, lists are neither edited nor enforced."""
+        check_switches(enforced=enforced)
+        with self._drafting(None) as draft:
+            draft.settings = dataclasses.replace(draft.settings, is_enforced=enforced)
+
+    def set_unknown_key(self, what: str) -> None:
+        """Say what happens to a key that the store does not know: "deny", or "pass"."""
+        if what not in ("deny", "pass"):
+            raise ValueError(f"unknown_key is 'deny' or 'pass', not {quote(what)}")
+        with self._drafting(None) as draft:
+            draft.settings = dataclasses.replace(draft.settings, unknown_passes=what == "pass")
+
+    def set_policy(self, policy: Policy) -> None:
+        """Take another policy, which then judges every key and every list.
+
+        Raises:
+            EngineError: it refuses something that the store has, and the message names that; or it comes after another
+                part of the change; or the product has no default list, and there is one.  Nothing is changed.
+        Cost: reads everything, and writes the digest of each key and list.
+        """
+        policy, draft = check_policy(policy), self._stored
+        if draft.rules or draft.lists:
+            raise EngineError("another policy comes first in a change")
+        if draft.default is not None and not policy.keys.default_list:
+            raise EngineError(f"{policy.name} has no default list")
+        try:
+            for frozen in draft.reading.all_lists(draft.head):
+                check_list(policy, frozen)
+            for key, record in draft.reading.all_keys(draft.head):
+                check_key(policy, key, record)
+        except SpoiltRow as error:
+            raise EngineError(f"{policy.name} refuses what the store has: {error}") from None
+        with self._drafting(None):
+            draft.settings = dataclasses.replace(draft.settings, policy=policy)
+
+    # Assertions.
+
+    def put_assertion(self, holder: str, name: str, address: str, *, allow: bool, note: str = "") -> None:
+        """Say that a list, or a key, must always allow an address, or must always deny it.
+
+        Args:
+            holder: "list" or "key".
+            name: of the list, or the key's id.
+            address: text of an address.
+            allow: True: it must be allowed; False: it must be denied.
+            note: why.
+        Raises:
+            UnknownName: there is no such list or key.  InvalidAddress: the address is none.
+            AssertionBroken: it does not hold now; raised at the end of the change.
+        """
+        check_switches(allow=allow)
+        check_text("a note", note)
+        held = self._held(holder, name)
+        before = self._asserted.of(holder, held)
+        self._asserted.put(holder, held, _canonical(address), allow, note)
+        self._note("assertions", f"{holder}:{held}", before or None, self._asserted.of(holder, held))
+
+    def drop_assertion(self, holder: str, name: str, address: str) -> None:
+        """Drop an assertion; UnknownName if there is none."""
+        held = self._held(holder, name)
+        before = self._asserted.of(holder, held)
+        if not self._asserted.drop(holder, held, _canonical(address)):
+            raise UnknownName(f"nothing is asserted of {quote(address)} for the {holder} {quote(name)}")
+        self._note("assertions", f"{holder}:{held}", before, self._asserted.of(holder, held) or None)
+
+    def _held(self, holder: str, name: str) -> str:
+        """Give the name under which rows name a list or a key that exists."""
+        if holder == "list":
+            self._stored.frozen(name)
+            return name
+        if holder != "key":
+            raise ValueError(f"an assertion is about a 'list' or a 'key', not {quote(holder)}")
+        held = self._stored.held_id(name)
+        self._stored.rule(held)
+        return held
+
+    # Break-glass.
+
+    def grant(self, key: str, prefix: str | None, *, reason: str, until: datetime) -> int:
+        """Let a key be used from one more prefix for a time, besides its lists.
+
+        Args:
+            key: the key's id.
+            prefix: an address or a prefix of any breadth; None: from everywhere.
+            reason: why; it must be said.
+            until: timezone-aware, later than now.
+        Returns:
+            The number of the grant.
+        Raises:
+            UnknownName: no such key.  InvalidPrefix: the prefix is none.  ValueError: no reason, or the moment is over.
+            EngineError: this change has made a grant already.
+        """
+        if not self._stored.settings.is_enforced:
+            raise FeatureOff("allow lists are switched off; there is nothing to grant")
+        held = self._held("key", key)
+        check_moment("until", until)
+        check_text("a reason", reason)
+        if not reason.strip():
+            raise ValueError("a grant needs a reason")
+        if until <= self._now:
+            raise ValueError(f"the grant would end at {until.isoformat()}, before it begins")
+        if any(each["kind"] == "grant" for each in self._more):
+            raise EngineError("a change makes or ends one grant")
+        written = None if prefix is None else str(parse_prefix(prefix))
+        number = self._stored.head.revision.generation + 1
+        values = {"key": held, "prefix": written, "reason": reason, "expires": moment_text(until)}
+        self._connection.execute(insert(grants).values(tenant=self._tenant, number=number, **values))
+        self._note("grant", held, None, {"number": number, **values})
+        return number
+
+    def end_grant(self, number: int) -> None:
+        """End a grant before its time; UnknownName if there is none."""
+        query = select(grants.c.key, grants.c.prefix, grants.c.reason, grants.c.expires)
+        row = self._connection.execute(
+            query.where(grants.c.tenant == self._tenant, grants.c.number == number)
+        ).one_or_none()
+        if row is None:
+            raise UnknownName(f"there is no grant {number}")
+        self._connection.execute(delete(grants).where(grants.c.tenant == self._tenant, grants.c.number == number))
+        self._note("grant", row[0], {"number": number, **row._asdict()}, None)
+
+    def _note(self, kind: str, name: str, before: object, after: object) -> None:
+        """Note that something besides keys, lists and rules changed; the first value before counts."""
+        for each in self._more:
+            if (each["kind"], each["name"]) == (kind, name):
+                each["after"] = after
+                return
+        self._more.append({"kind": kind, "name": name, "before": before, "after": after})
+
+    # All of it.
+
+    def restore_engine(self, engine: Engine) -> None:
+        """Replace all keys, lists and rules by those of an engine, such as one that was loaded from a configuration.
+
+        Raises:
+            EngineError: the engine holds hashed ids, or the store does, and not both by the same secret.
+            AssertionBroken: an assertion would not hold; raised at the end of the change.
+        Cost: reads and writes everything.
+        """
+        settings = engine.view.settings
+        if settings.id_hash is not None:
+            raise EngineError("an engine with hashed ids does not know its ids; import a configuration")
+        draft = self._stored
+        with self._drafting(None):
+            draft.settings = dataclasses.replace(
+                draft.settings,
+                policy=engine.policy,
+                is_enforced=engine.is_enforced,
+                unknown_passes=settings.unknown_passes,
+            )
+            for name in [frozen.name for frozen in draft.reading.all_lists(draft.head)]:
+                draft.set_list(str(name), None)
+            for key in list(draft.keys()):
+                draft.set_rule(key, None)
+            for name, frozen in engine.lists().items():
+                draft.set_list(name, frozen)
+            draft.default = engine.default()
+            for key in engine.view:
+                draft.set_record(draft.held_id(key), engine.key(key))
+
+    def undo(self, number: int) -> None:
+        """Undo a commit: everything that it changed gets the value from before, by a new commit.
+
+        Raises:
+            UnknownName: there is no such commit.
+            Conflict: a later commit changed one of these things, too; or the commit was made by hand.
+            EngineError, PolicyError: the old value is not accepted any more.
+        """
+        query = select(changed.c.kind, changed.c.name, changed.c.before, changed.c.after)
+        rows = self._connection.execute(query.where(changed.c.tenant == self._tenant, changed.c.number == number)).all()
+        if not rows:
+            raise UnknownName(f"there is no commit {number} that changed something")
+        for kind, name, before, after in rows:
+            self._check_latest(number, kind, name)
+            if before is None and after is None:
+                raise Conflict(f"the commit {number} was made by hand; what was before it is not known")
+            if kind not in ("key", "list"):
+                raise Conflict(f"the commit {number} changed {kind}; say it anew instead of undoing it")
+        said = {(kind, name): None if before is None else json.loads(before) for kind, name, before, _ in rows}
+        with self._drafting(None):  # lists first, because keys name them
+            for (kind, name), values in said.items():
+                if kind == "list" and values is not None:
+                    frozen = list_of_values(name, values)
+                    self.put_list(name, frozen.entries, description=frozen.description)
+            for (kind, name), values in said.items():
+                if kind == "key":
+                    self._undo_key(name, None if values is None else key_of_values(values))
+            for (kind, name), values in said.items():
+                if kind == "list" and values is None:
+                    self.remove_list(name)
+
+    def _undo_key(self, held: str, record: KeyRecord | None) -> None:
+        """Put the old record of a key, through the policy; None removes the key."""
+        with self._stored.with_held_ids():
+            if record is None:
+                self.remove_key(held)
+                return
+            self.put_key(
+                held, record.entries or None, lists=record.lists, within=record.within, owner=record.owner,
+                created_at=record.created_at, enabled=record.enabled, replace=True,
+            )  # fmt: skip
+            if record.shadow is not None:
+                self.put_shadow(held, record.shadow)
+
+    def _check_latest(self, number: int, kind: str, name: str) -> None:
+        query = select(changed.c.number).where(
+            changed.c.tenant == self._tenant, changed.c.kind == kind, changed.c.name == name, changed.c.number > number
+        )
+        later = self._connection.execute(query.limit(1)).scalar_one_or_none()
+        if later is not None:
+            raise Conflict(f"the {kind} {quote(name)} was changed by the later commit {later}, too")
+
+    # The commit.
+
+    def write(self, history: str, epoch: int | None, operation: str) -> Revision:
+        """Write everything that changed, and the history of it; called once, by `Store.change`.
+
+        Args:
+            history: the name of the database's history.
+            epoch: of a new history that begins with this commit; None to go on with the present one.
+            operation: what the change is, in a word.
+        Returns:
+            The revision of the data after it.
+        """
+        draft, head = self._stored, self._stored.head
+        keys_changed, lists_changed = list(draft.keys_changed()), list(draft.lists_changed())
+        for name, _, after in lists_changed:
+            if after is not None and name.startswith(PREFIX):
+                raise EngineError(f"a name that begins with {PREFIX} is that of a grant")
+        new = {(each["kind"], each["name"]) for each in self._more}
+        self._asserted.check({key for key, _, _ in keys_changed}, {name for name, _, _ in lists_changed}, new)
+        rules = Rules(
+            policy=draft.settings.policy, is_enforced=draft.settings.is_enforced,
+            unknown_passes=draft.settings.unknown_passes, default=draft.default,
+        )  # fmt: skip
+        if not (keys_changed or lists_changed or self._more or rules != head.rules or epoch):
+            self.revision = head.revision
+            return head.revision
+        number = head.revision.generation + 1
+        is_same = rules.policy == head.rules.policy
+        policy_text = head.judge.policy_text if is_same else as_text(write_policy(rules.policy))
+        self._write_history(number, epoch or head.revision.epoch, history, operation, rules, policy_text)
+        writer = Writer(self._connection, self._tenant, Judge(policy_text), number)
+        writer.write(keys_changed, lists_changed)
+        if rules != head.rules:
+            writer.tell("rules", "", as_text(rules_as_values(head.rules)), as_text(rules_as_values(rules)))
+        for each in self._more:
+            said = (None if value is None else as_text(value) for value in (each["before"], each["after"]))
+            writer.tell(each["kind"], each["name"], *said)
+        writer.flush()
+        if not is_same:
+            writer.renew(draft.reading, dataclasses.replace(head, judge=Judge(policy_text, believes=True)))
+        self.revision = Revision(epoch or head.revision.epoch, number)
+        return self.revision
+
+    def _write_history(
+        self, number: int, epoch: int, history: str, operation: str, rules: Rules, policy_text: str
+    ) -> None:
+        mark = secrets.token_hex(8)
+        commit = {"tenant": self._tenant, "number": number, "epoch": epoch, "mark": mark, "operation": operation}
+        self._connection.execute(
+            insert(changes).values(**commit, at=moment_text(self._now), **dataclasses.asdict(self._author))
+        )
+        self._connection.execute(
+            update(tenants).where(tenants.c.id == self._tenant).values(
+                policy=policy_text, is_enforced=rules.is_enforced, unknown_passes=rules.unknown_passes,
+                default_list=rules.default, epoch=epoch, number=number, mark=mark, server=history,
+            )
+        )  # fmt: skip
+
+
+def _canonical(address: str) -> str:
+    return format_address(parse_address(address))

@@ -1,0 +1,149 @@
+"""A draft of a tenant's next revision: the draft of an engine, which asks the database for what it does not have.
+
+    put_key("key_1", lists=["office"])
+       |  the same code that changes an engine (engine/changes.py): arguments, policy, guards, report
+    StoredDraft --what it does not know--> Reading --> rows: key_1, office
+       |
+    rules { key_1: Rule }, lists {}, default      only what changed; change.py writes it as rows
+
+So a product's rules, refusals and warnings are the same for a store as for an engine, because they are the same code.
+
+A draft lies within one transaction that writes alone, so what it has read stays true until the commit.
+Cost: the keys and lists that a change names; `remove_list` and `set_default` read all keys that they open.
+Threads: a draft belongs to one writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..._keys import Rule, View, key_text, rule_of
+from ...engine.draft import Draft, is_bare
+from .rows import check_text
+
+if TYPE_CHECKING:
+    from ..._keys import FrozenList, KeyRecord
+    from ...engine.settings import Settings
+    from .reading import Head, Reading
+
+__all__ = ["StoredDraft"]
+
+
+@dataclass(slots=True)
+class StoredDraft(Draft):
+    """Hold the changes to a tenant until they are written together.
+
+    Attributes:
+        reading: the database, within the transaction.
+        head: what the transaction began with.
+        known_rules, known_lists: what was read; None for what does not exist.
+    """
+
+    reading: Reading = field(kw_only=True)
+    head: Head = field(kw_only=True)
+    known_rules: dict[str, Rule | None] = field(default_factory=dict)
+    known_lists: dict[str, FrozenList | None] = field(default_factory=dict)
+    takes_held_ids: bool = False
+
+    @classmethod
+    def on(cls, reading: Reading, head: Head, settings: Settings) -> StoredDraft:
+        """Begin a draft."""
+        start = View(None, {}, {}, head.rules.default, head.revision.generation, settings)
+        return cls(start, settings, head.rules.default, reading=reading, head=head)
+
+    @contextmanager
+    def with_held_ids(self) -> Iterator[None]:
+        """Let the changes of the block name keys by their held ids."""
+        self.takes_held_ids = True
+        try:
+            yield
+        finally:
+            self.takes_held_ids = False
+
+    # Asking
+
+    def held_id(self, key: str) -> str:
+        """Give the id under which the store holds a key."""
+        return key_text(key) if self.takes_held_ids else self.start.held_id(key)
+
+    def find_rule(self, key: str) -> Rule | None:
+        """Find the rule of a key; the database is asked once."""
+        key = key_text(key)
+        if key in self.rules:
+            return self.rules[key]
+        check_text("the key", key)
+        if key not in self.known_rules:
+            self.know({key})
+        return self.known_rules[key]
+
+    def know(self, names: Collection[str]) -> None:
+        """Read many keys at once."""
+        unknown = {name for name in names if name not in self.known_rules}
+        found = self.reading.records(self.head, unknown)
+        self.known_rules.update((name, self._rule_of(found.get(name))) for name in unknown)
+
+    def _rule_of(self, record: KeyRecord | None) -> Rule | None:
+        if record is None:
+            return None
+        needs = self.head.rules.policy.keys.needs_list(record.created_at)
+        return rule_of(record, needs_list=needs, shadow=None)
+
+    def find_list(self, name: str) -> FrozenList | None:
+        """Find a named list; the database is asked once."""
+        if name in self.lists:
+            return self.lists[name]
+        check_text("the name of a list", name)
+        if name not in self.known_lists:
+            self.known_lists[name] = self.reading.lists(self.head, {name}).get(name)
+        return self.known_lists[name]
+
+    def keys(self) -> Iterator[str]:
+        """Name all keys."""
+        yield from (key for key in self.reading.names(self.head) if key not in self.rules)
+        yield from (key for key, rule in self.rules.items() if rule is not None)
+
+    def keys_of(self, name: str) -> list[str]:
+        """Name the keys that are linked to a list or lie within it."""
+        linked = {key for key in self.reading.keys_of(self.head, name) if key not in self.rules}
+        for key, rule in self.rules.items():
+            if rule is not None and (name in rule.names or name in rule.within):
+                linked.add(key)
+        self.know(linked)
+        return sorted(linked)
+
+    def keys_on_default(self) -> list[str]:
+        """Name the keys that only a default list restricts."""
+        bare = [key for key in self.reading.keys_bare(self.head) if key not in self.rules]
+        self.know(bare)
+        mine = ((key, self.known_rules[key]) for key in bare)
+        found = [key for key, rule in (*mine, *self.rules.items()) if rule is not None and is_bare(rule)]
+        return sorted(found)
+
+    # What changed
+
+    def keys_changed(self) -> Iterator[tuple[str, KeyRecord | None, KeyRecord | None]]:
+        """Give each key that is another now, with its records before and after."""
+        self.know(self.rules)
+        for key, rule in self.rules.items():
+            old = self.known_rules[key]
+            before, after = (None if each is None else each.record for each in (old, rule))
+            if before != after:
+                yield key, before, after
+
+    def lists_changed(self) -> Iterator[tuple[str, FrozenList | None, FrozenList | None]]:
+        """Give each list that is another now, before and after."""
+        for name, after in self.lists.items():
+            if name not in self.known_lists:
+                self.known_lists[name] = self.reading.lists(self.head, {name}).get(name)
+            before = self.known_lists[name]
+            if not _is_same(before, after):
+                yield name, before, after
+
+
+def _is_same(one: FrozenList | None, other: FrozenList | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.entries == other.entries and one.description == other.description

@@ -1,0 +1,340 @@
+"""Records as rows, and rows as records: the policy judges on the way in, and again on the way out.
+
+    KeyRecord    --key_rows-->     keys (1), entries (n), links (m)    --key_of-->     KeyRecord, or SpoiltRow
+    FrozenList   --list_rows-->    lists (1), entries (n)              --list_of-->    FrozenList, or SpoiltRow
+
+Anybody may write to a table.  So a row that is read is checked as if a stranger had typed it: the type of each value,
+the number of rows that belong together, and by the policy all that people could have asked for.  The first thing that
+is wrong is a SpoiltRow, which names table and row; nothing is skipped, and nothing is mended in silence.
+
+To judge a key takes 20 us.  A million keys cannot be judged at each start.  So a row that the store has written holds a
+digest of what the policy said yes to, the policy included.  If the digest is the same, the same policy has judged the
+same content, and it is not asked again.  A row that was changed by hand has another digest, and is judged; and a key
+that such a change would open is spoilt.
+
+Cost: 5 us for a key whose digest fits, 30 us for another.  Threads: safe, a judge belongs to one reading.
+Source: C18, C22; the rules of `Policy.validate`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..._core import Entry, fields_of_entry, parse_entry
+from ..._keys import FrozenList, KeyRecord
+from ...errors import brief
+from ...policy.plain import read_policy
+from .errors import SpoiltRow
+
+if TYPE_CHECKING:
+    from ...policy.policy import Policy
+
+__all__ = [
+    "Judge",
+    "Row",
+    "check_key",
+    "check_list",
+    "check_text",
+    "key_of",
+    "key_rows",
+    "list_of",
+    "list_rows",
+    "moment_text",
+    "read_moment",
+]
+
+Row: TypeAlias = Sequence[Any]
+"""The values of a row in the order that the reading asks for; nothing is known of their types."""
+_CONDITION = "condition"
+
+
+@dataclass(slots=True)
+class Judge:
+    """Judge what rows say, by the policy of a tenant.
+
+    Args:
+        policy_text: the policy as JSON, as the row of the tenant holds it.
+        believes: whether rows are read without asking the policy, because the transaction has judged them already.
+    Raises:
+        SpoiltRow: the text is no policy.
+    """
+
+    policy_text: str
+    believes: bool = False
+    policy: Policy = field(init=False)
+    _digest: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        if type(self.policy_text) is not str:
+            raise SpoiltRow("tenants", (), f"the policy is text, not {type(self.policy_text).__name__}")
+        try:
+            self.policy = read_policy(json.loads(self.policy_text))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise SpoiltRow("tenants", (), f"the policy cannot be read: {brief(str(error))}") from None
+        self._digest = hashlib.blake2b(self.policy_text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+    def digest_of_key(self, record: KeyRecord) -> str:
+        """Give the digest of a key that this policy has accepted."""
+        shadow = record.shadow or ()
+        return self._digest_of(moment_text(record.created_at), record.enabled, _facts(record.entries), _facts(shadow))
+
+    def digest_of_list(self, frozen: FrozenList) -> str:
+        """Give the digest of a list that this policy has accepted."""
+        return self._digest_of(_facts(frozen.entries))
+
+    def _digest_of(self, *facts: object) -> str:
+        text = repr(facts).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, key=self._digest, digest_size=8).hexdigest()
+
+
+# -- Writing ------------------------------------------------------------------
+
+
+def moment_text(moment: datetime) -> str:
+    """Write a moment as the tables hold it: ISO 8601, in UTC, with microseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def check_text(what: str, text: str | None) -> None:
+    """Refuse text that no database holds: with NUL, or with half a surrogate pair; ValueError."""
+    if text is not None and ("\0" in text or any("\ud800" <= character <= "\udfff" for character in text)):
+        raise ValueError(f"{what} cannot be stored, it holds NUL or half a surrogate pair: {brief(text)}")
+
+
+def _entry_rows(tenant: int, holder: str, name: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    rows = []
+    for position, entry in enumerate(entries):
+        check_text("a label", entry.label)
+        prefix, label, condition = _facts_of(entry)
+        rows.append(
+            {"tenant": tenant, "holder": holder, "name": name, "position": position, "prefix": prefix, "label": label}
+            | {_CONDITION: condition}
+        )
+    return rows
+
+
+def _facts_of(entry: Entry) -> tuple[str, str | None, str | None]:
+    """Give prefix, label and condition of an entry as text."""
+    if entry.condition is None:
+        return str(entry.prefix), entry.label, None
+    fields = fields_of_entry("", None, entry.condition)
+    del fields["prefix"]
+    return str(entry.prefix), entry.label, json.dumps(fields, sort_keys=True) if fields else None
+
+
+def _facts(entries: Sequence[Entry]) -> tuple[tuple[str, str | None, str | None], ...]:
+    return tuple(map(_facts_of, entries))
+
+
+def key_rows(
+    judge: Judge, tenant: int, key: str, record: KeyRecord, revision: int
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Write a record that the policy has judged, as the row of the key, those of its entries and those of its links.
+
+    Raises:
+        ValueError: a text of it cannot be stored.
+    """
+    check_text("the key", key)
+    check_text(f"the owner of {brief(key)}", record.owner)
+    shadow = record.shadow
+    row = {
+        "tenant": tenant,
+        "id": key,
+        "created_at": moment_text(record.created_at),
+        "is_enabled": record.enabled,
+        "owner": record.owner,
+        "own_count": len(record.entries),
+        "shadow_count": None if shadow is None else len(shadow),
+        "link_count": len(record.lists) + len(record.within),
+        "judged": judge.digest_of_key(record),
+        "revision": revision,
+    }
+    entries = _entry_rows(tenant, "key", key, record.entries) + _entry_rows(tenant, "shadow", key, shadow or ())
+    links = [
+        {"tenant": tenant, "key": key, "kind": kind, "position": position, "list": name}
+        for kind, names in (("lists", record.lists), ("within", record.within))
+        for position, name in enumerate(names)
+    ]
+    return row, entries, links
+
+
+def list_rows(
+    judge: Judge, tenant: int, frozen: FrozenList, revision: int
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Write a named list that the policy has judged, as its row and those of its entries; ValueError as `key_rows`."""
+    name = str(frozen.name)
+    check_text("the name of a list", name)
+    check_text(f"the description of {brief(name)}", frozen.description)
+    row = {
+        "tenant": tenant,
+        "name": name,
+        "description": frozen.description,
+        "entry_count": len(frozen.entries),
+        "judged": judge.digest_of_list(frozen),
+        "revision": revision,
+    }
+    return row, _entry_rows(tenant, "list", name, frozen.entries)
+
+
+# -- Reading ------------------------------------------------------------------
+
+
+def read_moment(table: str, row: Row, text: object) -> datetime:
+    """Read a moment that `moment_text` wrote, or a person: SpoiltRow if it is none, or has no time zone."""
+    try:
+        moment = datetime.fromisoformat(_text(table, row, "a moment", text))
+        if moment.tzinfo is None:
+            raise ValueError("it has no time zone")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise SpoiltRow(table, row, f"{brief(text)} is no moment: {error}") from None
+
+
+def _text(table: str, row: Row, what: str, value: object) -> str:
+    if type(value) is not str:
+        raise SpoiltRow(table, row, f"{what} is text, not {type(value).__name__}")
+    return value
+
+
+def _switch(table: str, row: Row, what: str, value: object) -> bool:
+    if type(value) not in (bool, int) or value not in (0, 1):
+        raise SpoiltRow(table, row, f"{what} is true or false, not {brief(value)}")
+    return bool(value)
+
+
+def _check_count(table: str, row: Row, what: str, said: object, found: int) -> None:
+    if type(said) is not int or said != found:
+        raise SpoiltRow(table, row, f"it says {brief(said)} {what}, and there are {found}")
+
+
+def _entries_of(holder: str, name: str, rows: Sequence[Row]) -> tuple[Entry, ...]:
+    """Read entries; a row is (position, prefix, label, condition), and the rows are in the order of the positions."""
+    found = []
+    for place, (position, prefix, label, condition) in enumerate(rows):
+        row = (holder, name, position)
+        if position != place:
+            raise SpoiltRow("entries", row, f"the entry at position {place} is missing")
+        if label is None and condition is None and type(prefix) is str:
+            given: str | dict[str, object] = prefix
+        else:
+            given = {"prefix": _text("entries", row, "a prefix", prefix)} | _more(row, label, condition)
+        try:
+            found.append(parse_entry(given))
+        except (ValueError, TypeError) as error:
+            raise SpoiltRow("entries", row, brief(str(error))) from None
+    return tuple(found)
+
+
+def _more(row: Row, label: object, condition: object) -> dict[str, object]:
+    """The fields of an entry besides its prefix."""
+    fields: dict[str, object] = {} if label is None else {"label": _text("entries", row, "a label", label)}
+    if condition is None:
+        return fields
+    try:
+        said = json.loads(_text("entries", row, "a condition", condition))
+    except (ValueError, RecursionError):
+        raise SpoiltRow("entries", row, f"the condition is no JSON: {brief(condition)}") from None
+    if type(said) is not dict or not said or said.keys() & {"prefix", "label"}:
+        raise SpoiltRow("entries", row, f"the condition is an object with facts, not {brief(condition)}")
+    return fields | said
+
+
+def _check_accepted(policy: Policy, holder: str, name: str, entries: Sequence[Entry], *, on_key: bool) -> None:
+    """Ask the policy about entries; it may warn, and must keep each of them."""
+    report = policy.validate(entries, on_key=on_key)
+    for problem in report.errors:
+        row = (holder, name) if problem.index is None else (holder, name, problem.index)
+        raise SpoiltRow("entries", row, f"{policy.name} refuses it: {brief(problem.line)}")
+    if report.accepted != tuple(entries):
+        raise SpoiltRow("entries", (holder, name), f"{policy.name} would store these entries in another way")
+
+
+def list_of(judge: Judge, row: Row, rows: Sequence[Row]) -> FrozenList:
+    """Read a named list: its row (name, description, entry_count, judged), and the rows of its entries.
+
+    Raises:
+        SpoiltRow: something about it is wrong.
+    """
+    name, description, count, judged = row
+    where = (name,)
+    name = _text("lists", where, "a name", name)
+    if not name.strip():
+        raise SpoiltRow("lists", where, "a list needs a name")
+    description = _text("lists", where, "a description", description)
+    _check_count("lists", where, "entries", count, len(rows))
+    entries = _entries_of("list", name, rows)
+    frozen = FrozenList(name, entries, description)
+    if not judge.believes and judged != judge.digest_of_list(frozen):
+        check_list(judge.policy, frozen)
+    return frozen
+
+
+def key_of(judge: Judge, row: Row, rows: Mapping[str, Sequence[Row]]) -> tuple[str, KeyRecord]:
+    """Read a key.
+
+    Args:
+        row: (id, created_at, is_enabled, owner, own_count, shadow_count, link_count, judged).
+        rows: the rows of the key's entries under "key" and "shadow", and its links (position, list) under "lists" and
+            "within".
+    Raises:
+        SpoiltRow: something about it is wrong.
+    """
+    key, created_at, is_enabled, owner, own_count, shadow_count, link_count, judged = row
+    where = (key,)
+    key = _text("keys", where, "an id", key)
+    own, trial = rows.get("key", ()), rows.get("shadow", ())
+    lists, within = rows.get("lists", ()), rows.get("within", ())
+    _check_count("keys", where, "entries", own_count, len(own))
+    _check_count("keys", where, "entries on trial", 0 if shadow_count is None else shadow_count, len(trial))
+    _check_count("keys", where, "links", link_count, len(lists) + len(within))
+    record = KeyRecord(
+        created_at=read_moment("keys", where, created_at),
+        entries=_entries_of("key", key, own),
+        lists=_names_of(key, "lists", lists),
+        within=_names_of(key, "within", within),
+        enabled=_switch("keys", where, "is_enabled", is_enabled),
+        owner=None if owner is None else _text("keys", where, "an owner", owner),
+        shadow=None if shadow_count is None else _entries_of("shadow", key, trial),
+    )
+    if not judge.believes and judged != judge.digest_of_key(record):
+        if not record.enabled or not (record.entries or record.lists):
+            raise SpoiltRow("keys", where, "its list is gone or is not enforced, and no change of the store did that")
+        check_key(judge.policy, key, record)
+    return key, record
+
+
+def _names_of(key: str, kind: str, rows: Sequence[Row]) -> tuple[str, ...]:
+    names = []
+    for place, (position, name) in enumerate(rows):
+        row = (key, kind, position)
+        if position != place:
+            raise SpoiltRow("links", row, f"the link at position {place} is missing")
+        names.append(_text("links", row, "the name of a list", name))
+    if len(set(names)) < len(names):
+        raise SpoiltRow("links", (key, kind), "a list is linked twice")
+    return tuple(names)
+
+
+def check_list(policy: Policy, frozen: FrozenList) -> None:
+    """Ask a policy about a list, which may be empty, and then denies (C22); SpoiltRow if the policy refuses it."""
+    if frozen.entries:
+        _check_accepted(policy, "list", str(frozen.name), frozen.entries, on_key=False)
+    if policy.keys.describe_lists and not frozen.description.strip():
+        raise SpoiltRow("lists", (frozen.name,), f"lists of {policy.name} need a description")
+
+
+def check_key(policy: Policy, key: str, record: KeyRecord) -> None:
+    """Ask a policy what it asks when a key is imported; SpoiltRow if it refuses the key."""
+    if record.entries:
+        if policy.keys.binding == "lists":
+            raise SpoiltRow("keys", (key,), f"keys of {policy.name} have no entries of their own")
+        _check_accepted(policy, "key", key, record.entries, on_key=True)
+    if record.shadow:
+        _check_accepted(policy, "shadow", key, record.shadow, on_key=False)
+    if policy.keys.needs_list(record.created_at) and not record.enabled:
+        raise SpoiltRow("keys", (key,), "it was created at the cutover or later and cannot do without its list")

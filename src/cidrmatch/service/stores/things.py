@@ -1,0 +1,82 @@
+"""What a change was about, as values for the history: a key, a list, or the rules, before and after.
+
+    KeyRecord   <-->  {"created_at": ..., "entries": [...], "lists": ["office"], "owner": "acme", "enabled": true}
+    FrozenList  <-->  {"description": ..., "entries": [...]}
+    Head        --->  {"policy": ..., "enforced": true, "unknown_key": "deny", "default": "office"}
+
+Entries are written as `entry_as_values` writes them: a text, or an object with a label or a condition.  The history is
+read by people, and by `undo`, whose values go through the policy like everybody's.
+
+Threads: no state here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..._keys import FrozenList, KeyRecord, entry_as_values, parse_notes
+from ...policy.plain import write_policy
+
+if TYPE_CHECKING:
+    from ..._core import Entry
+    from ...engine.feeding import Rules
+
+__all__ = ["as_text", "key_as_values", "key_of_values", "list_as_values", "list_of_values", "rules_as_values"]
+
+
+def as_text(values: object) -> str:
+    """Write values as JSON, the same text for the same values."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def _written(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
+    return [entry_as_values(entry) for entry in entries]
+
+
+def key_as_values(record: KeyRecord) -> dict[str, Any]:
+    """Write a key."""
+    values: dict[str, Any] = {
+        "created_at": record.created_at.isoformat(),
+        "enabled": record.enabled,
+        "entries": _written(record.entries),
+        "lists": list(record.lists),
+        "within": list(record.within),
+        "owner": record.owner,
+    }
+    return values if record.shadow is None else values | {"shadow": _written(record.shadow)}
+
+
+def key_of_values(values: dict[str, Any]) -> KeyRecord:
+    """Read a key that `key_as_values` wrote."""
+    return KeyRecord(
+        created_at=datetime.fromisoformat(values["created_at"]),
+        entries=parse_notes(values, "entries") or (),
+        lists=tuple(values["lists"]),
+        within=tuple(values["within"]),
+        enabled=values["enabled"],
+        owner=values["owner"],
+        shadow=parse_notes(values, "shadow"),
+    )
+
+
+def list_as_values(frozen: FrozenList) -> dict[str, Any]:
+    """Write a named list."""
+    return {"description": frozen.description, "entries": _written(frozen.entries)}
+
+
+def list_of_values(name: str, values: dict[str, Any]) -> FrozenList:
+    """Read a named list that `list_as_values` wrote."""
+    return FrozenList(name, parse_notes(values, "entries") or (), values["description"])
+
+
+def rules_as_values(rules: Rules) -> dict[str, Any]:
+    """Write the policy, the switches and the default list."""
+    return {
+        "policy": write_policy(rules.policy),
+        "enforced": rules.is_enforced,
+        "unknown_key": "pass" if rules.unknown_passes else "deny",
+        "default": rules.default,
+    }
