@@ -49,7 +49,8 @@ class SpoiltRow(StoreError):
         super().__init__(table, self.row, reason)
 
     def __str__(self) -> str:
-        return f"table {self.table}, row ({', '.join(map(brief, self.row))}): {self.reason}"
+        row = ", ".join(str(value) if type(value) is int else brief(value) for value in self.row)
+        return f"table {self.table}, row ({row}): {self.reason}"
 
 
 class AssertionBroken(EngineError):

@@ -75,7 +75,7 @@ class Judge:
         try:
             self.policy = read_policy(json.loads(self.policy_text))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise SpoiltRow("tenants", (), f"the policy cannot be read: {brief(str(error))}") from None
+            raise SpoiltRow("tenants", (), f"the policy cannot be read: {error}") from None
         self._digest = hashlib.blake2b(self.policy_text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
     def digest_of_key(self, record: KeyRecord) -> str:
@@ -226,7 +226,7 @@ def _entries_of(holder: str, name: str, rows: Sequence[Row]) -> tuple[Entry, ...
         try:
             found.append(parse_entry(given))
         except (ValueError, TypeError) as error:
-            raise SpoiltRow("entries", row, brief(str(error))) from None
+            raise SpoiltRow("entries", row, str(error)) from None
     return tuple(found)
 
 
@@ -249,7 +249,7 @@ def _check_accepted(policy: Policy, holder: str, name: str, entries: Sequence[En
     report = policy.validate(entries, on_key=on_key)
     for problem in report.errors:
         row = (holder, name) if problem.index is None else (holder, name, problem.index)
-        raise SpoiltRow("entries", row, f"{policy.name} refuses it: {brief(problem.line)}")
+        raise SpoiltRow("entries", row, f"{policy.name} refuses it: {problem.line}")
     if report.accepted != tuple(entries):
         raise SpoiltRow("entries", (holder, name), f"{policy.name} would store these entries in another way")
 
