@@ -196,11 +196,11 @@ class Postgres(Server):
         """Give the URL of a database for SQLAlchemy, at the port of another server in front if one is given."""
         return f"postgresql+psycopg://{_USER}@127.0.0.1:{port or self.port}/{database}"
 
-    def create_database(self) -> str:
-        """Make an empty database and give its name."""
+    def create_database(self, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another to which nobody is connected, and give its name."""
         self._made += 1
         name = f"store_{self._made}"
-        self.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def drop_database(self, name: str) -> None:

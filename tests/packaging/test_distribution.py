@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "cidrmatch"
 ROOMS = sorted(path.relative_to(PACKAGE).with_suffix("").as_posix() for path in PACKAGE.rglob("*.pyx"))
 HEADERS = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.h"))
+MIGRATIONS = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.glob("service/stores/migrations/**/*.py"))
 
 pytestmark = pytest.mark.packaging
 
@@ -149,6 +150,8 @@ def test_wheel_carries_types_and_declarations_and_no_sources_of_the_build(dist: 
     assert "cidrmatch/py.typed" in names
     assert "cidrmatch/_core/address.pxd" in names
     assert {f"cidrmatch/{header}" for header in HEADERS} <= set(names)
+    assert {f"cidrmatch/{name}" for name in MIGRATIONS} <= set(names)
+    assert "cidrmatch/service/stores/migrations/versions/0001_tables.py" in names  # a file that no `import` could name
     assert not [name for name in names if name.endswith((".pyx", ".c"))]
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"cidrmatch"}
 
