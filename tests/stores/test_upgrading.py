@@ -37,9 +37,11 @@ SAMPLES: dict[str, dict[str, list[dict[str, Any]]]] = {
         ],
         "keys": [
             {"tenant": 1, "id": "key \u00e9", "created_at": _MOMENT, "is_enabled": True, "owner": None}
-            | {"own_count": 1, "shadow_count": 1, "link_count": 1, "revision": 7}
+            | {"own_count": 1, "shadow_count": 1, "link_count": 1, "judged": "5f", "revision": 7}
         ],
-        "lists": [{"tenant": 1, "name": "office", "description": "", "entry_count": 1, "revision": 7}],
+        "lists": [
+            {"tenant": 1, "name": "office", "description": "", "entry_count": 1, "judged": "5f", "revision": 7},
+        ],
         "entries": [
             {"tenant": 1, "holder": holder, "name": name, "position": 0, "prefix": "10.0.0.0/8", "label": None}
             | {"condition": '{"expires_at": "2027-01-01"}'}

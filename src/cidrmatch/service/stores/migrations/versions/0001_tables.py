@@ -76,6 +76,7 @@ def _make_keys_and_lists() -> None:
         sa.Column("own_count", sa.Integer, nullable=False),
         sa.Column("shadow_count", sa.Integer),
         sa.Column("link_count", sa.Integer, nullable=False),
+        sa.Column("judged", sa.Text, nullable=False),
         sa.Column("revision", _BIG, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id"),
     )
@@ -85,6 +86,7 @@ def _make_keys_and_lists() -> None:
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("description", sa.Text, nullable=False),
         sa.Column("entry_count", sa.Integer, nullable=False),
+        sa.Column("judged", sa.Text, nullable=False),
         sa.Column("revision", _BIG, nullable=False),
         sa.PrimaryKeyConstraint("tenant", "name"),
     )
