@@ -7,4 +7,5 @@ people --change--> tables --look, every two seconds--> follower --feed--> engine
 schema      the tables
 upgrading   makes them, and brings those of an older program to today's form
 by_hand     rows that somebody changes with psql or sqlite3 are changes, too
+tokens      who may use the admin API
 """

@@ -32,20 +32,20 @@ from ..._core import format_address, parse_address, parse_prefix
 from ..._keys import KeyRecord, Revision
 from ...engine.changes import Transaction
 from ...engine.feeding import Rules
-from ...errors import Conflict, EngineError, FeatureOff, UnknownName, quote
-from ...policy.checks import check_moment, check_switches
+from ...errors import AlreadyExists, Conflict, EngineError, FeatureOff, UnknownName, quote
+from ...policy.checks import check_choice, check_moment, check_switches
 from ...policy.plain import write_policy
 from ...policy.presets import check_policy
 from .asserting import Assertions
 from .errors import SpoiltRow
 from .grants import PREFIX
 from .rows import Judge, check_key, check_list, check_text, moment_text
-from .schema import changed, changes, grants, keys, lists, tenants
+from .schema import changed, changes, grants, keys, lists, tenants, tokens
 from .things import as_text, key_of_values, list_of_values, rules_as_values
 from .writing import Writer
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Select
 
     from ...engine.engine import Engine
     from ...policy.policy import Policy
@@ -80,6 +80,8 @@ class StoreChange(Transaction):
 
     Attributes:
         revision: the revision that the commit made, or that of the data if nothing changed; None before the commit.
+        base: the revision that the change began with.
+        rules: policy, switches and default list that the change began with.
     """
 
     _draft: StoredDraft
@@ -87,6 +89,8 @@ class StoreChange(Transaction):
     def __init__(self, draft: StoredDraft, connection: Connection, author: Author, now: datetime) -> None:
         super().__init__(draft)
         self.revision: Revision | None = None
+        self.base = draft.head.revision
+        self.rules = draft.head.rules
         self._stored = draft
         self._connection = connection
         self._author = author
@@ -102,17 +106,26 @@ class StoreChange(Transaction):
         Raises:
             Conflict: it was not.
         """
-        held = self._stored.held_id(key)
-        found = select(keys.c.revision).where(keys.c.tenant == self._tenant, keys.c.id == held)
-        self._expect(f"the key {quote(key)}", found, revision)
+        self._expect(f"the key {quote(key)}", self.revision_of_key(key), revision)
 
     def expect_list(self, name: str, revision: int | None) -> None:
         """Refuse the change unless the list was changed last by this commit; None: unless it does not exist."""
-        found = select(lists.c.revision).where(lists.c.tenant == self._tenant, lists.c.name == name)
-        self._expect(f"the list {quote(name)}", found, revision)
+        self._expect(f"the list {quote(name)}", self.revision_of_list(name), revision)
 
-    def _expect(self, what: str, query: Any, revision: int | None) -> None:
-        found = self._connection.execute(query).scalar_one_or_none()
+    def revision_of_key(self, key: str) -> int | None:
+        """Give the number of the commit that changed a key last, before this change; None if there is no such key."""
+        held = self._stored.held_id(key)
+        return self._number(select(keys.c.revision).where(keys.c.tenant == self._tenant, keys.c.id == held))
+
+    def revision_of_list(self, name: str) -> int | None:
+        """Give the number of the commit that changed a list last, before this change; None if there is no such list."""
+        return self._number(select(lists.c.revision).where(lists.c.tenant == self._tenant, lists.c.name == name))
+
+    def _number(self, query: Select[Any]) -> int | None:
+        found: int | None = self._connection.execute(query).scalar_one_or_none()
+        return found
+
+    def _expect(self, what: str, found: int | None, revision: int | None) -> None:
         if found != revision:
             at = "does not exist" if found is None else f"is of revision {found}"
             raise Conflict(f"{what} {at}; {'that it does not exist' if revision is None else revision} was expected")
@@ -237,13 +250,48 @@ class StoreChange(Transaction):
     def end_grant(self, number: int) -> None:
         """End a grant before its time; UnknownName if there is none."""
         query = select(grants.c.key, grants.c.prefix, grants.c.reason, grants.c.expires)
-        row = self._connection.execute(
-            query.where(grants.c.tenant == self._tenant, grants.c.number == number)
-        ).one_or_none()
+        found = self._connection.execute(query.where(grants.c.tenant == self._tenant, grants.c.number == number))
+        row = found.mappings().one_or_none()
         if row is None:
             raise UnknownName(f"there is no grant {number}")
         self._connection.execute(delete(grants).where(grants.c.tenant == self._tenant, grants.c.number == number))
-        self._note("grant", row[0], {"number": number, **row._asdict()}, None)
+        self._note("grant", row["key"], {"number": number, **row}, None)
+
+    # Tokens of the admin API.
+
+    def put_token(self, name: str, role: str, digest: str) -> None:
+        """Keep the hash of a new token; `Tokens.create` makes the token.
+
+        Raises:
+            AlreadyExists: there is a token of this name.  ValueError: the role is none, or the name is empty.
+        """
+        check_choice("a role", role, "viewer", "editor", "admin")
+        check_text("the name of a token", name)
+        if not name.strip():
+            raise ValueError("a token needs a name")
+        if self._token(name) is not None:
+            raise AlreadyExists(f"there is a token of the name {quote(name)}")
+        self._connection.execute(
+            insert(tokens).values(
+                tenant=self._tenant, hash=digest, name=name, role=role, created_at=moment_text(self._now)
+            )
+        )
+        self._note("token", name, None, self._token(name))
+
+    def remove_token(self, name: str) -> None:
+        """Remove a token; UnknownName if there is none of this name."""
+        found = self._token(name)
+        if found is None:
+            raise UnknownName(f"there is no token {quote(name)}")
+        self._connection.execute(delete(tokens).where(tokens.c.tenant == self._tenant, tokens.c.name == name))
+        self._note("token", name, found, None)
+
+    def _token(self, name: str) -> dict[str, str] | None:
+        """Say about a token what the history may say: not its hash."""
+        query = select(tokens.c.role, tokens.c.created_at)
+        rows = self._connection.execute(query.where(tokens.c.tenant == self._tenant, tokens.c.name == name))
+        found = rows.mappings().one_or_none()
+        return None if found is None else dict(found)
 
     def _note(self, kind: str, name: str, before: object, after: object) -> None:
         """Note that something besides keys, lists and rules changed; the first value before counts."""

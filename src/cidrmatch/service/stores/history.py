@@ -31,8 +31,8 @@ class Thing:
     """Say how one thing changed.
 
     Attributes:
-        kind: "key", "list", "rules", "assertions" or "grant".
-        name: of the key (its held id), or the list; "" for the rules.
+        kind: "key", "list", "rules", "assertions", "grant" or "token".
+        name: of the key (its held id), the list or the token; "" for the rules.
         before, after: plain values; None: it did not exist, or does not exist any more.
     """
 

@@ -180,7 +180,7 @@ changed = Table(
     metadata,
     _tenant(),
     Column("number", _BIG, nullable=False),
-    Column("kind", Text, nullable=False),  # "key", "list", "rules", "assertions", "grant"
+    Column("kind", Text, nullable=False),  # "key", "list", "rules", "assertions", "grant", "token"
     Column("name", Text, nullable=False),
     Column("before", Text),  # JSON; NULL: it did not exist
     Column("after", Text),  # JSON; NULL: it does not exist any more

@@ -276,6 +276,7 @@ class Store:
         origin: str | None = None,
         reason: str | None = None,
         if_revision: Revision | None = None,
+        permits: Callable[[object, str, str], bool] | None = None,
     ) -> Iterator[StoreChange]:
         """Make one commit of everything that is said in the block, or nothing, if the block raises.
 
@@ -283,6 +284,7 @@ class Store:
             operation: what it is, in a word, for the history.
             actor, origin, reason: who makes the change, from where, and why.
             if_revision: refuse unless the data still has this revision.
+            permits: the role check of this change, in the place of the store's.
         Raises:
             Conflict: it has another revision.  StoreUnavailable, StoreError, and what the changes raise.
         Threads: writers of one tenant take turns, in all processes.
@@ -304,7 +306,7 @@ class Store:
             head, reading = self._head_of(connection)
             if if_revision is not None and if_revision != head.revision:
                 raise Conflict(f"the data is of {head.revision}, not of {if_revision}")
-            draft = StoredDraft.on(reading, head, self._settings_for(author, head.rules))
+            draft = StoredDraft.on(reading, head, self._settings_for(author, head.rules, permits))
             change = StoreChange(draft, connection, author, self.now())
             try:
                 yield change
@@ -317,9 +319,11 @@ class Store:
         with self._lock:
             self._seen = (seen.revision, seen.mark)
 
-    def _settings_for(self, author: Author, rules: Rules) -> Settings:
+    def _settings_for(
+        self, author: Author, rules: Rules, permits: Callable[[object, str, str], bool] | None
+    ) -> Settings:
         """The settings of a change: the role check is asked about its actor."""
-        settings, permits = self.settings(rules), self._permits
+        settings, permits = self.settings(rules), permits or self._permits
         if permits is None:
             return settings
         return replace(settings, permits=lambda _actor, operation, name: permits(author.actor, operation, name))
