@@ -338,6 +338,12 @@ def test_log_is_json_lines_without_keys(tmp_path: Path) -> None:
         assert "a-secret-key" not in line
 
 
+def test_readiness_names_the_revision_as_the_log_does(server: Server) -> None:
+    facts = json.loads(server.get("/readyz").body)
+    revision = Engine.open(server.snapshot).revision
+    assert f"generation {facts['generation']} of epoch {facts['epoch']}" == str(revision)
+
+
 def test_C26_swap_of_the_data_is_one_line_with_both_revisions(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         known = Engine.open(server.snapshot).revision
