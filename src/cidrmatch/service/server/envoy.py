@@ -6,7 +6,7 @@
 The peer is `attributes.source`, the other end of Envoy's own connection.  Nothing else says it: neither the connection
 of this call nor its metadata.  So with Envoy at the edge the peer is the client, and "peer" is the strategy.  With a
 proxy in front of Envoy, the peer is that proxy, and a strategy reads the header that it wrote.  A source that is a UNIX
-socket, or that is missing, is nobody, and is denied.
+socket, or that is missing, is nobody: a key with a list is denied, and a key that is open to every address passes.
 
 Envoy sends the lines of the request in one of two fields:
 
