@@ -72,7 +72,6 @@ EXTRAS = {
     "typer",
     "rich",
     "granian",
-    "uvloop",
     "starlette",
     "prometheus-client",
     "grpcio",
@@ -80,6 +79,7 @@ EXTRAS = {
     "sqlalchemy",
     "alembic",
     "psycopg",
+    "fsspec",
 }
 """What an extra needs; the library itself needs nothing."""
 

@@ -128,15 +128,15 @@ async def _look(metrics: Metrics) -> None:
         metrics.look()
 
 
-def tracer() -> Callable[[], AbstractContextManager[Any]] | None:
-    """Give what makes a span by OpenTelemetry; None if it is not installed, or if nobody receives spans."""
+def tracer() -> Callable[[], AbstractContextManager[Any]]:
+    """Make spans by OpenTelemetry if it is installed and the host set a provider up; else none."""
     try:
         from opentelemetry import trace  # noqa: PLC0415  an extra
     except ModuleNotFoundError:
-        return None
+        return nullcontext
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider) and not os.environ.get(
         "OTEL_PYTHON_TRACER_PROVIDER"
     ):
-        return None
+        return nullcontext  # nobody receives spans
     found = trace.get_tracer("cidrmatch")
     return lambda: found.start_as_current_span("cidrmatch.auth")
