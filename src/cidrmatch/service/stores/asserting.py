@@ -13,6 +13,7 @@ Threads: belongs to one transaction.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select
@@ -30,7 +31,33 @@ if TYPE_CHECKING:
     from ..._keys import View
     from .draft import StoredDraft
 
-__all__ = ["Assertions"]
+__all__ = ["Assertion", "Assertions", "read_assertions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """Describe an assertion.
+
+    Attributes:
+        holder, name: "list" and its name, or "key" and its held id.
+        address: in canonical text.
+        allow: whether it must be allowed; else it must be denied.
+        note: why.
+    """
+
+    holder: str
+    name: str
+    address: str
+    allow: bool
+    note: str
+
+
+def read_assertions(connection: Connection, tenant: int) -> list[Assertion]:
+    """Read all assertions of a tenant, sorted."""
+    columns = (assertions.c.holder, assertions.c.name, assertions.c.address, assertions.c.must_allow, assertions.c.note)
+    rows = connection.execute(select(*columns).where(assertions.c.tenant == tenant)).all()
+    found = (Assertion(holder, name, address, bool(allow), note) for holder, name, address, allow, note in rows)
+    return sorted(found, key=lambda each: (each.holder, each.name, each.address))
 
 
 class Assertions:

@@ -35,6 +35,7 @@ from ...engine.feeding import Rules
 from ...errors import AlreadyExists, Conflict, EngineError, FeatureOff, UnknownName, quote
 from ...policy.checks import check_choice, check_moment, check_switches
 from ...policy.plain import write_policy
+from ...policy.policy import Report
 from ...policy.presets import check_policy
 from .asserting import Assertions
 from .errors import SpoiltRow
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from ...engine.engine import Engine
     from ...policy.policy import Policy
+    from ...policy.problems import Problem
     from .draft import StoredDraft
 
 __all__ = ["Author", "StoreChange"]
@@ -332,9 +334,11 @@ class StoreChange(Transaction):
             for key in engine.view:
                 draft.set_record(draft.held_id(key), engine.key(key))
 
-    def undo(self, number: int) -> None:
+    def undo(self, number: int) -> Report:
         """Undo a commit: everything that it changed gets the value from before, by a new commit.
 
+        Returns:
+            A `Report` of the warnings about everything that has its old value again.
         Raises:
             UnknownName: there is no such commit.
             Conflict: a later commit changed one of these things, too; or the commit was made by hand.
@@ -351,30 +355,32 @@ class StoreChange(Transaction):
             if kind not in ("key", "list"):
                 raise Conflict(f"the commit {number} changed {kind}; say it anew instead of undoing it")
         said = {(kind, name): None if before is None else json.loads(before) for kind, name, before, _ in rows}
+        told: list[Problem] = []
         with self._drafting(None):  # lists first, because keys name them
             for (kind, name), values in said.items():
                 if kind == "list" and values is not None:
                     frozen = list_of_values(name, values)
-                    self.put_list(name, frozen.entries, description=frozen.description)
+                    told += self.put_list(name, frozen.entries, description=frozen.description).problems
             for (kind, name), values in said.items():
                 if kind == "key":
-                    self._undo_key(name, None if values is None else key_of_values(values))
+                    told += self._undo_key(name, None if values is None else key_of_values(values)).problems
             for (kind, name), values in said.items():
                 if kind == "list" and values is None:
-                    self.remove_list(name)
+                    told += self.remove_list(name).problems
+        return Report(self._stored.settings.policy, (), tuple(told))
 
-    def _undo_key(self, held: str, record: KeyRecord | None) -> None:
+    def _undo_key(self, held: str, record: KeyRecord | None) -> Report:
         """Put the old record of a key, through the policy; None removes the key."""
         with self._stored.with_held_ids():
             if record is None:
-                self.remove_key(held)
-                return
-            self.put_key(
+                return self.remove_key(held)
+            report = self.put_key(
                 held, record.entries or None, lists=record.lists, within=record.within, owner=record.owner,
                 created_at=record.created_at, enabled=record.enabled, replace=True,
             )  # fmt: skip
             if record.shadow is not None:
                 self.put_shadow(held, record.shadow)
+            return report
 
     def _check_latest(self, number: int, kind: str, name: str) -> None:
         query = select(changed.c.number).where(

@@ -36,6 +36,7 @@ from ...engine.settings import Settings
 from ...errors import AlreadyExists, Conflict, UnknownName, quote
 from ...policy.plain import write_policy
 from ...policy.presets import check_policy
+from .asserting import read_assertions
 from .by_hand import marked_writer
 from .change import Author, StoreChange
 from .database import Database
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from ..._keys import FrozenList, KeyRecord
     from ...engine.feeding import Rules
     from ...policy.policy import Policy
+    from .asserting import Assertion
     from .grants import Grant
 
 __all__ = ["Data", "Store", "Stored"]
@@ -127,6 +129,10 @@ class Data:
     def grants(self) -> list[Grant]:
         """Give the grants that are in force."""
         return self._reading.grants(self._head)
+
+    def assertions(self) -> list[Assertion]:
+        """Give all assertions, sorted."""
+        return read_assertions(self._connection, self._head.tenant)
 
     def history(
         self, *, kind: str | None = None, name: str | None = None, before: int | None = None, limit: int = _PAGE

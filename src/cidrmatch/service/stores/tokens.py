@@ -29,7 +29,7 @@ from .schema import tenants, tokens
 if TYPE_CHECKING:
     from .store import Store
 
-__all__ = ["PREFIX", "ROLES", "Bearer", "Token", "Tokens"]
+__all__ = ["PREFIX", "ROLES", "Bearer", "Token", "Tokens", "drawn_token"]
 
 PREFIX: Final = "cma_"
 """How a token begins, so that people and scanners of secrets know it."""
@@ -89,9 +89,9 @@ class Tokens:
         Raises:
             AlreadyExists: there is a token of this name.  ValueError: the role is none, or the name is empty.
         """
-        token = PREFIX + secrets.token_hex(_BYTES)
+        token, digest = drawn_token()
         with self._store.change("create_token", actor=actor, origin=origin, reason=reason) as change:
-            change.put_token(name, role, _hash_of(token))
+            change.put_token(name, role, digest)
         return token
 
     def remove(
@@ -121,6 +121,12 @@ class Tokens:
         query = query.join(tenants, tenants.c.id == tokens.c.tenant).where(tenants.c.name == self._store.tenant)
         with self._store.database.reading() as connection:
             return sorted((Token(*row) for row in connection.execute(query)), key=lambda token: token.name)
+
+
+def drawn_token() -> tuple[str, str]:
+    """Draw a token; give it, and its hash for `put_token` of a change."""
+    token = PREFIX + secrets.token_hex(_BYTES)
+    return token, _hash_of(token)
 
 
 def _hash_of(token: str) -> str:
