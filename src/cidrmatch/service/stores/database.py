@@ -55,8 +55,8 @@ class Database:
     def __init__(self, url: str) -> None:
         try:
             self.url = make_url(url)
-        except ArgumentError:
-            raise StoreError(f"this is no URL of a database: {quote(url)}") from None
+        except (ArgumentError, ValueError):  # the text may hold a password, and so may the error
+            raise StoreError("this is no URL of a database; one is sqlite:///keys.db") from None
         self.kind = self.url.get_backend_name()
         if self.kind == "postgresql" and self.url.drivername != "postgresql+psycopg":
             self.url = self.url.set(drivername="postgresql+psycopg")

@@ -286,8 +286,8 @@ class Reading:
         return column.collate("C") if self._connection.dialect.name == "postgresql" else column
 
     def _stream(self, query: Select[Any]) -> Iterator[Row]:
-        streamed = self._connection.execution_options(stream_results=True, yield_per=_ROWS_AT_ONCE)
-        return iter(streamed.execute(query))
+        options = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}  # of the query; the connection goes on to write
+        return iter(self._connection.execute(query, execution_options=options))
 
     # Grants.
 
