@@ -1,9 +1,10 @@
 """The console script `cidrmatch`, and `python -m cidrmatch`.
 
 The command line needs the extra `cli`, so that the library itself needs no
-other package.  `cidrmatch serve` needs the extra `server`, and this module adds
-it to the other commands, which do not know it.  If the extra `cli` is missing,
-this module says how to install it; a traceback would not.
+other package.  `cidrmatch serve` needs the extra `server`, `cidrmatch store` the
+extra `sql`, and this module adds them to the other commands, which do not know
+them.  If the extra `cli` is missing, this module says how to install it; a
+traceback would not.
 """
 
 from __future__ import annotations
@@ -26,19 +27,21 @@ def main() -> None:
             raise
         sys.stderr.write("The command line needs its extra: pip install 'cidrmatch[cli]'\n")
         sys.exit(2)
-    _add_serve(app)
+    _add_services(app)
     app(prog_name="cidrmatch")
 
 
-def _add_serve(app: typer.Typer) -> None:
-    """Add `serve`, if the library has its service."""
+def _add_services(app: typer.Typer) -> None:
+    """Add `serve` and `store`, if the library has its service."""
     try:
         from .service.server.command import serve  # noqa: PLC0415  an extra
+        from .service.stores.command import store  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         if not (missing.name or "").startswith("cidrmatch.service"):
             raise
         return  # a library without its servers
     app.command("serve")(serve)
+    app.add_typer(store, name="store")
 
 
 if __name__ == "__main__":

@@ -149,7 +149,6 @@ class Data:
         engine = Engine(
             self.rules.policy,
             clock=settings.clock,
-            enforced=self.rules.is_enforced,
             unknown_key="pass" if self.rules.unknown_passes else "deny",
         )
         records = dict(self._reading.all_keys(self._head))
