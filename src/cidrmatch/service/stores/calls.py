@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypedDict
 
 import typer
 
-from ...cli.inputs import SecretOption, problem_facts, read_file, read_secret, say_problems
+from ...cli.inputs import SecretOption, parse_address, problem_facts, read_file, read_secret, say_problems
 from ...cli.output import console, fail, finish, print_json, say
 from ...errors import EngineError, InvalidAddress, InvalidPrefix, PolicyError, quote
 from ...files.documents import DocumentError
@@ -64,6 +64,11 @@ __all__ = [
 
 _ENVIRONMENT = "CIDRMATCH_STORE"
 
+
+def _address_of(caller: str | None) -> str | None:
+    return None if caller is None else parse_address(caller)
+
+
 UrlOption = Annotated[
     str | None,
     typer.Option("--url", envvar=_ENVIRONMENT, metavar="URL", help="Such as sqlite:///keys.db.", show_default=False),
@@ -83,7 +88,13 @@ FileOption = Annotated[
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="The label of all entries.")]
 CallerOption = Annotated[
-    str | None, typer.Option("--caller", metavar="ADDRESS", help="Your address; a change that denies it is refused.")
+    str | None,
+    typer.Option(
+        "--caller",
+        metavar="ADDRESS",
+        callback=_address_of,
+        help="Your address; a change that denies it is refused.",
+    ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Make the change even if it denies --caller.")]
 RevisionOption = Annotated[
