@@ -61,7 +61,7 @@ class Draft:
     @contextmanager
     def all_or_nothing(self) -> Iterator[None]:
         """Undo the changes of the block if it raises."""
-        mark, default = len(self.log), self.default
+        mark, default, settings = len(self.log), self.default, self.settings
         try:
             yield
         except BaseException:
@@ -71,7 +71,7 @@ class Draft:
                     where.pop(name, None)
                 else:
                     where[name] = before
-            self.default = default
+            self.default, self.settings = default, settings
             raise
 
     def _set(self, where: dict[str, Any], name: str, value: object) -> None:

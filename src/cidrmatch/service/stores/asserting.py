@@ -76,8 +76,8 @@ class Assertions:
         """Give what is asserted of a list or a key, as plain values."""
         columns = (assertions.c.address, assertions.c.must_allow, assertions.c.note)
         query = matching(select(*columns), assertions, self._where(holder, name)).order_by(assertions.c.address)
-        rows = self._connection.execute(query)
-        return [{"address": address, "allow": bool(allow), "note": note} for address, allow, note in rows]
+        rows = self._connection.execute(query).mappings()
+        return [{"address": row["address"], "allow": bool(row["must_allow"]), "note": row["note"]} for row in rows]
 
     def put(self, holder: str, name: str, address: str, allow: bool, note: str) -> None:
         """Put an assertion in the place of an older one about the same address."""

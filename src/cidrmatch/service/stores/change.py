@@ -20,7 +20,6 @@ Threads: a change belongs to one thread.  Source: B10, P1, P9 to P11, C8, C9, C2
 from __future__ import annotations
 
 import dataclasses
-import json
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +31,7 @@ from ..._core import format_address, parse_address, parse_prefix
 from ..._keys import KeyRecord, Revision
 from ...engine.changes import Transaction
 from ...engine.feeding import Rules
+from ...engine.settings import settings_of
 from ...errors import AlreadyExists, Conflict, EngineError, FeatureOff, UnknownName, quote
 from ...policy.checks import check_choice, check_moment, check_switches
 from ...policy.plain import write_policy
@@ -39,10 +39,10 @@ from ...policy.policy import Report
 from ...policy.presets import check_policy
 from .asserting import Assertions
 from .errors import SpoiltRow
-from .grants import PREFIX
-from .rows import Judge, check_key, check_list, check_text, moment_text
+from .grants import PREFIX, grant_as_values
+from .rows import Judge, check_key, check_list, check_text, check_workable, is_storable, moment_text
 from .schema import changed, changes, grants, keys, lists, tenants, tokens
-from .things import as_text, key_of_values, list_of_values, rules_as_values
+from .things import as_text, key_of_values, list_of_values, read_said, rules_as_values
 from .writing import Writer
 
 if TYPE_CHECKING:
@@ -117,14 +117,14 @@ class StoreChange(Transaction):
     def revision_of_key(self, key: str) -> int | None:
         """Give the number of the commit that changed a key last, before this change; None if there is no such key."""
         held = self._stored.held_id(key)
-        return self._number(select(keys.c.revision).where(keys.c.tenant == self._tenant, keys.c.id == held))
+        return self._number(held, select(keys.c.revision).where(keys.c.tenant == self._tenant, keys.c.id == held))
 
     def revision_of_list(self, name: str) -> int | None:
         """Give the number of the commit that changed a list last, before this change; None if there is no such list."""
-        return self._number(select(lists.c.revision).where(lists.c.tenant == self._tenant, lists.c.name == name))
+        return self._number(name, select(lists.c.revision).where(lists.c.tenant == self._tenant, lists.c.name == name))
 
-    def _number(self, query: Select[Any]) -> int | None:
-        found: int | None = self._connection.execute(query).scalar_one_or_none()
+    def _number(self, name: str, query: Select[Any]) -> int | None:
+        found: int | None = None if not is_storable(name) else self._connection.execute(query).scalar_one_or_none()
         return found
 
     def _expect(self, what: str, found: int | None, revision: int | None) -> None:
@@ -155,11 +155,12 @@ class StoreChange(Transaction):
         """Take another policy, which then judges every key and every list.
 
         Raises:
-            EngineError: it refuses something that the store has, and the message names that; or it comes after another
-                part of the change; or the product has no default list, and there is one.  Nothing is changed.
+            EngineError: it refuses something that the store has, and the message names that; or it would open a key;
+                or it comes after another part of the change; or the product has no default list, and there is one.
+            ValueError: the policy needs a cutover (C10).  In all cases nothing is changed.
         Cost: reads everything, and writes the digest of each key and list.
         """
-        policy, draft = check_policy(policy), self._stored
+        policy, draft = check_workable(check_policy(policy)), self._stored
         if draft.rules or draft.lists:
             raise EngineError("another policy comes first in a change")
         if draft.default is not None and not policy.keys.default_list:
@@ -169,10 +170,19 @@ class StoreChange(Transaction):
                 check_list(policy, frozen)
             for key, record in draft.reading.all_keys(draft.head):
                 check_key(policy, key, record)
+                self._check_not_opened(policy, key, record)
         except SpoiltRow as error:
             raise EngineError(f"{policy.name} refuses what the store has: {error}") from None
         with self._drafting(None):
-            draft.settings = dataclasses.replace(draft.settings, policy=policy)
+            draft.take_settings(dataclasses.replace(draft.settings, policy=policy))
+
+    def _check_not_opened(self, policy: Policy, key: str, record: KeyRecord) -> None:
+        """Refuse another policy that would open a key: one that is denied only because new keys need a list (N4)."""
+        draft = self._stored
+        needed = draft.settings.policy.keys.needs_list(record.created_at)
+        has_list = record.entries or record.lists or record.within or draft.default is not None
+        if needed and not policy.keys.needs_list(record.created_at) and not (has_list and record.enabled):
+            raise EngineError(f"under {policy.name} every address could use the key {quote(key)}; give it a list first")
 
     # Assertions.
 
@@ -244,9 +254,9 @@ class StoreChange(Transaction):
             raise EngineError("a change makes or ends one grant")
         written = None if prefix is None else str(parse_prefix(prefix))
         number = self._stored.head.revision.generation + 1
-        values = {"key": held, "prefix": written, "reason": reason, "expires": moment_text(until)}
-        self._connection.execute(insert(grants).values(tenant=self._tenant, number=number, **values))
-        self._note("grant", held, None, {"number": number, **values})
+        values = grant_as_values(number, held, written, reason, moment_text(until))
+        self._connection.execute(insert(grants).values(tenant=self._tenant, **values))
+        self._note("grant", held, None, values)
         return number
 
     def end_grant(self, number: int) -> None:
@@ -257,7 +267,7 @@ class StoreChange(Transaction):
         if row is None:
             raise UnknownName(f"there is no grant {number}")
         self._connection.execute(delete(grants).where(grants.c.tenant == self._tenant, grants.c.number == number))
-        self._note("grant", row["key"], {"number": number, **row}, None)
+        self._note("grant", row["key"], grant_as_values(number, **row), None)
 
     # Tokens of the admin API.
 
@@ -313,26 +323,30 @@ class StoreChange(Transaction):
             AssertionBroken: an assertion would not hold; raised at the end of the change.
         Cost: reads and writes everything.
         """
-        settings = engine.view.settings
+        view = engine.view
+        settings = settings_of(view)
         if settings.id_hash is not None:
             raise EngineError("an engine with hashed ids does not know its ids; import a configuration")
         draft = self._stored
         with self._drafting(None):
-            draft.settings = dataclasses.replace(
-                draft.settings,
-                policy=engine.policy,
-                is_enforced=engine.is_enforced,
-                unknown_passes=settings.unknown_passes,
+            draft.take_settings(
+                dataclasses.replace(
+                    draft.settings,
+                    policy=settings.policy,
+                    is_enforced=settings.is_enforced,
+                    unknown_passes=settings.unknown_passes,
+                )
             )
             for name in [frozen.name for frozen in draft.reading.all_lists(draft.head)]:
                 draft.set_list(str(name), None)
             for key in list(draft.keys()):
                 draft.set_rule(key, None)
-            for name, frozen in engine.lists().items():
+            for name, frozen in view.lists.items():
                 draft.set_list(name, frozen)
-            draft.default = engine.default()
-            for key in engine.view:
-                draft.set_record(draft.held_id(key), engine.key(key))
+            draft.default = view.default
+            for key in view:
+                if (rule := view.rule(key)) is not None:
+                    draft.set_record(draft.held_id(key), rule.record)
 
     def undo(self, number: int) -> Report:
         """Undo a commit: everything that it changed gets the value from before, by a new commit.
@@ -354,18 +368,17 @@ class StoreChange(Transaction):
                 raise Conflict(f"the commit {number} was made by hand; what was before it is not known")
             if kind not in ("key", "list"):
                 raise Conflict(f"the commit {number} changed {kind}; say it anew instead of undoing it")
-        said = {(kind, name): None if before is None else json.loads(before) for kind, name, before, _ in rows}
+        old_keys = {name: _value_of(number, kind, name, before) for kind, name, before, _ in rows if kind == "key"}
+        old_lists = {name: _value_of(number, kind, name, before) for kind, name, before, _ in rows if kind == "list"}
         told: list[Problem] = []
         with self._drafting(None):  # lists first, because keys name them
-            for (kind, name), values in said.items():
-                if kind == "list" and values is not None:
-                    frozen = list_of_values(name, values)
+            for name, frozen in old_lists.items():
+                if frozen is not None:
                     told += self.put_list(name, frozen.entries, description=frozen.description).problems
-            for (kind, name), values in said.items():
-                if kind == "key":
-                    told += self._undo_key(name, None if values is None else key_of_values(values)).problems
-            for (kind, name), values in said.items():
-                if kind == "list" and values is None:
+            for name, record in old_keys.items():
+                told += self._undo_key(name, record).problems
+            for name, frozen in old_lists.items():
+                if frozen is None:
                     told += self.remove_list(name).problems
         return Report(self._stored.settings.policy, (), tuple(told))
 
@@ -380,6 +393,8 @@ class StoreChange(Transaction):
             )  # fmt: skip
             if record.shadow is not None:
                 self.put_shadow(held, record.shadow)
+            elif self._stored.record(held).shadow is not None:
+                self.remove_shadow(held)
             return report
 
     def _check_latest(self, number: int, kind: str, name: str) -> None:
@@ -447,6 +462,18 @@ class StoreChange(Transaction):
                 default_list=rules.default, epoch=epoch, number=number, mark=mark, server=history,
             )
         )  # fmt: skip
+
+
+def _value_of(number: int, kind: str, name: str, text: str | None) -> Any:
+    """Read a key or a list from the history; None if it did not exist; SpoiltRow if the store did not write this."""
+    row = (number, kind, name)
+    values = read_said(row, text)
+    try:
+        if values is None:
+            return None
+        return key_of_values(values) if kind == "key" else list_of_values(name, values)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise SpoiltRow("changed", row, f"the values cannot be read: {error}") from None
 
 
 def _canonical(address: str) -> str:

@@ -63,6 +63,11 @@ class StoredDraft(Draft):
         finally:
             self.takes_held_ids = False
 
+    def take_settings(self, settings: Settings) -> None:
+        """Take other settings; rules that were read belong to the policy from before."""
+        self.settings = settings
+        self.known_rules.clear()
+
     # Asking
 
     def held_id(self, key: str) -> str:
@@ -88,7 +93,7 @@ class StoredDraft(Draft):
     def _rule_of(self, record: KeyRecord | None) -> Rule | None:
         if record is None:
             return None
-        needs = self.head.rules.policy.keys.needs_list(record.created_at)
+        needs = self.settings.policy.keys.needs_list(record.created_at)
         return rule_of(record, needs_list=needs, shadow=None)
 
     def find_list(self, name: str) -> FrozenList | None:

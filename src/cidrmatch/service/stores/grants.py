@@ -7,6 +7,9 @@ A grant is no change of the key: the key keeps its entries and its links, and pe
 when data is read for an engine, as a named list whose entries expire.  So each engine ends it at its moment by itself,
 also if the database is gone; and lint lists it, because it is a list.
 
+A grant is believed if the history says the same: a row that was written or prolonged by hand is spoilt.  A key that is
+removed takes its grants along, so a later key of the same name has none.
+
 A key without lists of its own keeps the default list beside the grant.  A grant changes nothing for a key that every
 address may use, and it stays within the lists that a key lies within.
 
@@ -23,7 +26,7 @@ from datetime import datetime
 from ..._core import parse_entry
 from ..._keys import FrozenList, KeyRecord
 
-__all__ = ["PREFIX", "Grant", "granted", "list_of_grant"]
+__all__ = ["PREFIX", "Grant", "grant_as_values", "granted", "list_of_grant"]
 
 PREFIX = "break-glass:"
 """How the name of a grant's list begins; no other list may have such a name."""
@@ -51,6 +54,11 @@ class Grant:
     def name(self) -> str:
         """The name of its list."""
         return f"{PREFIX}{self.number}"
+
+
+def grant_as_values(number: object, key: object, prefix: object, reason: object, expires: object) -> dict[str, object]:
+    """Write the row of a grant as values for the history, where each reading finds it again."""
+    return {"number": number, "key": key, "prefix": prefix, "reason": reason, "expires": expires}
 
 
 def list_of_grant(grant: Grant) -> FrozenList:

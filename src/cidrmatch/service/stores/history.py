@@ -11,7 +11,6 @@ Cost: an index finds the commits of a key or a list.  Threads: safe, within a tr
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from sqlalchemy import select
 
 from ..._keys import Revision
 from .schema import changed, changes
+from .things import read_said
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -90,9 +90,10 @@ def read_history(
         query = query.where(changes.c.number < before)
     rows = connection.execute(query.order_by(changes.c.number.desc()).limit(limit)).all()
     things: dict[int, list[Thing]] = {row.number: [] for row in rows}
-    found = select(changed).where(*asked, changed.c.number.in_(list(things)))
+    found = select(changed).where(*asked, changed.c.number.between(min(things, default=0), max(things, default=0)))
     for row in connection.execute(found.order_by(changed.c.kind, changed.c.name)):
-        values = (None if text is None else json.loads(text) for text in (row.before, row.after))
+        where = (row.number, row.kind, row.name)
+        values = (read_said(where, text) for text in (row.before, row.after))
         things[row.number].append(Thing(row.kind, row.name, *values))
     return [
         Commit(

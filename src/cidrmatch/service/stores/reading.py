@@ -18,7 +18,8 @@ Cost: 20 us a key.  Threads: a reading belongs to one thread.  Source: C19.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -28,15 +29,17 @@ from sqlalchemy.types import NullType
 
 from ..._keys import Revision
 from ...engine.feeding import Rules
+from ...errors import quote
 from .errors import SpoiltRow, StoreError
-from .grants import Grant, granted, list_of_grant
-from .rows import Judge, Row, key_of, list_of, read_moment
+from .grants import Grant, grant_as_values, granted, list_of_grant
+from .rows import Judge, Row, is_storable, key_of, list_of, read_moment, shown
 from .schema import changed, changes, entries, grants, keys, links, lists, tenants
+from .things import read_said
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from sqlalchemy import Column, ColumnElement, Connection, Select
+    from sqlalchemy import Column, ColumnElement, Connection, CursorResult, Select
 
     from ..._keys import FrozenList, KeyRecord
 
@@ -47,6 +50,8 @@ _MOST_CHANGED = 10_000
 _AT_ONCE = 400
 """Names in one query; SQLite takes 32,766 values."""
 _ROWS_AT_ONCE = 5_000
+_AT_FIRST = {"enforced": True, "unknown_key": "deny", "default": None}
+"""What a tenant begins with, before any change of its rules."""
 
 
 def _raw(*columns: Column[Any]) -> list[ColumnElement[Any]]:
@@ -107,7 +112,7 @@ class Reading:
         self._connection = connection
         self._name = tenant
         self._now = now
-        self._last: Judge | None = None
+        self._streams: list[CursorResult[Any]] = []
 
     # The head.
 
@@ -123,24 +128,44 @@ class Reading:
             tenants.c.id, tenants.c.policy, tenants.c.is_enforced, tenants.c.unknown_passes, tenants.c.default_list,
             tenants.c.ids, tenants.c.epoch, tenants.c.number, tenants.c.mark,
         ]  # fmt: skip
-        row = self._connection.execute(select(*_raw(*columns)).where(tenants.c.name == self._name)).one_or_none()
-        if row is None:
+        found: list[Row] = list(self._rows(select(*_raw(*columns)).where(tenants.c.name == self._name)))
+        if not found:
             raise StoreError(f"there is no tenant {self._name!r} in this store")
-        tenant, policy, is_enforced, unknown_passes, default, ids, epoch, number, mark = row
+        if len(found) > 1:
+            raise SpoiltRow("tenants", (self._name,), "there are several of this name")
+        tenant, policy, is_enforced, unknown_passes, default, ids, epoch, number, mark = found[0]
         for what, value, kinds in (
             ("is_enforced", is_enforced, (bool, int)), ("unknown_passes", unknown_passes, (bool, int)),
             ("default_list", default, (str, type(None))), ("ids", ids, (str, type(None))), ("epoch", epoch, (int,)),
             ("number", number, (int,)), ("mark", mark, (str,)),
         ):  # fmt: skip
-            if type(value) not in kinds or (bool in kinds and value not in (0, 1)):
-                raise SpoiltRow("tenants", (self._name,), f"{what} is {value!r}")
+            is_in = type(value) in kinds and (type(value) is not int or value >= 0)
+            if not is_in or (bool in kinds and value not in (0, 1)):
+                raise SpoiltRow("tenants", (self._name,), f"{what} is {shown(value)}")
         judge = last.judge if last is not None and last.judge.policy_text == policy else Judge(policy)
         if default is not None and not judge.policy.keys.default_list:
             raise SpoiltRow("tenants", (self._name,), f"{judge.policy.name} has no default list")
         rules = Rules(
             policy=judge.policy, is_enforced=bool(is_enforced), unknown_passes=bool(unknown_passes), default=default
         )
+        if last is None or last.rules != rules:
+            self._check_said(tenant, rules)
         return Head(tenant, Revision(epoch, number), mark, rules, judge, ids)
+
+    def _check_said(self, tenant: int, rules: Rules) -> None:
+        """Refuse switches, or a default list, that are more open than the store ever wrote them: SpoiltRow."""
+        query = select(changed.c.number, changed.c.after).where(
+            changed.c.tenant == tenant, changed.c.kind == "rules", changed.c.name == "", changed.c.after.is_not(None)
+        )
+        row = self._connection.execute(query.order_by(changed.c.number.desc()).limit(1)).one_or_none()
+        said = _AT_FIRST if row is None else read_said((row[0], "rules", ""), row[1])
+        for what, is_open, was_open in (
+            ("is_enforced", not rules.is_enforced, said.get("enforced") is False),
+            ("unknown_passes", rules.unknown_passes, said.get("unknown_key") == "pass"),
+            ("default_list", rules.default is None, said.get("default") is None),
+        ):
+            if is_open and not was_open:
+                raise SpoiltRow("tenants", (self._name,), f"{what} opens keys, and no change of the store did that")
 
     def check_columns(self) -> None:
         """Ask each table for its columns and no row: a column that is gone is noticed before somebody needs it."""
@@ -182,11 +207,34 @@ class Reading:
         named = asked.keys | (set(given) if asked.rules else set())
         found_lists = self._lists_of(head, asked.lists)
         found: dict[str, KeyRecord | None] = dict.fromkeys(named)
-        for key, record in self._keys_of(head, named):
+        records = dict(self._keys_of(head, named))
+        self._check_there(head, records, found_lists)
+        for key, record in records.items():
             mine = given.get(key, ())
             found[key] = self._with_grants(head, record, mine)
             found_lists.update((grant.name, self._list_of(grant)) for grant in mine)
         return found, found_lists
+
+    def _check_there(self, head: Head, records: dict[str, KeyRecord], found: dict[str, FrozenList | None]) -> None:
+        """Raise SpoiltRow if one of the keys, or the default, names a list that is not there, or any names one gone."""
+        there = {name for name, frozen in found.items() if frozen is not None}
+        named = {name for record in records.values() for name in (*record.lists, *record.within)}
+        named |= set() if head.rules.default is None else {head.rules.default}
+        for some in _in_parts(named - there):
+            query = select(lists.c.name).where(lists.c.tenant == head.tenant, lists.c.name.in_(some))
+            there |= {row[0] for row in self._rows(query)}
+        self._check_default(head, there)
+        for key, record in records.items():
+            _check_linked(key, record, there)
+        for some in _in_parts(found.keys() - there):
+            query = _links_where(head).where(links.c.list.in_(some)).limit(1)
+            for *row, name in self._rows(query):
+                raise SpoiltRow("links", row, f"there is no list {quote(name)}")
+
+    def _check_default(self, head: Head, there: Container[str]) -> None:
+        default = head.rules.default
+        if default is not None and default not in there:
+            raise SpoiltRow("tenants", (self._name,), f"there is no list {quote(default)}, the default")
 
     def records(self, head: Head, names: Collection[str]) -> dict[str, KeyRecord]:
         """Read some keys as people see them, without their grants."""
@@ -217,7 +265,11 @@ class Reading:
                 rows[row[0]][row[1]].append(row[2:])
             for row in self._rows(_links_where(head).where(links.c.key.in_(some))):
                 rows[row[0]][row[1]].append(row[2:])
+            seen: set[str] = set()
             for row in self._rows(select(*_KEY).where(keys.c.tenant == head.tenant, keys.c.id.in_(some))):
+                if row[0] in seen:
+                    raise SpoiltRow("keys", row[:1], "there are several of this key")
+                seen.add(row[0])
                 yield key_of(head.judge, row, rows.pop(row[0], {}))
             for name in rows:
                 raise SpoiltRow("keys", (name,), "there are entries or links of this key, and it is gone")
@@ -229,6 +281,8 @@ class Reading:
             for row in self._rows(_entries_where(head, entries.c.holder == "list", some)):
                 rows[row[0]].append(row[2:])
             for row in self._rows(select(*_LIST).where(lists.c.tenant == head.tenant, lists.c.name.in_(some))):
+                if found[row[0]] is not None:
+                    raise SpoiltRow("lists", row[:1], "there are several of this list")
                 found[row[0]] = list_of(head.judge, row, rows.pop(row[0], ()))
             for name in rows:
                 raise SpoiltRow("lists", (name,), "there are entries of this list, and it is gone")
@@ -246,13 +300,24 @@ class Reading:
             SpoiltRow: something is spoilt; also while the keys are read.
         """
         given = self._grants(head, None)
-        found = list(self.all_lists(head))
-        names = {frozen.name for frozen in found}
-        if head.rules.default is not None and head.rules.default not in names:
-            raise SpoiltRow("tenants", (self._name,), f"there is no list {head.rules.default!r}, the default")
+        records, found = self.plain(head)
         found += [self._list_of(grant) for mine in given.values() for grant in mine]
-        records = ((key, self._with_grants(head, record, given.get(key, ()))) for key, record in self.all_keys(head))
-        return records, found
+        if not given:
+            return records, found
+        return ((key, self._with_grants(head, record, given.get(key, ()))) for key, record in records), found
+
+    def plain(self, head: Head) -> tuple[Iterator[tuple[str, KeyRecord]], list[FrozenList]]:
+        """Read all keys and all lists as people see them, without grants; SpoiltRow as `everything`."""
+        found = list(self.all_lists(head))
+        names = {str(frozen.name) for frozen in found}
+        self._check_default(head, names)
+
+        def records() -> Iterator[tuple[str, KeyRecord]]:
+            for key, record in self.all_keys(head):
+                _check_linked(key, record, names)
+                yield key, record
+
+        return records(), found
 
     def all_keys(self, head: Head) -> Iterator[tuple[str, KeyRecord]]:
         """Read all keys as people see them, ordered."""
@@ -263,8 +328,11 @@ class Reading:
         linked = select(*_LINK).where(links.c.tenant == head.tenant)
         linked = linked.order_by(order(links.c.key), links.c.kind, links.c.position)
         sides = [_Side(self._stream(owned), "entries"), _Side(self._stream(linked), "links")]
+        last = None
         for row in self._stream(select(*_KEY).where(keys.c.tenant == head.tenant).order_by(order(keys.c.id))):
-            rows: dict[str, list[Row]] = {}
+            if row[0] == last:
+                raise SpoiltRow("keys", row[:1], "there are several of this key")
+            last, rows = row[0], dict[str, list[Row]]()
             for side in sides:
                 for holder, some in groupby(side.take(row[0]), key=_second):
                     rows[holder] = [each[2:] for each in some]
@@ -277,7 +345,11 @@ class Reading:
         order = self._in_bytes
         owned = select(*_ENTRY).where(entries.c.tenant == head.tenant, entries.c.holder == "list")
         side = _Side(self._stream(owned.order_by(order(entries.c.name), entries.c.position)), "entries")
+        last = None
         for row in self._stream(select(*_LIST).where(lists.c.tenant == head.tenant).order_by(order(lists.c.name))):
+            if row[0] == last:
+                raise SpoiltRow("lists", row[:1], "there are several of this list")
+            last = row[0]
             yield list_of(head.judge, row, [each[2:] for each in side.take(row[0])])
         side.check_empty()
 
@@ -287,7 +359,16 @@ class Reading:
 
     def _stream(self, query: Select[Any]) -> Iterator[Row]:
         options = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}  # of the query; the connection goes on to write
-        return iter(self._connection.execute(query, execution_options=options))
+        result = self._connection.execute(query, execution_options=options)
+        self._streams.append(result)
+        return iter(result)
+
+    def close(self) -> None:
+        """Close what was not read to its end, such as the rows behind a spoilt one."""
+        for result in self._streams:
+            with suppress(Exception):  # what ended the reading says more
+                result.close()
+        self._streams.clear()
 
     # Grants.
 
@@ -299,11 +380,22 @@ class Reading:
         query = select(*_raw(grants.c.number, grants.c.key, grants.c.prefix, grants.c.reason, grants.c.expires))
         query = query.where(grants.c.tenant == head.tenant).order_by(grants.c.number)
         found: dict[str, list[Grant]] = defaultdict(list)
-        for number, key, prefix, reason, expires in self._rows(query):
+        for row in self._rows(query):
+            number, key, prefix, reason, expires = row
             until = read_moment("grants", (number,), expires)
             if until > self._now and (named is None or key in named):
+                self._check_granted(head, row)
                 found[key].append(Grant(number, key, prefix, reason, until))
         return found
+
+    def _check_granted(self, head: Head, row: Row) -> None:
+        """Refuse a grant that no change of the store made: SpoiltRow."""
+        query = select(*_raw(changed.c.number, changed.c.name, changed.c.after)).where(
+            changed.c.tenant == head.tenant, changed.c.kind == "grant", changed.c.number == row[0]
+        )
+        made = self._rows(query) if type(row[0]) is int else ()
+        if not any(read_said((number, "grant", name), after) == grant_as_values(*row) for number, name, after in made):
+            raise SpoiltRow("grants", row[:1], "no change of the store granted this")
 
     def _with_grants(self, head: Head, record: KeyRecord, mine: Sequence[Grant]) -> KeyRecord:
         if not mine:
@@ -342,9 +434,16 @@ class _Side:
             raise SpoiltRow(self._table, self._next[:3], "nothing has this name")
 
 
+def _check_linked(key: str, record: KeyRecord, there: Container[str]) -> None:
+    for kind, names in (("lists", record.lists), ("within", record.within)):
+        for position, name in enumerate(names):
+            if name not in there:
+                raise SpoiltRow("links", (key, kind, position), f"there is no list {quote(name)}")
+
+
 def _in_parts(names: Collection[str]) -> Iterator[list[str]]:
-    """Divide names into so many as one query takes."""
-    ordered = sorted(names)
+    """Divide names into so many as one query takes; what no database holds is not there."""
+    ordered = sorted(filter(is_storable, names))
     for start in range(0, len(ordered), _AT_ONCE):
         yield ordered[start : start + _AT_ONCE]
 

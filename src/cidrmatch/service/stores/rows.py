@@ -30,6 +30,7 @@ from ..._keys import FrozenList, KeyRecord
 from ...errors import brief
 from ...policy.plain import read_policy
 from .errors import SpoiltRow
+from .grants import PREFIX
 
 if TYPE_CHECKING:
     from ...policy.policy import Policy
@@ -40,12 +41,15 @@ __all__ = [
     "check_key",
     "check_list",
     "check_text",
+    "check_workable",
+    "is_storable",
     "key_of",
     "key_rows",
     "list_of",
     "list_rows",
     "moment_text",
     "read_moment",
+    "shown",
 ]
 
 Row: TypeAlias = Sequence[Any]
@@ -73,23 +77,31 @@ class Judge:
         if type(self.policy_text) is not str:
             raise SpoiltRow("tenants", (), f"the policy is text, not {type(self.policy_text).__name__}")
         try:
-            self.policy = read_policy(json.loads(self.policy_text))
+            self.policy = check_workable(read_policy(json.loads(self.policy_text)))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise SpoiltRow("tenants", (), f"the policy cannot be read: {error}") from None
         self._digest = hashlib.blake2b(self.policy_text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
-    def digest_of_key(self, record: KeyRecord) -> str:
-        """Give the digest of a key that this policy has accepted."""
-        shadow = record.shadow or ()
-        return self._digest_of(moment_text(record.created_at), record.enabled, _facts(record.entries), _facts(shadow))
+    def digest_of_key(self, key: str, record: KeyRecord) -> str:
+        """Give the digest of a key that this policy has accepted; all that opens or restricts it belongs to it."""
+        entries, shadow = _facts(record.entries), _facts(record.shadow or ())
+        created_at = moment_text(record.created_at)
+        return self._digest_of(key, created_at, record.enabled, entries, shadow, record.lists, record.within)
 
     def digest_of_list(self, frozen: FrozenList) -> str:
         """Give the digest of a list that this policy has accepted."""
-        return self._digest_of(_facts(frozen.entries))
+        return self._digest_of(str(frozen.name), _facts(frozen.entries))
 
     def _digest_of(self, *facts: object) -> str:
         text = repr(facts).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, key=self._digest, digest_size=8).hexdigest()
+
+
+def check_workable(policy: Policy) -> Policy:
+    """Give a policy that can judge keys; ValueError if its new keys need a list, and it has no cutover (C10)."""
+    if policy.keys.new_keys_need_list and policy.keys.cutover is None:
+        raise ValueError(f"the policy {policy.name!r} needs a cutover")
+    return policy
 
 
 # -- Writing ------------------------------------------------------------------
@@ -102,8 +114,17 @@ def moment_text(moment: datetime) -> str:
 
 def check_text(what: str, text: str | None) -> None:
     """Refuse text that no database holds: with NUL, or with half a surrogate pair; ValueError."""
-    if text is not None and ("\0" in text or any("\ud800" <= character <= "\udfff" for character in text)):
+    if text is not None and not is_storable(text):
         raise ValueError(f"{what} cannot be stored, it holds NUL or half a surrogate pair: {brief(text)}")
+
+
+def is_storable(text: str) -> bool:
+    """Whether a database holds a text: NUL and half a surrogate pair are in no text of it."""
+    return "\0" not in text and (text.isascii() or not any(map(_is_half, text)))
+
+
+def _is_half(character: str) -> bool:
+    return "\ud800" <= character <= "\udfff"
 
 
 def _entry_rows(tenant: int, holder: str, name: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
@@ -151,7 +172,7 @@ def key_rows(
         "own_count": len(record.entries),
         "shadow_count": None if shadow is None else len(shadow),
         "link_count": len(record.lists) + len(record.within),
-        "judged": judge.digest_of_key(record),
+        "judged": judge.digest_of_key(key, record),
         "revision": revision,
     }
     entries = _entry_rows(tenant, "key", key, record.entries) + _entry_rows(tenant, "shadow", key, shadow or ())
@@ -195,6 +216,11 @@ def read_moment(table: str, row: Row, text: object) -> datetime:
         raise SpoiltRow(table, row, f"{brief(text)} is no moment: {error}") from None
 
 
+def shown(value: object) -> str:
+    """Show a value of a row, cut short."""
+    return str(value) if type(value) is int else brief(value)
+
+
 def _text(table: str, row: Row, what: str, value: object) -> str:
     if type(value) is not str:
         raise SpoiltRow(table, row, f"{what} is text, not {type(value).__name__}")
@@ -203,13 +229,13 @@ def _text(table: str, row: Row, what: str, value: object) -> str:
 
 def _switch(table: str, row: Row, what: str, value: object) -> bool:
     if type(value) not in (bool, int) or value not in (0, 1):
-        raise SpoiltRow(table, row, f"{what} is true or false, not {brief(value)}")
+        raise SpoiltRow(table, row, f"{what} is true or false, not {shown(value)}")
     return bool(value)
 
 
 def _check_count(table: str, row: Row, what: str, said: object, found: int) -> None:
     if type(said) is not int or said != found:
-        raise SpoiltRow(table, row, f"it says {brief(said)} {what}, and there are {found}")
+        raise SpoiltRow(table, row, f"it says {shown(said)} {what}, and there are {found}")
 
 
 def _entries_of(holder: str, name: str, rows: Sequence[Row]) -> tuple[Entry, ...]:
@@ -265,6 +291,8 @@ def list_of(judge: Judge, row: Row, rows: Sequence[Row]) -> FrozenList:
     name = _text("lists", where, "a name", name)
     if not name.strip():
         raise SpoiltRow("lists", where, "a list needs a name")
+    if name.startswith(PREFIX):
+        raise SpoiltRow("lists", where, f"a name that begins with {PREFIX} is that of a grant")
     description = _text("lists", where, "a description", description)
     _check_count("lists", where, "entries", count, len(rows))
     entries = _entries_of("list", name, rows)
@@ -301,7 +329,7 @@ def key_of(judge: Judge, row: Row, rows: Mapping[str, Sequence[Row]]) -> tuple[s
         owner=None if owner is None else _text("keys", where, "an owner", owner),
         shadow=None if shadow_count is None else _entries_of("shadow", key, trial),
     )
-    if not judge.believes and judged != judge.digest_of_key(record):
+    if not judge.believes and judged != judge.digest_of_key(key, record):
         if not record.enabled or not (record.entries or record.lists):
             raise SpoiltRow("keys", where, "its list is gone or is not enforced, and no change of the store did that")
         check_key(judge.policy, key, record)

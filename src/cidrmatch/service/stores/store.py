@@ -22,7 +22,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -44,7 +44,7 @@ from .draft import StoredDraft
 from .errors import StoreError
 from .history import Commit, read_history
 from .reading import Head, Reading
-from .rows import check_text
+from .rows import check_text, check_workable
 from .schema import keys, lists, tenants
 from .things import as_text
 from .upgrading import check_schema, upgrade
@@ -113,6 +113,7 @@ class Data:
 
     def keys(self, after: str = "", limit: int = _PAGE) -> list[str]:
         """Name keys by their held ids, in the order of the database, after one of them."""
+        check_text("an id", after)
         query = select(keys.c.id).where(keys.c.tenant == self._head.tenant, keys.c.id > after)
         return [row[0] for row in self._connection.execute(query.order_by(keys.c.id).limit(limit))]
 
@@ -138,6 +139,8 @@ class Data:
         self, *, kind: str | None = None, name: str | None = None, before: int | None = None, limit: int = _PAGE
     ) -> list[Commit]:
         """Give commits, the latest first; see `read_history`."""
+        check_text("a kind", kind)
+        check_text("a name", name)
         return read_history(self._connection, self._head.tenant, kind=kind, name=name, before=before, limit=limit)
 
     def engine(self) -> Engine:
@@ -146,14 +149,10 @@ class Data:
         Cost: reads everything.
         """
         settings = self._store.settings(self.rules)
-        engine = Engine(
-            self.rules.policy,
-            clock=settings.clock,
-            unknown_key="pass" if self.rules.unknown_passes else "deny",
-        )
-        records = dict(self._reading.all_keys(self._head))
-        found = list(self._reading.all_lists(self._head))
-        engine.restore(keys=records, lists=found, default=self.rules.default, enforced=self.rules.is_enforced)
+        unknown_key = "pass" if self.rules.unknown_passes else "deny"
+        engine = Engine(self.rules.policy, clock=settings.clock, unknown_key=unknown_key)
+        records, found = self._reading.plain(self._head)
+        engine.restore(keys=dict(records), lists=found, default=self.rules.default, enforced=self.rules.is_enforced)
         return engine
 
 
@@ -207,7 +206,7 @@ class Store:
             AlreadyExists: there is such a tenant.  ValueError: the policy needs a cutover (C10).
             StoreError: the database cannot be used.
         """
-        Engine(check_policy(policy))  # refuses what no engine can work with
+        check_workable(check_policy(policy))
         store = cls(url, tenant, clock=clock, permits=permits, id_secret=id_secret)
         upgrade(store.database.engine)
         with store.database.writing() as connection, marked_writer(connection):
@@ -251,23 +250,23 @@ class Store:
         Raises:
             StoreError: the database does not answer, has no such store, or its tenant's row is spoilt.
         """
-        with self.database.reading() as connection:
-            yield self._head_of(connection, last)
+        with self.database.reading() as connection, self._reading_of(connection, last) as found:
+            yield found
 
-    def _head_of(self, connection: Connection, last: Head | None = None) -> tuple[Head, Reading]:
+    @contextmanager
+    def _reading_of(self, connection: Connection, last: Head | None = None) -> Iterator[tuple[Head, Reading]]:
         check_schema(connection)
-        reading = Reading(connection, self.tenant, self.now())
-        head = reading.head(last)
-        said = None if self._id_hash is None else as_text(self._id_hash.said())
-        if head.ids != said:
-            raise StoreError("the id_secret is not the one that this store's ids were hashed with")
-        return head, reading
+        with closing(Reading(connection, self.tenant, self.now())) as reading:
+            head = reading.head(last)
+            said = None if self._id_hash is None else as_text(self._id_hash.said())
+            if head.ids != said:
+                raise StoreError("the id_secret is not the one that this store's ids were hashed with")
+            yield head, reading
 
     @contextmanager
     def reading(self) -> Iterator[Data]:
         """Read one moment of the data, for people; see `Data`."""
-        with self.database.reading() as connection:
-            head, reading = self._head_of(connection)
+        with self.database.reading() as connection, self._reading_of(connection) as (head, reading):
             yield Data(self, connection, head, reading)
 
     # Changing
@@ -308,19 +307,19 @@ class Store:
         check_text("an operation", operation)
         with self.database.writing() as connection, marked_writer(connection):
             self._take_turn(connection)
-            head, reading = self._head_of(connection)
-            if if_revision is not None and if_revision != head.revision:
-                raise Conflict(f"the data is of {head.revision}, not of {if_revision}")
-            draft = StoredDraft.on(reading, head, self._settings_for(author, head.rules, permits))
-            change = StoreChange(draft, connection, author, self.now())
-            try:
-                yield change
-            finally:
-                draft.is_over = True
-            history = self.database.history(connection)
-            epoch = drawn_epoch(head.revision.epoch) if self._is_other(connection, head, reading, history) else None
-            change.write(history, epoch, operation)
-            seen = reading.head(head)
+            with self._reading_of(connection) as (head, reading):
+                if if_revision is not None and if_revision != head.revision:
+                    raise Conflict(f"the data is of {head.revision}, not of {if_revision}")
+                draft = StoredDraft.on(reading, head, self._settings_for(author, head.rules, permits))
+                change = StoreChange(draft, connection, author, self.now())
+                try:
+                    yield change
+                finally:
+                    draft.is_over = True
+                history = self.database.history(connection)
+                epoch = drawn_epoch(head.revision.epoch) if self._is_other(connection, head, reading, history) else None
+                change.write(history, epoch, operation)
+                seen = reading.head(head)
         with self._lock:
             self._seen = (seen.revision, seen.mark)
 

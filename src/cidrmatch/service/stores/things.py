@@ -15,21 +15,43 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from ..._keys import FrozenList, KeyRecord, entry_as_values, parse_notes
+from ...errors import brief
 from ...policy.plain import write_policy
+from .errors import SpoiltRow
 
 if TYPE_CHECKING:
     from ..._core import Entry
     from ...engine.feeding import Rules
 
-__all__ = ["as_text", "key_as_values", "key_of_values", "list_as_values", "list_of_values", "rules_as_values"]
+__all__ = [
+    "as_text",
+    "key_as_values",
+    "key_of_values",
+    "list_as_values",
+    "list_of_values",
+    "read_said",
+    "rules_as_values",
+]
 
 
 def as_text(values: object) -> str:
     """Write values as JSON, the same text for the same values."""
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
+
+
+def read_said(row: Sequence[object], text: object) -> Any:
+    """Read values of the history; SpoiltRow if they are none."""
+    try:
+        said = None if text is None else json.loads(text)  # type: ignore[arg-type]
+    except (ValueError, TypeError, RecursionError):
+        raise SpoiltRow("changed", row, f"the values are no JSON: {brief(text)}") from None
+    if not isinstance(said, (dict, list, NoneType)):
+        raise SpoiltRow("changed", row, f"the values are an object or a list, not {brief(text)}")
+    return said
 
 
 def _written(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:

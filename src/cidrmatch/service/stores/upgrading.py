@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock
 
 from alembic import command
@@ -64,8 +65,14 @@ def check_schema(connection: Connection) -> None:
 
 def revisions() -> list[str]:
     """List the revisions that this program knows, the oldest first."""
+    return list(_known())
+
+
+@cache
+def _known() -> tuple[str, ...]:
+    """Read the revisions once: each look at a store asks for the newest one, and Alembic reads files for it."""
     walk = ScriptDirectory.from_config(_config()).walk_revisions()
-    return [script.revision for script in walk][::-1]
+    return tuple(script.revision for script in walk)[::-1]
 
 
 def _check_not_newer(version: str | None) -> None:

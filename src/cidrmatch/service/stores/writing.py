@@ -1,7 +1,8 @@
 """Writing the rows of one commit: lists and keys as they are now, and the history of what changed.
 
     lists first      because links name them
-    keys             a key that was there loses all its rows, and gets new ones, a thousand keys at a time
+    keys             a key that was there loses all its rows, and gets new ones, a thousand keys at a time;
+                     a key that goes takes its grants along
     lists that go    last, because links named them
     changed          each key and list, with its values before and after
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, update
 
 from .rows import Judge, key_rows, list_rows
-from .schema import changed, entries, keys, links, lists
+from .schema import changed, entries, grants, keys, links, lists
 from .things import as_text, key_as_values, list_as_values
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Writer:
 
     def _put_keys(self, some: list[tuple[str, KeyRecord | None, KeyRecord | None]]) -> None:
         """Replace the rows of keys; a key that was there before loses its rows first."""
+        self._forget_grants(some)
         old = [key for key, before, _ in some if before is not None]
         for table, column in ((entries, entries.c.name), (links, links.c.key), (keys, keys.c.id)):
             gone = delete(table).where(table.c.tenant == self._tenant, column.in_(old))
@@ -81,6 +83,16 @@ class Writer:
             self.tell("key", key, _text_of(before, key_as_values), _text_of(after, key_as_values))
         for table, mine in zip((keys, entries, links), rows, strict=True):
             self._insert(table, mine)
+
+    def _forget_grants(self, some: list[tuple[str, KeyRecord | None, KeyRecord | None]]) -> None:
+        """Remove the grants of keys that go; a key that is made anew in the same change is another one, too."""
+        gone = [
+            key
+            for key, before, after in some
+            if before is not None and (after is None or after.created_at != before.created_at)
+        ]
+        if gone:
+            self._connection.execute(delete(grants).where(grants.c.tenant == self._tenant, grants.c.key.in_(gone)))
 
     def _forget(self, holder: str, name: str) -> None:
         where = {"tenant": self._tenant, "name": name}
@@ -110,7 +122,7 @@ class Writer:
         judged = [(frozen.name, self._judge.digest_of_list(frozen)) for frozen in reading.all_lists(head)]
         self._renew(lists, lists.c.name, judged)
         self._renew(
-            keys, keys.c.id, [(key, self._judge.digest_of_key(record)) for key, record in reading.all_keys(head)]
+            keys, keys.c.id, [(key, self._judge.digest_of_key(key, record)) for key, record in reading.all_keys(head)]
         )
 
     def _renew(self, table: Table, column: Column[str], judged: Sequence[tuple[object, str]]) -> None:
