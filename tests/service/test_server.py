@@ -200,6 +200,19 @@ def test_metrics_of_all_workers_have_no_key_and_no_address(tmp_path: Path, worke
                 server.ask("key_1", AT_AWAY)
 
 
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="the scheduler is that of Linux")
+@pytest.mark.parametrize(("options", "policy"), [((), "SCHED_BATCH"), (("--no-batch",), "SCHED_OTHER")])
+def test_every_thread_of_a_worker_is_batch_work_unless_told(
+    tmp_path: Path, options: tuple[str, ...], policy: str
+) -> None:
+    with serving(tmp_path, *options) as server:
+        assert server.ask("key_1", AT_HOME).status == 204
+        (worker,) = workers_of(server)
+        threads = [int(path.name) for path in Path(f"/proc/{worker}/task").iterdir()]
+        assert len(threads) > 3
+        assert {os.sched_getscheduler(thread) for thread in threads} == {getattr(os, policy)}
+
+
 def test_B11_C19_change_is_seen_by_every_worker(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers=2") as server:
         assert server.ask("key_1", AT_AWAY).status == 403

@@ -9,7 +9,8 @@
 A worker opens the snapshot, which all workers share in memory, and follows it.  An engine takes a newer file over
 between two requests, so each request is judged by one version of the data.
 
-Threads: one event loop in each worker, and the two threads of a follower.
+Threads: one event loop in each worker, granian's for input and output, and the two threads of a follower.  On Linux
+they run as SCHED_BATCH: a thread that wakes does not interrupt the one that runs.  docs/adr/0021 has the figures.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -51,8 +52,11 @@ _LOOKS_EVERY = 0.5
 
 def build() -> Application:
     """Make the application of a worker, by the settings in the environment."""
+    settings = Settings.from_json(os.environ[ENVIRONMENT])
+    if settings.batch:
+        _run_as_batch()
     _end_with(os.getppid())
-    app = make_app(Settings.from_json(os.environ[ENVIRONMENT]))
+    app = make_app(settings)
     gc.collect()
     gc.freeze()  # what is here stays; a collection would look at it again, for milliseconds
     return app
@@ -89,11 +93,10 @@ def make_app(settings: Settings) -> Application:
     token = read_token(settings.api_token_file, "--api-token-file")
     api = make_api(engine, metrics, token, settings.max_age, beside)
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if forward is not None and scope["type"] == "http" and is_forward(scope["path"]):
-            await forward(scope, receive, send)
-        else:
-            await api(scope, receive, send)
+            return forward(scope, receive, send)
+        return api(scope, receive, send)
 
     return app
 
@@ -107,6 +110,16 @@ def _by_grpc(
     from .envoy import EnvoyCheck, listening  # noqa: PLC0415  an extra
 
     return partial(listening, EnvoyCheck(*shared), *address)
+
+
+def _run_as_batch() -> None:
+    """Have the scheduler take this process for batch work, before it has other threads; they inherit it.
+
+    Where somebody chose another policy, it stays.  Other systems than Linux have none of this.
+    """
+    with suppress(AttributeError, OSError):
+        if os.sched_getscheduler(0) == os.SCHED_OTHER:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _end_with(parent: int) -> None:

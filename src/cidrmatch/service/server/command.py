@@ -67,6 +67,7 @@ def serve(
     show_address: Annotated[bool, typer.Option(help="Tell a denied client which address was judged.")] = False,
     workers: Annotated[int, typer.Option(help="Processes.")] = 1,
     connections: Annotated[int, typer.Option(help="The most that a worker holds; others wait.")] = 16_384,
+    batch: Annotated[bool, typer.Option(help="Run the workers as batch work, on Linux.")] = True,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer gateways: may this client address use this key?"""
@@ -94,6 +95,7 @@ def serve(
             show_address=show_address,
             workers=workers,
             connections=connections,
+            batch=batch,
         )
         try:
             settings.check()

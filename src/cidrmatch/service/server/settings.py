@@ -57,6 +57,7 @@ class Settings:
         show_address: whether a denial tells the client which address was judged (C26).
         workers: the number of processes.
         connections: the most that a worker holds; others wait.
+        batch: whether workers run as batch work, on Linux.
     """
 
     snapshot: str
@@ -77,6 +78,7 @@ class Settings:
     show_address: bool = False
     workers: int = 1
     connections: int = 16_384
+    batch: bool = True
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
