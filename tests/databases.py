@@ -117,7 +117,8 @@ class Server:
 
     def pause(self) -> None:
         """Let it not answer: connections stay open, and new ones are taken by the kernel alone."""
-        self._signal(signal.SIGSTOP)
+        family = self._signal(signal.SIGSTOP)
+        wait_until(lambda: all(_state_of(each) in "TZX" for each in family), "the children of the server stand still")
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 
+from cidrmatch import presets
+from cidrmatch.errors import Conflict
 from cidrmatch.service.stores.by_hand import marked_writer
 from cidrmatch.service.stores.schema import metadata
+from cidrmatch.service.stores.store import Store
 from cidrmatch.service.stores.upgrading import upgrade
 
 if TYPE_CHECKING:
@@ -306,3 +309,22 @@ def test_the_shell_of_sqlite_which_keeps_no_foreign_keys_is_noticed(in_sqlite: s
         shell.execute("DELETE FROM tenants")
         shell.execute("DELETE FROM entries")
         shell.commit()
+
+
+def test_B10_a_store_goes_on_after_an_edit_by_hand_and_tells_it_in_its_history(store_url: str) -> None:
+    store = Store.create(store_url, policy=presets.bitbybit())
+    with store.change(actor="ann") as change:
+        change.put_key("key_1", ["203.0.113.0/24"])
+    by_hand(store.database.engine, "UPDATE entries SET prefix = '203.0.113.0/25', label = 'half' WHERE name = 'key_1'")
+    with store.reading() as data:
+        held = data.key("key_1")
+        assert [(str(entry.prefix), entry.label) for entry in held.value.entries] == [("203.0.113.0/25", "half")]
+        assert (held.revision, data.revision.generation) == (2, 2)
+        assert data.history()[0].operation == "by hand"
+    with pytest.raises(Conflict), store.change() as change:
+        change.expect_key("key_1", 1)
+    with store.change(actor="ann") as change:
+        change.put_key("key_1", ["203.0.113.7"], replace=True)
+    with store.reading() as data:
+        assert [commit.revision.generation for commit in data.history()] == [3, 2, 1]
+    store.close()

@@ -5,7 +5,8 @@
 An upgrade is one transaction: all of it happens, or nothing.  Two upgrades at once wait for each other, and the second
 finds nothing to do.  There is no way down: a newer schema may hold what an older one cannot.
 
-Cost: some 0.1 seconds.  Threads: safe, one upgrade at a time in a process, because Alembic keeps it in global names.
+Cost: an upgrade some 0.1 seconds; a look at the revision two queries.
+Threads: safe, one upgrade at a time in a process, because Alembic keeps it in global names.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, column, inspect, select, table
+from sqlalchemy.exc import DBAPIError
 
-from .errors import StoreError
+from .errors import StoreError, StoreUnavailable
 
 __all__ = ["VERSION_TABLE", "check_schema", "revisions", "schema_version", "upgrade"]
 
@@ -36,10 +38,15 @@ def upgrade(database: Engine, revision: str = "head") -> None:
 
     Raises:
         StoreError: the database is none that we know, or its schema is newer than this program.  Nothing was changed.
+        StoreUnavailable: the database does not answer, or has other tables of these names.
     """
-    with _ONE_AT_A_TIME, _alone(database) as connection:
-        _check_not_newer(schema_version(connection))
-        command.upgrade(_config(connection), revision)
+    try:
+        with _ONE_AT_A_TIME, _alone(database) as connection:
+            _check_not_newer(schema_version(connection))
+            command.upgrade(_config(connection), revision)
+    except DBAPIError as error:
+        said = " ".join(str(error.orig).split())[:500]
+        raise StoreUnavailable(f"the tables of the store cannot be made or upgraded: {said}") from error
 
 
 def schema_version(connection: Connection) -> str | None:
