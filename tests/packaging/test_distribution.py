@@ -72,6 +72,7 @@ EXTRAS = {
     "typer",
     "rich",
     "granian",
+    "uvloop",
     "starlette",
     "prometheus-client",
     "grpcio",

@@ -351,6 +351,25 @@ def test_log_is_json_lines_without_keys(tmp_path: Path) -> None:
         assert "a-secret-key" not in line
 
 
+def test_readiness_names_the_revision_as_the_log_does(server: Server) -> None:
+    facts = json.loads(server.get("/readyz").body)
+    revision = Engine.open(server.snapshot).revision
+    assert f"generation {facts['generation']} of epoch {facts['epoch']}" == str(revision)
+
+
+def test_C26_swap_of_the_data_is_one_line_with_both_revisions(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        known = Engine.open(server.snapshot).revision
+        with Engine.edit(server.snapshot) as engine:
+            engine.put_key("key_1", [AWAY], replace=True)
+        deadline = time.monotonic() + 10
+        while server.ask("key_1", AT_AWAY).status != 204:
+            assert time.monotonic() < deadline
+    said = [json.loads(line) for line in server.log.read_text(encoding="utf-8").splitlines()]
+    swaps = [(line["level"], line["message"]) for line in said if line["logger"].startswith("cidrmatch")]
+    assert swaps == [("info", f"the data changed from {known} to {engine.revision}")]
+
+
 def test_wrong_call_ends_before_it_listens(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="say it twice"), serving(tmp_path, "--listen=0.0.0.0:9180"):
         pass

@@ -111,3 +111,9 @@ def test_token_is_long_and_visible(tmp_path: Path, text: str) -> None:
 def test_ready_strategy_that_knows_no_unix_socket_is_refused_there() -> None:
     assert "UNIX" in refusal_of(replace(GOOD, client="nginx", listen="unix:/run/s"))
     replace(GOOD, client="header:x-real-ip", listen="unix:/run/s").check()
+
+
+def test_missing_server_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"starlette": object(), "prometheus_client": object()}
+    monkeypatch.setattr("cidrmatch.service.server.settings.find_spec", found.get)
+    assert refusal_of(GOOD) == "cidrmatch serve needs granian: pip install 'cidrmatch[server]'"

@@ -11,6 +11,8 @@ or an older revision is not successful.  So every problem shows as a growing
 age.  With `max_age`, a limit is set: then either every request is denied, or
 the log says that old data is served.
 
+The log has a line for each newer revision, and one for each new problem.  No line has a key or an address.
+
 Only `stop` ends a follower.  In a forked child, which has none of the parent's
 threads, it starts again.
 
@@ -195,11 +197,19 @@ class Follower:
                     return
                 share = random.uniform(0.5, 1.0) if self.jitter else 1.0  # noqa: S311  nothing secret
                 wait = self.seconds * share
-                self.followed.refresh()
+                self._refresh()
                 self._told = ""
             except BaseException as error:
                 with suppress(BaseException):
                     self._tell(error)
+
+    def _refresh(self) -> None:
+        """Look once; log a newer revision."""
+        before = self.followed.revision
+        self.followed.refresh()
+        after = self.followed.revision
+        if after != before:
+            _log.info("the data changed from %s to %s", before, after)
 
     def _tell(self, error: BaseException) -> None:
         """Log what is wrong with the source; the same problem is logged once."""

@@ -158,7 +158,7 @@ class _Questions:
         facts = {
             "ready": is_ready,
             "version": __version__,
-            "epoch": None if revision is None else revision.epoch,
+            "epoch": None if revision is None else f"{revision.epoch:x}",
             "generation": None if revision is None else revision.generation,
             "age": round(age, 3),
             "max_age": self._max_age,

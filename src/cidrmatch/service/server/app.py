@@ -141,15 +141,15 @@ async def _look(metrics: Metrics) -> None:
         metrics.look()
 
 
-def tracer() -> Callable[[], AbstractContextManager[Any]]:
-    """Make spans by OpenTelemetry if it is installed and the host set a provider up; else none."""
+def tracer() -> Callable[[], AbstractContextManager[Any]] | None:
+    """Give what makes a span by OpenTelemetry; None if it is not installed, or if nobody receives spans."""
     try:
         from opentelemetry import trace  # noqa: PLC0415  an extra
     except ModuleNotFoundError:
-        return nullcontext
+        return None
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider) and not os.environ.get(
         "OTEL_PYTHON_TRACER_PROVIDER"
     ):
-        return nullcontext  # nobody receives spans
+        return None
     found = trace.get_tracer("cidrmatch")
     return lambda: found.start_as_current_span("cidrmatch.auth")

@@ -6,7 +6,7 @@
 The peer is `attributes.source`, the other end of Envoy's own connection.  Nothing else says it: neither the connection
 of this call nor its metadata.  So with Envoy at the edge the peer is the client, and "peer" is the strategy.  With a
 proxy in front of Envoy, the peer is that proxy, and a strategy reads the header that it wrote.  A source that is a UNIX
-socket, or that is missing, is nobody, and is denied.
+socket, or that is missing, is nobody: a key with a list is denied, and a key that is open to every address passes.
 
 Envoy sends the lines of the request in one of two fields:
 
@@ -41,11 +41,11 @@ import grpc.aio
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from ...client import UNKNOWN_PEER
-from .forward import Answerer
+from .forward import Answerer, facts_of, kind_of
 
 if TYPE_CHECKING:
     from ...gateways.guard import GuardDecision
-    from .forward import Lines
+    from .forward import Kind, Lines
 
 __all__ = ["MOST_BYTES", "SERVICE", "EnvoyCheck", "listening", "message_class"]
 
@@ -118,7 +118,7 @@ class EnvoyCheck(Answerer):
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._allowances: dict[tuple[tuple[bytes, bytes], ...], bytes] = {}
+        self._allowances: dict[Kind, bytes] = {}
 
     async def check(self, message: bytes, context: object) -> bytes:  # noqa: ARG002  its peer is Envoy
         """Answer one CheckRequest by a CheckResponse, both as bytes."""
@@ -128,25 +128,25 @@ class EnvoyCheck(Answerer):
         """Answer one question; whatever raises, the answer is a denial."""
         try:
             found = self.ask(message)
-            facts = self.facts(found)
-            return self._allowance(tuple(facts)) if found.allowed else _denial(found, facts)
+            kind = kind_of(found)
+            return self._allowance(kind) if found.allowed else _denial(found, facts_of(kind))
         except Exception:
             _log.exception("a request was denied because its answer could not be made")
             return _REFUSED
 
-    def _allowance(self, facts: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    def _allowance(self, kind: Kind) -> bytes:
         """Let the request pass, and leave no header of ours as the client sent it.
 
         An answer is made once for each reason and state, because making it takes as long as the decision.
         """
-        made = self._allowances.get(facts)
+        made = self._allowances.get(kind)
         if made is None:
-            told = _texts_of([*facts, *self.proof])
+            told = _texts_of([*facts_of(kind), *self.proof])
             names = {name for name, _ in told}
             options = [_option(name, value) for name, value in told]
             removed = [name for name in _OURS if name not in names]
             made = _response_of(_OK, ok_response={"headers": options, "headers_to_remove": removed})
-            self._allowances[facts] = made
+            self._allowances[kind] = made
         return made
 
     def origin_of(self, question: bytes) -> tuple[str, Lines]:

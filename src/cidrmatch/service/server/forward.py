@@ -16,7 +16,8 @@ Envoy takes only 200 as a yes; it hands a 204 to the client as a denial.
 
 The key is the value of one header line; two lines are no key.  The request's body is not read.
 
-Cost: the guard's, some dictionary reads and two messages.
+Cost: the guard's, some dictionary reads and two messages.  All allowances with one reason and state are one pair of
+messages, which a server reads and does not change.
 Threads: one event loop.
 Source: B2, B3, B7, U7; C23, C26.
 """
@@ -26,7 +27,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -35,19 +36,21 @@ from ...gateways.asgi import origin_of
 
 if TYPE_CHECKING:
     from ..._core import AllowList
-    from ...gateways.asgi import Receive, Scope, Send
+    from ...gateways.asgi import Message, Receive, Scope, Send
     from ...gateways.guard import Guard, GuardDecision
 
     Lines = list[tuple[bytes, bytes]]
+    Kind = tuple[str, str | None]
 
-__all__ = ["Answerer", "ForwardAuth", "is_forward", "key_of"]
+__all__ = ["Answerer", "ForwardAuth", "facts_of", "is_forward", "key_of", "kind_of"]
 
 _QUIET = "/auth/quiet"
 _ENVOY = "/envoy/"
 _BEARER = "bearer "
 _NO_GATEWAY = [(b"x-cidrmatch-reason", b"no_gateway"), (b"content-length", b"0"), (b"cache-control", b"no-store")]
-_KEY = re.compile(r"[!-+\--~]+")
+_match_key = re.compile(r"[!-+\--~]+").fullmatch
 _NOT_STORED = [(b"cache-control", b"no-store")]
+_NO_BODY = {"type": "http.response.body", "body": b""}
 
 
 def is_forward(path: str) -> bool:
@@ -61,15 +64,20 @@ def key_of(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
     A key is visible ASCII without a comma.  Some gateways join two lines by a comma, and some applications strip
     more blanks than others, so that they would use another key than the one that is judged.
     """
-    values = [value for header, value in headers if header == name]
-    if len(values) != 1:
+    only = None
+    for header, value in headers:
+        if header == name:
+            if only is not None:
+                return None
+            only = value
+    if only is None:
         return None
-    text = values[0].decode("latin-1").strip(" \t")
+    text = only.decode("latin-1").strip(" \t")
     if name == b"authorization":
         if text[: len(_BEARER)].lower() != _BEARER:
             return None
         text = text[len(_BEARER) :].strip(" ")
-    return text if _KEY.fullmatch(text) else None
+    return text if _match_key(text) else None
 
 
 class Answerer(ABC):
@@ -80,7 +88,8 @@ class Answerer(ABC):
         key_header: the name of the header with the key.
         token: what an allowance carries, or None.
         note: called with each decision and the seconds that it took.
-        span: makes a context for each question, such as a span of a trace; it gets the decision by `set_attribute`.
+        span: makes a context for each question, such as a span of a trace, which gets the reason by `set_attribute`;
+            None makes none.
     Attributes:
         proof: the header with the token, for an answer that lets a request pass; or nothing.
     """
@@ -91,12 +100,11 @@ class Answerer(ABC):
         key_header: str,
         token: str | None,
         note: Callable[[GuardDecision, float], None],
-        span: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        span: Callable[[], AbstractContextManager[Any]] | None = None,
     ) -> None:
         self.guard = guard
         self.key_header = key_header.lower().encode("ascii")
         self.proof = [] if token is None else [(b"x-cidrmatch-token", token.encode("ascii"))]
-        self._said: dict[tuple[str, str | None], Lines] = {}
         self._note = note
         self._span = span
 
@@ -107,11 +115,14 @@ class Answerer(ABC):
     def ask(self, question: Any) -> GuardDecision:
         """Decide about one request, and note the decision."""
         started = perf_counter()
-        with self._span() as span:
-            found = self.decide(question)
-            if span is not None:
-                span.set_attribute("cidrmatch.reason", str(found.reason))
+        found = self.decide(question) if self._span is None else self._decide_within(self._span(), question)
         self._note(found, perf_counter() - started)
+        return found
+
+    def _decide_within(self, context: AbstractContextManager[Any], question: Any) -> GuardDecision:
+        with context as span:
+            found = self.decide(question)
+            span.set_attribute("cidrmatch.reason", str(found.reason))
         return found
 
     def decide(self, question: Any) -> GuardDecision:
@@ -123,19 +134,24 @@ class Answerer(ABC):
             return self.guard.fail(error)
         return self.guard.check(key, peer, headers)
 
-    def facts(self, found: GuardDecision) -> Lines:
-        """Give the headers that every answer with this reason and state has; the list is shared."""
-        state = None
-        if found.decision is not None:
-            with suppress(CidrmatchError):  # of a damaged record; the decision stands
-                state = found.decision.state
-        said = self._said.get((found.reason, state))
-        if said is None:
-            said = [(b"x-cidrmatch-reason", str(found.reason).encode("ascii"))]
-            if state is not None:
-                said.append((b"x-cidrmatch-state", str(state).encode("ascii")))
-            self._said[found.reason, state] = said
-        return said
+
+def kind_of(found: GuardDecision) -> Kind:
+    """Give the reason of a decision and the state of its key; all allowances of one kind are answered alike."""
+    if found.decision is None:
+        return found.reason, None
+    try:
+        return found.reason, found.decision.state
+    except CidrmatchError:  # a damaged record; the decision stands
+        return found.reason, None
+
+
+def facts_of(kind: Kind) -> Lines:
+    """Make the headers that every answer of this kind has."""
+    reason, state = kind
+    facts = [(b"x-cidrmatch-reason", str(reason).encode("ascii"))]
+    if state is not None:
+        facts.append((b"x-cidrmatch-state", str(state).encode("ascii")))
+    return facts
 
 
 class ForwardAuth(Answerer):
@@ -148,6 +164,7 @@ class ForwardAuth(Answerer):
     def __init__(self, *given: Any, gateways: AllowList) -> None:
         super().__init__(*given)
         self._gateways = gateways
+        self._allowances: dict[Kind, tuple[Message, Message]] = {}
 
     def is_gateway(self, scope: Scope) -> bool:
         """May this peer ask?"""
@@ -165,20 +182,27 @@ class ForwardAuth(Answerer):
         """Answer one question."""
         if not self.is_gateway(scope):
             await send({"type": "http.response.start", "status": 403, "headers": _NO_GATEWAY})
-            await send({"type": "http.response.body", "body": b""})
+            await send(_NO_BODY)
             return
         found = self.ask(scope)
-        headers = self.facts(found)
         if found.allowed:
-            headers = [*headers, *_NOT_STORED, *self.proof]
-            status = 200 if scope["path"].startswith(_ENVOY) else 204
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
+            with_204, with_200 = self._allowance(kind_of(found))
+            await send(with_200 if scope["path"].startswith(_ENVOY) else with_204)
+            await send(_NO_BODY)
             return
         denial = found.response()
         is_quiet = scope["path"] == _QUIET
         body = b"" if is_quiet or scope["method"] == "HEAD" else denial.body
         told = [("content-length", "0"), ("cache-control", "no-store")] if is_quiet else denial.headers
-        more = [(name.encode("ascii"), value.encode("latin-1")) for name, value in told]
-        await send({"type": "http.response.start", "status": denial.status, "headers": headers + more})
+        headers = facts_of(kind_of(found)) + [(name.encode("ascii"), value.encode("latin-1")) for name, value in told]
+        await send({"type": "http.response.start", "status": denial.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def _allowance(self, kind: Kind) -> tuple[Message, Message]:
+        """Give the head of an allowance, with 204 and with 200; both are made once for each reason and state."""
+        made = self._allowances.get(kind)
+        if made is None:
+            headers = (*facts_of(kind), *_NOT_STORED, *self.proof)
+            with_204 = {"type": "http.response.start", "status": 204, "headers": headers}
+            made = self._allowances[kind] = with_204, {**with_204, "status": 200}
+        return made

@@ -35,24 +35,20 @@ class JsonFormatter(logging.Formatter):
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Write to stderr; call `dropped` for a record that could not be written."""
+    """Write to stderr; `tell` of a record that could not be written."""
+
+    @staticmethod
+    def tell() -> None:
+        """Tell nobody yet."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  as logging calls it
         """Count the record."""
-        _tell_dropped()
-
-
-_tellers: list[Callable[[], None]] = []
+        self.tell()
 
 
 def dropped(tell: Callable[[], None]) -> None:
     """Have a function called for each record that could not be written."""
-    _tellers[:] = [tell]
-
-
-def _tell_dropped() -> None:
-    for tell in _tellers:
-        tell()
+    _Handler.tell = staticmethod(tell)  # type: ignore[method-assign]
 
 
 def configuration(level: str) -> dict[str, Any]:

@@ -6,11 +6,15 @@
     cidrmatch_data_age_seconds                    since the data was known to be current; the largest of all workers
     cidrmatch_log_records_dropped_total           log lines that could not be written
 
-No label holds a key or an address.  One worker counts in its memory, which takes a fourth of the time.  Several workers
-write their numbers to files in the folder that PROMETHEUS_MULTIPROC_DIR names, and whichever is asked adds them up; the
-gauges of a worker that is gone do not count.
+    decision --note--> one worker:        `_Tally`, numbers in its memory -----------------> the page
+                       several workers:   `_Files`, a file each in a folder --added up---> the page
 
-Threads: safe.
+No label holds a key or an address.  Several workers write their numbers to files in the folder that
+PROMETHEUS_MULTIPROC_DIR names, and whichever is asked adds them up.  What a worker counted stays when it is gone; its
+gauges do not count.
+
+Cost: 0.5 us for each decision in memory, 3.6 us in files.
+Threads: an event loop notes decisions and makes the page.  Records may be dropped in any thread.
 """
 
 from __future__ import annotations
@@ -18,7 +22,9 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
+from bisect import bisect_left
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +37,14 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client import Metric
+
     from ...engine.engine import Engine
     from ...gateways.guard import GuardDecision
 
@@ -40,26 +52,71 @@ __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _TRIES, _PAUSE = 50, 0.02
+_DECISIONS = "cidrmatch_decisions", "Decisions by reason.", ("reason", "preset")
+_TIME = "cidrmatch_decision_seconds", "Time of a decision."
 _SECONDS = (5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 1.0)
+
+
+class _Tally(Collector):
+    """Count decisions in memory, and give the numbers when the page is made."""
+
+    def __init__(self, engine: Engine, registry: CollectorRegistry) -> None:
+        self._engine = engine
+        self._decisions: dict[tuple[str, str], int] = {}
+        self._up_to = [0] * (len(_SECONDS) + 1)  # the decisions in each bucket; the last one has no bound
+        self._seconds = 0.0
+        registry.register(self)
+
+    def note(self, found: GuardDecision, seconds: float) -> None:
+        kind = found.reason, self._engine.policy.name
+        self._decisions[kind] = self._decisions.get(kind, 0) + 1
+        self._up_to[bisect_left(_SECONDS, seconds)] += 1
+        self._seconds += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        name, about, labels = _DECISIONS
+        decisions = CounterMetricFamily(name, about, labels=labels)
+        for (reason, preset), count in self._decisions.items():
+            decisions.add_metric((str(reason), preset), count)
+        yield decisions
+        bounds = (*map(str, _SECONDS), "+Inf")
+        yield HistogramMetricFamily(
+            *_TIME, buckets=list(zip(bounds, accumulate(self._up_to), strict=True)), sum_value=self._seconds
+        )
+
+
+class _Files:
+    """Count decisions in this worker's file."""
+
+    def __init__(self, engine: Engine, registry: CollectorRegistry) -> None:
+        self._engine = engine
+        self._decisions = Counter(*_DECISIONS, registry=registry)
+        self._by_kind: dict[tuple[str, str], Counter] = {}
+        self._seconds = Histogram(*_TIME, buckets=_SECONDS, registry=registry)
+
+    def note(self, found: GuardDecision, seconds: float) -> None:
+        kind = found.reason, self._engine.policy.name
+        counter = self._by_kind.get(kind)
+        if counter is None:
+            counter = self._by_kind[kind] = self._decisions.labels(str(found.reason), kind[1])
+        counter.inc()
+        self._seconds.observe(seconds)
 
 
 class Metrics:
     """Metrics(engine): the numbers of this worker.
 
     Args:
-        engine: the `Engine` whose revision and age are shown.
+        engine: the `Engine` whose revision, age and policy are shown.
+    Attributes:
+        note: counts a decision and the seconds that it took.
+        dropped: the counter of log lines that could not be written.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._registry = CollectorRegistry()
-        self._decisions = Counter(
-            "cidrmatch_decisions", "Decisions by reason.", ("reason", "preset"), registry=self._registry
-        )
-        self._by_reason: dict[tuple[str, str], Counter] = {}
-        self._seconds = Histogram(
-            "cidrmatch_decision_seconds", "Time of a decision.", buckets=_SECONDS, registry=self._registry
-        )
+        self.note = (_Files if _FOLDER in os.environ else _Tally)(engine, self._registry).note
         self._generation = Gauge(
             "cidrmatch_data_generation", "The generation that is served.", registry=self._registry,
             multiprocess_mode="livemin",
@@ -72,15 +129,6 @@ class Metrics:
             "cidrmatch_log_records_dropped", "Log lines that could not be written.", registry=self._registry
         )
         self.look()
-
-    def note(self, found: GuardDecision, seconds: float) -> None:
-        """Count a decision."""
-        preset = self._engine.policy.name
-        counter = self._by_reason.get((found.reason, preset))
-        if counter is None:
-            counter = self._by_reason[found.reason, preset] = self._decisions.labels(str(found.reason), preset)
-        counter.inc()
-        self._seconds.observe(seconds)
 
     def look(self) -> None:
         """Set the gauges; call it every second, because another worker may show them."""

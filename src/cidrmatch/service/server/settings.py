@@ -127,6 +127,7 @@ class Settings:
             raise SettingsError(f"--key-header is the name of a header, not {quote(self.key_header)}")
         read_token(self.token_file, "--token-file")
         read_token(self.api_token_file, "--api-token-file")
+        _check_installed("cidrmatch serve", ("granian", "starlette", "prometheus_client"), "server")
 
     def _check_listen(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):
@@ -155,9 +156,7 @@ class Settings:
                 f"others reach {self.grpc_listen}, and gRPC has no TLS here; say it twice"
                 f" (--insecure-grpc-listen {self.grpc_listen}) if it is meant"
             )
-        missing = [name for name in ("grpc", "google.protobuf") if not _is_installed(name)]
-        if missing:
-            raise SettingsError(f"--grpc-listen needs {' and '.join(missing)}: pip install 'cidrmatch[server-grpc]'")
+        _check_installed("--grpc-listen", ("grpc", "google.protobuf"), "server-grpc")
 
     def strategy(self) -> ClientStrategy:
         """Make the strategy that finds the client; SettingsError if it is refused."""
@@ -201,6 +200,12 @@ def _address_of(text: str, option: str, more: str = "") -> tuple[str, int]:
     if not 0 < found[1] < 65_536:
         raise SettingsError(f"{option}: a port is 1 to 65535, not {found[1]}")
     return found
+
+
+def _check_installed(what: str, modules: tuple[str, ...], extra: str) -> None:
+    missing = [name for name in modules if not _is_installed(name)]
+    if missing:
+        raise SettingsError(f"{what} needs {' and '.join(missing)}: pip install 'cidrmatch[{extra}]'")
 
 
 def _is_installed(name: str) -> bool:
