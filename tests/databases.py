@@ -136,6 +136,8 @@ class Server:
         for child in family:
             with suppress(ProcessLookupError):
                 os.kill(child, number)
+        if number is signal.SIGSTOP:  # a busy machine takes its time
+            wait_until(lambda: all(_state_of(child) in "TZX" for child in family), "its children stand still")
         return family
 
     @property
