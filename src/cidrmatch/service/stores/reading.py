@@ -142,7 +142,7 @@ class Reading:
             is_in = type(value) in kinds and (type(value) is not int or value >= 0)
             if not is_in or (bool in kinds and value not in (0, 1)):
                 raise SpoiltRow("tenants", (self._name,), f"{what} is {shown(value)}")
-        judge = last.judge if last is not None and last.judge.policy_text == policy else Judge(policy)
+        judge = last.judge if last is not None and last.judge.policy_text == policy else self._judge_of(policy)
         if default is not None and not judge.policy.keys.default_list:
             raise SpoiltRow("tenants", (self._name,), f"{judge.policy.name} has no default list")
         rules = Rules(
@@ -151,6 +151,12 @@ class Reading:
         if last is None or last.rules != rules:
             self._check_said(tenant, rules)
         return Head(tenant, Revision(epoch, number), mark, rules, judge, ids)
+
+    def _judge_of(self, policy: str) -> Judge:
+        try:
+            return Judge(policy)
+        except SpoiltRow as error:
+            raise SpoiltRow(error.table, (self._name,), error.reason) from None
 
     def _check_said(self, tenant: int, rules: Rules) -> None:
         """Refuse switches, or a default list, that are more open than the store ever wrote them: SpoiltRow."""
