@@ -80,6 +80,7 @@ EXTRAS = {
     "sqlalchemy",
     "alembic",
     "psycopg",
+    "redis",
     "fsspec",
 }
 """What an extra needs; the library itself needs nothing."""

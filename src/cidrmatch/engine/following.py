@@ -154,14 +154,19 @@ class Follower:
         for thread in reversed(self._threads):  # the watchdog first
             thread.start()
 
-    def stop(self) -> None:
-        """Stop following, and wait until the threads have ended; a stale engine stays so until a refresh succeeds."""
+    def stop(self, timeout: float | None = None) -> None:
+        """Stop following, and wait until the threads have ended; a stale engine stays so until a refresh succeeds.
+
+        Args:
+            timeout: the longest wait for a look that hangs, in seconds; None for as long as it takes.
+        """
         was_over = self._is_over.is_set()
         self.let_go()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join()
-        if not was_over:  # only now, because until then a look that took too long must not count
+        others = [thread for thread in self._threads if thread is not threading.current_thread()]
+        for thread in others:
+            thread.join(timeout)
+        hangs = any(thread.is_alive() for thread in others)
+        if not was_over and not hangs:  # only now, because until then a look that took too long must not count
             self.freshness.limit(math.inf)
 
     def let_go(self) -> None:

@@ -6,6 +6,9 @@
 A commit of SQLite is on the disk when it returns (synchronous=FULL), in a journal that readers need not wait for (WAL).
 Each wait has a bound: for a connection, for a lock, for an answer, for a network that has gone silent.
 
+A connection to a file of SQLite that was replaced is dropped, and none is open during a fork: see sqlite_file.py.
+A server that stands by is refused: its data may be old, and nobody could tell how old.
+
 What a driver raises becomes `StoreUnavailable`.  If a commit fails, it may have been made all the same: the connection
 broke before the answer.  Then `is_unknown` is True, and whoever made the change looks.
 
@@ -15,7 +18,7 @@ Threads: safe; each transaction has a connection of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import create_engine, event, text
@@ -25,6 +28,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from ...engine.forking import remember
 from ...errors import quote
 from .errors import StoreError, StoreUnavailable
+from .sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -39,6 +43,7 @@ _POSTGRESQL: Final = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
+    "target_session_attrs": "primary",
     "prepare_threshold": None,  # a pooler may give the next transaction to another server process
 }
 
@@ -62,6 +67,7 @@ class Database:
             self.url = self.url.set(drivername="postgresql+psycopg")
         if self.kind not in ("sqlite", "postgresql"):
             raise StoreError(f"a store lies in sqlite or postgresql, not in {quote(self.kind)}")
+        self.file: SqliteFile | None = None
         self.engine = self._make()
         remember(self)
 
@@ -71,11 +77,29 @@ class Database:
         engine = create_engine(self.url, connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
+        self.file = SqliteFile(engine)
         return engine
+
+    def before_fork(self) -> None:
+        """Close the connections to a file, in the parent; those to a server stay open."""
+        if self.file is not None:
+            self.file.before_fork()
+
+    def after_fork(self) -> None:
+        """Let transactions begin again, in the parent."""
+        if self.file is not None:
+            self.file.after_fork()
 
     def begin_anew(self) -> None:
         """Forget the connections of the parent, in a forked child; they stay open for the parent."""
+        if self.file is not None:
+            self.file.begin_anew()
         self.engine.dispose(close=False)
+
+    def connect_args(self) -> dict[str, Any]:
+        """Give what `psycopg.connect` takes for a connection beside the pool."""
+        _, words = self.engine.dialect.create_connect_args(self.url)
+        return {**words, **_POSTGRESQL}
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
@@ -89,7 +113,7 @@ class Database:
             StoreUnavailable: the database does not answer.
         """
         options = {} if self.kind == "sqlite" else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with self._told(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with self._connected(**options) as connection, connection.begin():
             self._limit(connection)
             yield connection
 
@@ -100,7 +124,7 @@ class Database:
         Raises:
             StoreUnavailable: the database does not answer, or another writer took too long.
         """
-        with self._told(), self.engine.connect().execution_options(cidrmatch_writes=True) as connection:
+        with self._connected(cidrmatch_writes=True) as connection:
             transaction = connection.begin()
             try:
                 self._limit(connection)
@@ -112,6 +136,27 @@ class Database:
                 transaction.commit()
             except DBAPIError as error:
                 raise StoreUnavailable(_said(error), is_unknown=True) from error
+
+    @contextmanager
+    def noting(self) -> Iterator[Connection]:
+        """Open a transaction that writes what may be lost: it waits for nobody, and for no disk.
+
+        Raises:
+            StoreUnavailable: the database does not answer, refuses, or is busy.
+        """
+        with self._connected(cidrmatch_writes=True, cidrmatch_notes=True) as connection, connection.begin():
+            if self.kind == "postgresql":
+                connection.execute(text("SET LOCAL synchronous_commit = off"))
+                connection.execute(text("SET LOCAL statement_timeout = '2s'"))
+            yield connection
+
+    @contextmanager
+    def _connected(self, **options: Any) -> Iterator[Connection]:
+        with ExitStack() as stack:
+            stack.enter_context(self._told())
+            if self.file is not None:
+                stack.enter_context(self.file.in_use())
+            yield stack.enter_context(self.engine.connect().execution_options(**options))
 
     def _limit(self, connection: Connection) -> None:
         """Bound the waits of this transaction; SQLite has a bound for locks alone, and answers by itself."""
@@ -151,5 +196,8 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("cidrmatch_writes", False)
+    options = connection.get_execution_options()
+    notes, writes = options.get("cidrmatch_notes", False), options.get("cidrmatch_writes", False)
+    connection.exec_driver_sql(f"PRAGMA busy_timeout = {100 if notes else _LOCK_SECONDS * 1000}")
+    connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if notes else 'FULL'}")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -2,7 +2,8 @@
 
     StoreError          there is no store, or it cannot be used as it is
       |- StoreUnavailable   the database does not answer; with `is_unknown`, a commit may have been made all the same
-      '- SpoiltRow      a row that the store would not have written; nothing of the store is believed until it is mended
+      |- SpoiltRow      a row that the store would not have written; nothing of the store is believed until it is mended
+      '- NotYet (TimeoutError)   an engine does not have the data yet that somebody waits for
     AssertionBroken     a change would break what must hold for a list or a key
 
 Errors of changes are those of an engine: `PolicyError`, `Conflict`, `LockOut` and the others.
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 
 from ...errors import CidrmatchError, EngineError, brief
 
-__all__ = ["AssertionBroken", "SpoiltRow", "StoreError", "StoreUnavailable"]
+__all__ = ["AssertionBroken", "NotYet", "SpoiltRow", "StoreError", "StoreUnavailable"]
 
 
 class StoreError(CidrmatchError):
@@ -55,3 +56,7 @@ class SpoiltRow(StoreError):
 
 class AssertionBroken(EngineError):
     """A change would deny an address that must be allowed, or allow one that must be denied."""
+
+
+class NotYet(StoreError, TimeoutError):
+    """An engine does not answer by a revision, after all the time that somebody waited for it."""

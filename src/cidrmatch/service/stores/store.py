@@ -18,6 +18,7 @@ Threads: safe.  Cost: a change is one transaction, some milliseconds.  Source: B
 
 from __future__ import annotations
 
+import logging
 import secrets
 import threading
 import time
@@ -27,10 +28,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from sqlalchemy import insert, select
+from sqlalchemy import func, insert, select
 
 from ..._keys import Revision, drawn_epoch
 from ...engine.engine import Engine
+from ...engine.forking import remember
 from ...engine.ids import id_hash_of
 from ...engine.settings import Settings
 from ...errors import AlreadyExists, Conflict, UnknownName, quote
@@ -43,7 +45,9 @@ from .database import Database
 from .draft import StoredDraft
 from .errors import StoreError
 from .history import Commit, read_history
+from .nudges import CHANNEL, notice
 from .reading import Head, Reading
+from .reporting import Reader, read_readers
 from .rows import check_text, check_workable
 from .schema import keys, lists, tenants
 from .things import as_text
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Data", "Store", "Stored"]
 
+_log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _MAIN = "main"
 _PAGE = 100
@@ -135,6 +140,10 @@ class Data:
         """Give all assertions, sorted."""
         return read_assertions(self._connection, self._head.tenant)
 
+    def readers(self) -> list[Reader]:
+        """Give the processes that follow the tenant, with the revisions that they answer by; see `Reader`."""
+        return read_readers(self._connection, self._head)
+
     def history(
         self, *, kind: str | None = None, name: str | None = None, before: int | None = None, limit: int = _PAGE
     ) -> list[Commit]:
@@ -165,6 +174,7 @@ class Store:
         clock: gives the time in POSIX seconds.
         permits: the host's role check for named lists, called with actor, operation and name (P1).
         id_secret: 16 to 64 bytes; ids of keys are stored as their hashes under it.
+        announce: is told after each commit, such as `RedisNudge.announce`; it must neither raise nor take long.
     Raises:
         StoreError: the URL is none.  Nothing is asked of the database yet.
     """
@@ -177,15 +187,23 @@ class Store:
         clock: Callable[[], float] = time.time,
         permits: Callable[[object, str, str], bool] | None = None,
         id_secret: bytes | None = None,
+        announce: Callable[[str], None] | None = None,
     ) -> None:
         check_text("the name of a tenant", tenant)
         self.database = Database(url)
         self.tenant = tenant
         self._clock = clock
         self._permits = permits
+        self._id_secret = id_secret
         self._id_hash = id_hash_of(id_secret)
+        self._announce = announce
         self._lock = threading.Lock()
         self._seen: tuple[Revision, str] | None = None  # the latest commit that this store has seen
+        remember(self)
+
+    def begin_anew(self) -> None:
+        """Make a new lock, in a forked child."""
+        self._lock = threading.Lock()
 
     @classmethod
     def create(
@@ -229,6 +247,10 @@ class Store:
     def held_id(self, key: str) -> str:
         """Give the id under which the store holds a key."""
         return key if self._id_hash is None else self._id_hash(key)
+
+    def new_engine(self) -> Engine:
+        """Make an engine without data, for a follower; nothing of it is known but how it asks."""
+        return Engine(clock=self._clock, permits=self._permits, id_secret=self._id_secret)
 
     def settings(self, rules: Rules) -> Settings:
         """Give the settings of an engine with these rules."""
@@ -318,10 +340,22 @@ class Store:
                     draft.is_over = True
                 history = self.database.history(connection)
                 epoch = drawn_epoch(head.revision.epoch) if self._is_other(connection, head, reading, history) else None
-                change.write(history, epoch, operation)
+                revision = change.write(history, epoch, operation)
+                if revision != head.revision:
+                    self._notify(connection, revision)
                 seen = reading.head(head)
         with self._lock:
             self._seen = (seen.revision, seen.mark)
+        if self._announce is not None and revision != head.revision:
+            try:
+                self._announce(notice(self.tenant, revision))
+            except Exception:  # the commit is made; followers find it by looking
+                _log.exception("a change could not be announced")
+
+    def _notify(self, connection: Connection, revision: Revision) -> None:
+        """Nudge those who listen to PostgreSQL, when the transaction is committed."""
+        if self.database.kind == "postgresql":
+            connection.execute(select(func.pg_notify(CHANNEL, notice(self.tenant, revision))))
 
     def _settings_for(
         self, author: Author, rules: Rules, permits: Callable[[object, str, str], bool] | None
