@@ -6,6 +6,7 @@ Copy(store).look()                      everything at first, then what changed
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,6 +15,8 @@ from cidrmatch import Engine
 from cidrmatch.engine.following import seconds_since_boot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cidrmatch.service.stores.reading import Head
     from cidrmatch.service.stores.store import Store
 
@@ -44,9 +47,9 @@ class Copy:
         looked: whether the last look took "everything", or "some".
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         self.store = store
-        self.engine = Engine()
+        self.engine = Engine(clock=clock)
         self.head: Head | None = None
         self.looked = ""
         self._feed = self.engine.feed()
