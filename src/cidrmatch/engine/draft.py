@@ -34,7 +34,7 @@ from .storable import check_record
 if TYPE_CHECKING:
     from .._keys import State
 
-__all__ = ["Draft", "is_bare"]
+__all__ = ["Draft", "is_bare", "records_by_held_id"]
 
 _NOTHING = object()
 
@@ -229,3 +229,12 @@ def is_bare(rule: Rule) -> bool:
     record = rule.record
     has_lists = record.entries or record.lists or record.within
     return not has_lists and rule.is_enabled and not rule.needs_list
+
+
+def records_by_held_id(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
+    """Map held ids to records; a plain id is checked before it is hashed."""
+    if draft.settings.id_hash is None:
+        return keys
+    for key, record in keys.items():
+        check_record(key_text(key), record)
+    return {draft.held_id(key): record for key, record in keys.items()}

@@ -43,7 +43,6 @@ from .._keys import (
     content_at,
     flush_name,
     identify,
-    key_text,
     open_block,
     remove_drafts,
     revision_of,
@@ -54,17 +53,17 @@ from ..policy.checks import check_switches
 from ..policy.presets import check_policy
 from .answers import report_of, warn_of_open, warn_of_switch, warning
 from .changes import Changes, Transaction
-from .draft import Draft
+from .draft import Draft, records_by_held_id
 from .feeding import Feed
 from .file_lock import FileLock
 from .folding import Folder, view_on_new_store
 from .following import Follower, Freshness, seconds_since_boot
 from .forking import remember
+from .heartbeat import HeartbeatReader
 from .ids import id_hash_of
-from .revisions import BaseFile, Known, check_newer, next_revision, revision_of_copy
+from .revisions import BaseFile, Known, check_newer, is_as_before, next_revision, revision_of_copy
 from .settings import Settings, settings_of
 from .snapshots import snapshot_of, view_of_snapshot
-from .storable import check_record
 
 if TYPE_CHECKING:
     from .._keys import KeyStore, PathLike, State
@@ -78,11 +77,6 @@ __all__ = ["Engine", "Transaction"]
 def _at_version(view: View, version: int) -> View:
     """The same data under another number."""
     return view.following(view.overlay, view.lists, view.default, version, view.settings)
-
-
-def _is_as_before(now: BaseFile | None, before: BaseFile | None) -> bool:
-    """Whether an engine knows the same revision of its file as before, at any path."""
-    return (None if now is None else now.known) == (None if before is None else before.known)
 
 
 class Engine(Checker, Changes):
@@ -140,6 +134,7 @@ class Engine(Checker, Changes):
         self._base_file: BaseFile | None = None
         self._known: dict[str, Known] = {}  # files that were read or written, by their real paths
         self._freshness = Freshness(self)
+        self._heartbeat = HeartbeatReader()
         self._follower: Follower | None = None
         self._feed: Feed | None = None
         self._held: FileLock | None = None  # while `edit` has the file
@@ -227,7 +222,7 @@ class Engine(Checker, Changes):
             with self._lock:
                 if not is_own:
                     self._known[target] = known
-                elif _is_as_before(self._base_file, base_file):  # otherwise a look has taken over this file meanwhile
+                elif is_as_before(self._base_file, base_file):  # otherwise a look has taken over this file meanwhile
                     stands = base_file or BaseFile(os.path.abspath(path), identity, known)
                     self._stand_as_saved(dataclasses.replace(stands, identity=identity, known=known))
             if is_own:
@@ -304,7 +299,7 @@ class Engine(Checker, Changes):
         view = view_of_snapshot(store, store.generation, clock, permits, id_hash)
         known = Known(Revision(store.epoch, store.generation), store.generation, store.body_checksum)
         engine._stand(BaseFile(path, identity, known, verify, copy), view)
-        engine._freshness = Freshness(engine, began)
+        engine._freshness = Freshness(engine, engine._heartbeat.moment(path, known.revision, began))
         return engine
 
     @classmethod
@@ -389,8 +384,9 @@ class Engine(Checker, Changes):
             if identity != base_file.identity or discards or self._lags(base_file):
                 self._check_newer(base_file, revision_of(base_file.path, identity), discards=discards)
                 store, identity = open_block(base_file.path, verify=base_file.verify, copy=base_file.copy)
-                return self._take_over(base_file, store, identity, began, discards=discards)
-            self._freshness.note(began)
+                moment = self._heartbeat.moment(base_file.path, Revision(store.epoch, store.generation), began)
+                return self._take_over(base_file, store, identity, moment, discards=discards)
+            self._freshness.note(self._heartbeat.moment(base_file.path, base_file.known.revision, began))
             return False
 
     def _check_newer(self, base_file: BaseFile, revision: Revision, *, discards: bool) -> None:
@@ -402,7 +398,7 @@ class Engine(Checker, Changes):
             )
 
     def _take_over(
-        self, base_file: BaseFile, store: KeyStore, identity: Identity, began: float, *, discards: bool
+        self, base_file: BaseFile, store: KeyStore, identity: Identity, moment: float, *, discards: bool
     ) -> bool:
         """Take over a store that was opened, unless the engine already has the same data."""
         with self._lock:
@@ -423,7 +419,7 @@ class Engine(Checker, Changes):
                 view = view_of_snapshot(store, version, settings.clock, settings.permits, settings.id_hash)
                 known = Known(revision, version, store.body_checksum)
             self._stand(dataclasses.replace(base_file, identity=identity, known=known), view)
-            self._freshness.note(began)
+            self._freshness.note(moment)
             return is_other
 
     @property
@@ -431,6 +427,7 @@ class Engine(Checker, Changes):
         """Seconds since the data was known to be current; 0.0 for an engine that stands on no file and is not fed.
 
         Only a successful look at the file, or at the source, makes it small again: see `refresh` and `follow`.
+        The data of a file with a heartbeat is as old as the heartbeat says, see heartbeat.py.
         """
         return 0.0 if self._base_file is None and self._feed is None else self._freshness.age
 
@@ -680,18 +677,9 @@ class Engine(Checker, Changes):
                 check_switches(enforced=enforced)
             if not draft.settings.is_enforced and enforced is not True:
                 raise FeatureOff("allow lists are switched off; they cannot be edited")
-            keys = _records_by_held_id(draft, keys)
+            keys = records_by_held_id(draft, keys)
             forgets = draft.settings.unknown_passes and any(key not in keys for key in draft.start)
             draft.replace_all(keys, lists, default)
             draft.settings = dataclasses.replace(draft.settings, is_enforced=enforced is not False)
             gone = [warning("keys are unknown now: every address passes")] if forgets else []
             return report_of(draft, [*warn_of_open(draft, keys), *gone, *warn_of_switch(draft.settings.is_enforced)])
-
-
-def _records_by_held_id(draft: Draft, keys: Mapping[str, KeyRecord]) -> Mapping[str, KeyRecord]:
-    """Map held ids to records; a plain id is checked before it is hashed."""
-    if draft.settings.id_hash is None:
-        return keys
-    for key, record in keys.items():
-        check_record(key_text(key), record)
-    return {draft.held_id(key): record for key, record in keys.items()}

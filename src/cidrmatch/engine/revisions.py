@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from .._keys import Identity, Revision, drawn_epoch
 from ..errors import Conflict, SnapshotError
 
-__all__ = ["BaseFile", "Known", "check_newer", "next_revision", "revision_of_copy"]
+__all__ = ["BaseFile", "Known", "check_newer", "is_as_before", "next_revision", "revision_of_copy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ class BaseFile:
     known: Known
     verify: bool = True
     copy: bool | None = None
+
+
+def is_as_before(now: BaseFile | None, before: BaseFile | None) -> bool:
+    """Whether an engine knows the same revision of its file as before, at any path."""
+    return (None if now is None else now.known) == (None if before is None else before.known)
 
 
 def check_newer(base_file: BaseFile, revision: Revision) -> None:
