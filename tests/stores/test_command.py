@@ -11,6 +11,9 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,12 +22,14 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from cidrmatch import Engine, Policy
+from cidrmatch import Engine, Policy, Reason, Revision
 from cidrmatch.files.config import dumps, loads
 from cidrmatch.service.stores import calls
 from cidrmatch.service.stores.command import store as command
+from cidrmatch.service.stores.copying import SnapshotCopy
 from cidrmatch.service.stores.database import Database
 from cidrmatch.service.stores.errors import StoreError
+from cidrmatch.service.stores.following import StoreFollower
 from cidrmatch.service.stores.store import Store
 
 URL = "sqlite:///keys.db"
@@ -501,4 +506,103 @@ def test_the_commands_work_on_every_database(store_url: str, monkeypatch: pytest
     with kept.reading() as data:
         assert isinstance(data.engine(), Engine)
         assert data.rules.policy == Policy(name="acme", max_entries=20)
+    kept.close()
+
+
+# -- Readers and copies -------------------------------------------------------
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def test_readers_and_wait(store: Path) -> None:
+    assert run("readers").stdout == "the store is at revision 2\n"
+    kept = Store(URL)
+    with StoreFollower(kept, name="web-1"):
+        wait_for(lambda: bool(run_json("readers")["readers"]))
+        said = run_json("list", "add", "office", "203.0.113.5", "--wait", "20")
+        assert (said["late"], run_json("readers")["readers"][0]["revision"]) == ([], 3)
+        assert re.search(r"^3       current          .*  web-1$", run("readers").stdout, re.MULTILINE)
+    with sqlite3.connect("keys.db") as database:
+        columns = "(tenant, name, epoch, number, seen_at)"
+        for name, seen in (("dead", "2020-01-01T00:00:00+00:00"), ("slow", datetime.now(UTC).isoformat())):
+            database.execute(f"INSERT INTO readers {columns} VALUES (1, ?, 1, 1, ?)", (name, seen))
+    assert "another history" in run("readers").stdout
+    late = run("list", "add", "office", "203.0.113.6", "--wait", "0", code=1)
+    assert late.stderr == "warning: after 0.0 seconds 'slow' answers by older data\n"
+    assert run_json("list", "add", "office", "203.0.113.7", "--wait", "0.2", code=1)["late"] == ["slow"]
+    kept.close()
+
+
+@pytest.fixture
+def copy(store: Path) -> Iterator[subprocess.Popen[str]]:
+    words = [sys.executable, "-m", "cidrmatch", "store", "follow", "--snapshot", "keys.snap", "--every", "0.2"]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_C19_workers_of_a_snapshot_deny_when_its_follower_is_dead(copy: subprocess.Popen[str]) -> None:
+    assert copy.stdout is not None
+    assert copy.stdout.readline() == "accepted: keys.snap is at revision 2\n"
+    wait_for(Path("keys.snap.alive").exists)
+    worker = Engine.open("keys.snap")
+    stop = worker.follow(0.1, max_age=5)
+    wait_for(lambda: worker.allows("key_1", "198.51.100.7"))
+    run("list", "add", "office", "203.0.113.5")
+    wait_for(lambda: worker.allows("key_1", "203.0.113.5"))
+    assert worker.revision is not None
+    assert worker.revision.generation == 3
+    copy.kill()
+    copy.wait()
+    wait_for(lambda: worker.check("key_1", "198.51.100.7").reason is Reason.STALE_DATA)
+    stop()
+
+
+def test_C19_a_store_that_is_gone_lets_the_heartbeat_age(copy: subprocess.Popen[str]) -> None:
+    wait_for(Path("keys.snap.alive").exists)
+    os.rename("keys.db", "moved.db")
+    Path("keys.db").write_bytes(b"no database at all" * 100)
+    worker = Engine.open("keys.snap")
+    wait_for(lambda: not worker.refresh() and worker.age > 3)
+    copy.terminate()
+    assert copy.wait(20) == 0
+
+
+def test_follow_does_not_replace_a_file_of_another_source(store: Path) -> None:
+    Path("keys.snap").write_bytes(b"damaged")
+    assert "damaged" in run("follow", "--snapshot", "keys.snap", code=1).stderr
+    assert "No such file" in run("follow", "--snapshot", "none/keys.snap", code=2).stderr
+
+
+def has_stepped(copy: SnapshotCopy, *, replace: bool = False) -> bool:
+    copy.step(replace=replace)
+    return True
+
+
+def test_C19_a_file_that_somebody_else_wrote_gets_no_heartbeat(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    kept, told = Store(URL), list[Revision]()
+    with StoreFollower(kept, every=0.05, max_age=60) as follower:
+        copy = SnapshotCopy(follower.engine, "keys.snap", told.append)
+        copy.step()
+        os.unlink("keys.snap")
+        wait_for(lambda: has_stepped(copy) and Path("keys.snap").exists())
+        with Engine.edit("keys.snap") as engine:
+            engine.put_key("stranger", ["203.0.113.5"])
+        before = Path("keys.snap.alive").read_bytes()
+        is_over = threading.Event()
+        running = threading.Thread(target=copy.run, args=(is_over, 0.01))
+        running.start()
+        wait_for(lambda: "the snapshot stays at" in caplog.text)
+        is_over.set()
+        running.join()
+        assert Path("keys.snap.alive").read_bytes() == before
+        assert [revision.generation for revision in told] == [2]
+        wait_for(lambda: has_stepped(copy, replace=True) and Path("keys.snap.alive").read_bytes() != before)
+        assert "stranger" not in Engine.open("keys.snap")
     kept.close()

@@ -21,10 +21,11 @@ import getpass
 import inspect
 import platform
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypedDict
 
@@ -80,6 +81,11 @@ ActorOption = Annotated[
 ]
 ReasonOption = Annotated[str | None, typer.Option("--reason", help="Why, for the history.")]
 
+WaitOption = Annotated[
+    float | None,
+    typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long until all readers answer by the change."),
+]
+
 EntriesArgument = Annotated[list[str] | None, typer.Argument(metavar="ENTRY", help="Addresses and prefixes.")]
 FileOption = Annotated[
     str | None,
@@ -108,7 +114,11 @@ _ASKING: dict[str, tuple[Any, Any]] = {
     "id_secret_file": (SecretOption, None),
 }
 _ASKING |= {"as_json": (AsJson, False)}
-_CHANGING = _ASKING | {"actor": (ActorOption, None), "reason": (ReasonOption, None)}
+_CHANGING = _ASKING | {"actor": (ActorOption, None), "reason": (ReasonOption, None), "wait": (WaitOption, None)}
+
+_READS_WITHIN = 15.0
+"""Seconds; a reader that reported within them is waited for."""
+_POLL_SECONDS = 0.1
 
 
 class Said(TypedDict):
@@ -127,6 +137,7 @@ class Call:
         store: open.
         as_json: whether to print one document.
         actor, reason: of a change.
+        wait: seconds to wait for readers, or None.
         file: the entries of the call and their places, for messages; None before they were read.
     """
 
@@ -134,7 +145,8 @@ class Call:
     as_json: bool
     actor: str | None = None
     reason: str | None = None
-    file: ListFile | None = field(default=None)
+    wait: float | None = None
+    file: ListFile | None = None
 
     # Entries.
 
@@ -180,14 +192,30 @@ class Call:
         """Say that a change was made: its warnings and the revision; end the call."""
         revision = change.revision
         number, epoch = (0, 0) if revision is None else (revision.generation, revision.epoch)
+        late = [] if revision is None or self.wait is None else self._wait_for(revision, self.wait)
         if self.as_json:
             warnings = [] if report is None else [self._facts_of(problem) for problem in report.warnings]
-            print_json(ok=True, **facts, warnings=warnings, revision=number, epoch=f"{epoch:x}")
+            waited = {} if self.wait is None else {"late": late}
+            print_json(ok=True, **facts, warnings=warnings, revision=number, epoch=f"{epoch:x}", **waited)
         else:
             if report is not None:
                 self._say_problems(report.warnings)
             say(console(sys.stdout), "accepted", f": {said}; the store is at revision {number}")
-        finish(0)
+            for name in late:
+                say(console(sys.stderr), "warning", f": after {self.wait} seconds {quote(name)} answers by older data")
+        finish(1 if late else 0)
+
+    def _wait_for(self, revision: Revision, seconds: float) -> list[str]:
+        """Wait until all readers that reported lately answer by a revision; name those that do not in time."""
+        end = time.monotonic() + seconds
+        while True:
+            since = self.store.now() - timedelta(seconds=_READS_WITHIN)
+            with self.store.reading() as data:
+                found = [each for each in data.readers() if datetime.fromisoformat(each.seen_at) >= since]
+            late = [each.name for each in found if each.revision < revision]
+            if not late or time.monotonic() >= end:
+                return late
+            time.sleep(_POLL_SECONDS)
 
     def _say_problems(self, problems: Sequence[Any]) -> None:
         out = console(sys.stderr)
@@ -282,7 +310,7 @@ def _opened(given: dict[str, Any]) -> Iterator[Call]:
     except (StoreError, ValueError) as error:
         fail(str(error))
     _check_there(store)
-    call = Call(store, given["as_json"], given.get("actor") or _login(), given.get("reason"))
+    call = Call(store, given["as_json"], given.get("actor") or _login(), given.get("reason"), given.get("wait"))
     try:
         yield call
     except (StoreError, InvalidAddress, DocumentError) as error:

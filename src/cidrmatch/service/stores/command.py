@@ -11,9 +11,12 @@ This file has the commands about a store as a whole.  calls.py has what all comm
     exit status   0  done, clean     1  refused, or lint found a warning     2  no store, no answer, a wrong call
 """
 
+import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -34,12 +37,15 @@ from .calls import AsJson, Call, TenantOption, UrlOption, asking, changing, libr
 from .editing import asserts, keys, lists
 
 if TYPE_CHECKING:
+    from ..._keys import Revision
     from .history import Commit, Thing
 
 __all__ = ["store"]
 
 _MOST_SHOWN = 50
 """Things of one commit or one import that are shown to people."""
+_COPIES_EVERY = 0.25
+"""Seconds between two steps of `follow`."""
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 FileFormat = Annotated[
@@ -378,6 +384,63 @@ def lint_store(call: Call) -> None:
         advice = f"{len(findings) - len(warnings):,} of advice"
         say(out, "clean" if not warnings else "suspicious", f": {count(len(warnings), 'warning')}, {advice}")
     finish(1 if warnings else 0)
+
+
+# -- Readers ------------------------------------------------------------------
+
+
+@store.command("readers")
+@asking
+def list_readers(call: Call) -> None:
+    """Say who answers by which revision, and who lags behind."""
+    with call.store.reading() as data:
+        found, revision = data.readers(), data.revision
+    if call.as_json:
+        said = [
+            {"name": each.name, "epoch": f"{each.revision.epoch:x}", "revision": each.revision.generation}
+            | {"seen_at": each.seen_at, "lag": each.lag}
+            for each in found
+        ]
+        print_json(revision=revision.generation, epoch=f"{revision.epoch:x}", readers=said)
+    else:
+        out = console(sys.stdout)
+        say(out, f"the store is at revision {revision.generation}")
+        for each in found:
+            lag = "another history" if each.lag is None else "current" if each.lag <= 0 else f"{each.lag:,} behind"
+            seen = each.seen_at[:19].replace("T", " ")
+            say(out, f"{each.revision.generation:<8}{lag:<17}{seen}  {each.name}")
+    finish(0)
+
+
+@store.command("follow")
+@asking
+def follow(
+    call: Call,
+    snapshot: Annotated[str, typer.Option(metavar="SNAP", help="The file that workers map.")],
+    every: Annotated[float, typer.Option(help="Seconds between two looks at most.")] = 2.0,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a file of another source.")] = False,
+) -> None:
+    """Keep a snapshot file in step with the store, until SIGTERM or SIGINT."""
+    from .copying import SnapshotCopy  # noqa: PLC0415  as above
+    from .following import StoreFollower  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    is_over, out = threading.Event(), console(sys.stdout)
+
+    def tell(revision: "Revision") -> None:
+        say(out, "accepted", f": {snapshot} is at revision {revision.generation}")
+        out.file.flush()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: is_over.set())
+    try:
+        with StoreFollower(call.store, every=every, max_age=max(10.0, 5 * every)) as follower:
+            copy = SnapshotCopy(follower.engine, snapshot, tell)
+            copy.step(replace=replace)
+            copy.run(is_over, _COPIES_EVERY)
+    except OSError as error:
+        fail_of_file(snapshot, error)
+    finish(0)
 
 
 # -- Tokens -------------------------------------------------------------------
