@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, insert, select, update
 
 from ..._core import format_address, parse_address, parse_prefix
-from ..._keys import KeyRecord, Revision
+from ..._keys import KeyRecord, Revision, pairs_of
 from ...engine.changes import Transaction
 from ...engine.feeding import Rules
 from ...engine.settings import settings_of
@@ -46,8 +46,11 @@ from .things import as_text, key_of_values, list_of_values, read_said, rules_as_
 from .writing import Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from sqlalchemy import Connection, Select
 
+    from ..._core import EntryLike
     from ...engine.engine import Engine
     from ...policy.policy import Policy
     from ...policy.problems import Problem
@@ -99,6 +102,19 @@ class StoreChange(Transaction):
         self._now = now
         self._asserted = Assertions(draft, connection)
         self._more: list[dict[str, Any]] = []  # what changed besides keys, lists and rules
+
+    def put_keys(
+        self,
+        lists: Mapping[str, Iterable[EntryLike] | None] | Iterable[tuple[str, Iterable[EntryLike] | None]],
+        *,
+        replace: bool = False,
+        if_version: int | None = None,
+    ) -> Report:
+        """Create many keys at once, as an engine does; the database is asked for all of them together."""
+        with self._drafting(if_version) as draft:
+            pairs = list(pairs_of(lists))
+            self._stored.know({draft.held_id(key) for key, _ in pairs if type(key) is str})
+            return super().put_keys(pairs, replace=replace)
 
     # What is expected.
 
