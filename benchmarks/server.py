@@ -4,8 +4,8 @@
     python -m benchmarks.server --choose    the same for uvicorn, too: how the HTTP server was chosen
 
     core 0   cidrmatch serve, /auth         ours: the client found, the key judged, counted; 204
-             bare                           an ASGI application that gives the same answer at once, with its header lines:
-                                            the same granian with the same settings, as batch work as ours is
+             bare                           an application that gives the same answer at once, with its header
+                                            lines: the same granian with the same settings, and batch work, too
              bare, as granian comes         the same, not as batch work
     core 1   wrk, or the open client
 
