@@ -9,7 +9,7 @@ RUN    := PYTHONPATH= $(BIN)/python
 CORE   := $(shell find src/cidrmatch -name "*.pyx" -o -name "*.pxd" -o -name "*.h")
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-all long lint types bench stubs instructions mutants yellow debug debug-share coverage dist docs clean
+.PHONY: help setup build demo test test-library test-around test-all long lint types bench stubs instructions mutants yellow debug debug-share coverage dist docs clean
 
 help:                 ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,8 +34,16 @@ build: $(VENV)/built  ## compile the core in place
 demo: $(VENV)/demo.group build   ## the main job, on real lists
 	@$(RUN) examples/demo.py
 
-test: $(VENV)/test.group build   ## the whole suite
-	$(RUN) -m pytest
+# Two halves, for two cores: `make -j2 --output-sync=target test`.
+AROUND := tests/gateways tests/service tests/stores tests/processes tests/packaging
+
+test: test-library test-around   ## the whole suite
+
+test-library: $(VENV)/test.group build
+	$(RUN) -m pytest $(addprefix --ignore=,$(AROUND))
+
+test-around: $(VENV)/test.group build
+	$(RUN) -m pytest $(AROUND)
 
 test-all: $(VENV)/test.group build   ## the suite on every CPython from 3.11 up that this machine has
 	$(RUN) tools/test_all.py
