@@ -255,7 +255,7 @@ class StoreChange(Transaction):
             The number of the grant.
         Raises:
             UnknownName: no such key.  InvalidPrefix: the prefix is none.  ValueError: no reason, or the moment is over.
-            EngineError: this change has made a grant already.
+            EngineError: this change has made or ended a grant already.
         """
         if not self._stored.settings.is_enforced:
             raise FeatureOff("allow lists are switched off; there is nothing to grant")
@@ -266,8 +266,7 @@ class StoreChange(Transaction):
             raise ValueError("a grant needs a reason")
         if until <= self._now:
             raise ValueError(f"the grant would end at {until.isoformat()}, before it begins")
-        if any(each["kind"] == "grant" for each in self._more):
-            raise EngineError("a change makes or ends one grant")
+        self._check_first_grant()
         written = None if prefix is None else str(parse_prefix(prefix))
         number = self._stored.head.revision.generation + 1
         values = grant_as_values(number, held, written, reason, moment_text(until))
@@ -275,8 +274,13 @@ class StoreChange(Transaction):
         self._note("grant", held, None, values)
         return number
 
+    def _check_first_grant(self) -> None:
+        if any(each["kind"] == "grant" for each in self._more):
+            raise EngineError("a change makes or ends one grant")
+
     def end_grant(self, number: int) -> None:
-        """End a grant before its time; UnknownName if there is none."""
+        """End a grant before its time; UnknownName if there is none, EngineError as `grant`."""
+        self._check_first_grant()
         query = select(grants.c.key, grants.c.prefix, grants.c.reason, grants.c.expires)
         found = self._connection.execute(query.where(grants.c.tenant == self._tenant, grants.c.number == number))
         row = found.mappings().one_or_none()

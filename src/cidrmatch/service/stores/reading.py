@@ -210,7 +210,7 @@ class Reading:
             SpoiltRow: one of them is spoilt.
         """
         given = self._grants(head, None if asked.rules else asked.keys)
-        named = asked.keys | (set(given) if asked.rules else set())
+        named = asked.keys | (self._once_granted(head) if asked.rules else set())
         found_lists = self._lists_of(head, asked.lists)
         found: dict[str, KeyRecord | None] = dict.fromkeys(named)
         records = dict(self._keys_of(head, named))
@@ -394,14 +394,26 @@ class Reading:
                 found[key].append(Grant(number, key, prefix, reason, until))
         return found
 
+    def _once_granted(self, head: Head) -> set[str]:
+        """Name the keys of all grants: an engine may hold them with the default list that there was then."""
+        return {row[0] for row in self._rows(select(grants.c.key).where(grants.c.tenant == head.tenant).distinct())}
+
     def _check_granted(self, head: Head, row: Row) -> None:
         """Refuse a grant that no change of the store made: SpoiltRow."""
-        query = select(*_raw(changed.c.number, changed.c.name, changed.c.after)).where(
-            changed.c.tenant == head.tenant, changed.c.kind == "grant", changed.c.number == row[0]
+        kind, told = (
+            changed.c.kind,
+            (changed.c.number, changed.c.kind, changed.c.name, changed.c.before, changed.c.after),
         )
-        made = self._rows(query) if type(row[0]) is int else ()
-        if not any(read_said((number, "grant", name), after) == grant_as_values(*row) for number, name, after in made):
+        query = select(*_raw(*told)).where(
+            changed.c.tenant == head.tenant, changed.c.name == row[1], kind.in_(("grant", "key")),
+            changed.c.number >= row[0],
+        )  # fmt: skip
+        said = [_Said(*each) for each in self._rows(query)] if [*map(type, row[:2])] == [int, str] else []
+        values = grant_as_values(*row)
+        if not any(each.kind == "grant" and each.number == row[0] and each.after == values for each in said):
             raise SpoiltRow("grants", row[:1], "no change of the store granted this")
+        if any(each.number > row[0] and each.ends(values) for each in said):
+            raise SpoiltRow("grants", row[:1], "a change of the store has ended this, or removed its key")
 
     def _with_grants(self, head: Head, record: KeyRecord, mine: Sequence[Grant]) -> KeyRecord:
         if not mine:
@@ -414,6 +426,27 @@ class Reading:
             return list_of_grant(grant)
         except (ValueError, TypeError) as error:
             raise SpoiltRow("grants", (grant.number,), str(error)) from None
+
+
+@dataclass(slots=True)
+class _Said:
+    """Hold what the history says of a grant, or of its key."""
+
+    number: int
+    kind: str
+    name: str
+    before: Any
+    after: Any
+
+    def __post_init__(self) -> None:
+        row = (self.number, self.kind, self.name)
+        self.before, self.after = read_said(row, self.before), read_said(row, self.after)
+
+    def ends(self, values: dict[str, object]) -> bool:
+        """Whether this has ended a grant: by itself, or with its key; what was made by hand has no values."""
+        if self.kind == "grant" or self.before is None:
+            return bool(self.before == values)
+        return self.after is None or self.after["created_at"] != self.before["created_at"]
 
 
 class _Side:

@@ -85,14 +85,14 @@ class Writer:
             self._insert(table, mine)
 
     def _forget_grants(self, some: list[tuple[str, KeyRecord | None, KeyRecord | None]]) -> None:
-        """Remove the grants of keys that go; a key that is made anew in the same change is another one, too."""
-        gone = [
-            key
-            for key, before, after in some
-            if before is not None and (after is None or after.created_at != before.created_at)
-        ]
-        if gone:
-            self._connection.execute(delete(grants).where(grants.c.tenant == self._tenant, grants.c.key.in_(gone)))
+        """Remove the grants of keys that go, and the earlier ones of keys that are made anew: those are other keys."""
+        were = [(key, before, after) for key, before, after in some if before is not None]
+        gone = [key for key, _, after in were if after is None]
+        anew = [key for key, before, after in were if after is not None and after.created_at != before.created_at]
+        for names, until in ((gone, self._number), (anew, self._number - 1)):
+            if names:
+                where = (grants.c.tenant == self._tenant, grants.c.number <= until, grants.c.key.in_(names))
+                self._connection.execute(delete(grants).where(*where))
 
     def _forget(self, holder: str, name: str) -> None:
         where = {"tenant": self._tenant, "name": name}
