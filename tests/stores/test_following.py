@@ -27,6 +27,7 @@ from cidrmatch import Conflict, EngineError, Reason, Revision, presets
 from cidrmatch.engine import following as clock_room
 from cidrmatch.service.stores.errors import NotYet, SpoiltRow, StoreError, StoreUnavailable
 from cidrmatch.service.stores.following import StoreFollower
+from cidrmatch.service.stores.reading import Reading
 from cidrmatch.service.stores.store import Store
 from tests.databases import wait_until
 
@@ -450,6 +451,22 @@ def test_a_column_that_is_gone_is_noticed_although_nothing_is_new(store: Store) 
         assert "reason" in follower.health()["error"]
 
 
+def test_C19_the_age_counts_from_before_the_look_however_long_it_takes(
+    store: Store, follower: StoreFollower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower.stop()
+    check = Reading.check_columns
+
+    def slowly(reading: Reading) -> None:
+        time.sleep(0.3)
+        check(reading)
+
+    monkeypatch.setattr(Reading, "check_columns", slowly)
+    assert not follower.refresh()
+    assert follower.age is not None
+    assert follower.age >= 0.3
+
+
 @pytest.mark.parametrize("hours", [-5, 5])
 def test_C19_a_wall_clock_that_is_set_makes_nothing_fresh_and_nothing_stale(
     store: Store, hours: int, monkeypatch: pytest.MonkeyPatch
@@ -516,6 +533,7 @@ FORKS = """
 import json, os, sys
 from cidrmatch import Revision
 from cidrmatch.service.stores.following import StoreFollower
+from cidrmatch.service.stores.reading import Reading
 from cidrmatch.service.stores.store import Store
 
 store = Store(sys.argv[1])

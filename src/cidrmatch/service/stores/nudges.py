@@ -93,7 +93,8 @@ class Nudge:
         self._alive_at: float | None = None
         self._error: str | None = "it was not started"
         self._count = 0
-        self._left: list[Channel] = []  # channels of the parent, which a child must not close
+        self._channel: Channel | None = None
+        self._left: list[Channel | None] = []  # channels of the parent, which a child must not close
 
     def start(self, hurry: Callable[[], None], tenant: str) -> None:
         """Start the thread.
@@ -118,6 +119,7 @@ class Nudge:
 
     def begin_anew(self) -> None:
         """Start again, in a forked child."""
+        self._left.append(self._channel)
         if self._thread is not None and not self._is_over.is_set():
             self.start(self._hurry, self._tenant)
 
@@ -174,8 +176,7 @@ class Nudge:
 
     def _serve(self, is_over: threading.Event) -> None:
         """Listen until the channel is dead."""
-        channel = self._open()
-        self._left = [channel]
+        channel = self._channel = self._open()
         with closing(channel):
             self._nudge()  # while nobody listened, there may have been something
             nonce, sent_at = None, float("-inf")
@@ -441,7 +442,7 @@ class RedisNudge(Nudge):
 
     def __init__(self, url: str, *, channel: str = CHANNEL) -> None:
         super().__init__()
-        self._url, self._channel = url, channel
+        self._url, self._topic = url, channel
         self._sending: threading.Thread | None = None
 
     def _client(self) -> Any:
@@ -453,7 +454,7 @@ class RedisNudge(Nudge):
         return Redis.from_url(self._url, retry=Retry(NoBackoff(), 0), **waits)
 
     def _open(self) -> Channel:
-        return _Subscribed(self._client(), self._channel)
+        return _Subscribed(self._client(), self._topic)
 
     def announce(self, said: str) -> None:
         """Publish a notice, as well as it goes: wait for a second at most, and fail in silence.
@@ -469,7 +470,7 @@ class RedisNudge(Nudge):
     def _publish(self, said: str) -> None:
         try:
             with closing(self._client()) as client:
-                client.publish(self._channel, said)
+                client.publish(self._topic, said)
         except Exception as error:
             _log.warning("a change was not published to Redis; followers find it by looking: %s", error)
 
