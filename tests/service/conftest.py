@@ -15,3 +15,5 @@ needed = ("cidrmatch.service", "granian", "starlette", "prometheus_client", "sch
 collect_ignore_glob = [] if os.environ.get("CIDRMATCH_SERVERS") or all(map(is_there, needed)) else ["*"]
 if not os.environ.get("CIDRMATCH_SERVERS") and not all(map(is_there, ("grpc", "envoy.service"))):
     collect_ignore_glob.append("*envoy*")
+if not os.environ.get("CIDRMATCH_SERVERS") and not all(map(is_there, ("sqlalchemy", "alembic", "psycopg", "httpx"))):
+    collect_ignore_glob += ["*admin*", "*client*"]

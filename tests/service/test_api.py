@@ -23,7 +23,7 @@ from cidrmatch.service.server.metrics import Metrics
 def ask(path: str, query: bytes = b"", body: bytes = b"") -> int:
     engine = Engine()
     engine.put_key("key_1", ["203.0.113.0/24"])
-    app = api.make_api(engine, Metrics(engine), None, 10.0, lambda _app: nullcontext())
+    app = api.make_api(engine, Metrics(engine), None, 10.0, lambda _app: nullcontext(), b"{}")
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

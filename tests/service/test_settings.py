@@ -48,6 +48,21 @@ def test_C23_others_reach_it_only_with_tls_and_a_token_or_said_twice(listen: str
         replace(bare, insecure_listen=listen).check()
 
 
+def test_C23_admin_part_is_reached_by_others_with_tls_alone_or_said_twice(secured: Settings) -> None:
+    with_store = replace(secured, snapshot="", store="sqlite:///keys.db")
+    with_store.check()
+    bare = replace(with_store, tls_cert=None, tls_key=None)
+    assert "say it twice" in refusal_of(bare)
+    replace(bare, insecure_listen=bare.listen).check()
+
+
+def test_store_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cidrmatch.service.server.settings.find_spec", lambda name: None if name == "psycopg" else name)
+    replace(GOOD, snapshot="", store="sqlite:///keys.db").check()
+    refused = refusal_of(replace(GOOD, snapshot="", store="postgresql://host/name"))
+    assert refused == "--store needs psycopg: pip install 'cidrmatch[server,sql]'"
+
+
 @pytest.mark.parametrize(
     "listen",
     ["", "9180", "localhost:9180", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "unix:s"],

@@ -21,7 +21,6 @@ import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from ...engine.engine import Engine
     from .metrics import Metrics
 
-__all__ = ["MOST_BYTES", "MOST_CHECKS", "MOST_ENTRIES", "make_api"]
+__all__ = ["MOST_BYTES", "MOST_CHECKS", "MOST_ENTRIES", "make_api", "read_object"]
 
 MOST_BYTES = 1 << 20
 MOST_CHECKS = 1_000
@@ -52,7 +51,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def make_api(
-    engine: Engine, metrics: Metrics, token: str | None, max_age: float, lifespan: Lifespan[Starlette]
+    engine: Engine, metrics: Metrics, token: str | None, max_age: float, lifespan: Lifespan[Starlette], document: bytes
 ) -> Starlette:
     """Make the application of everything that is no gateway's question.
 
@@ -62,8 +61,9 @@ def make_api(
         token: what /v1 asks for, or None.
         max_age: the age of data, in seconds, from which the server is not ready.
         lifespan: what runs beside it.
+        document: describes the API.
     """
-    questions = _Questions(engine, metrics, max_age)
+    questions = _Questions(engine, metrics, max_age, document)
     guarded = [
         ("/v1/check", questions.check, "POST"),
         ("/v1/explain", questions.explain, "GET"),
@@ -101,16 +101,16 @@ def _asking_for(token: str | None, endpoint: Endpoint) -> Endpoint:
 class _Questions:
     """The endpoints."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, max_age: float) -> None:
+    def __init__(self, engine: Engine, metrics: Metrics, max_age: float, document: bytes) -> None:
         self._engine = engine
         self._metrics = metrics
         self._max_age = max_age
         self._turn = asyncio.Lock()
-        self._document = files(__package__ or "").joinpath("openapi.json").read_bytes()
+        self._document = document
 
     async def check(self, request: Request) -> Response:
         """Answer one check, or many by one version of the data."""
-        body = await _object_of(request)
+        body = await read_object(request)
         if "checks" not in body:
             return _json(self._answer(_check_of(body, "")))
         checks = body["checks"]
@@ -135,7 +135,7 @@ class _Questions:
 
     async def validate(self, request: Request) -> Response:
         """Say every problem of a list under a product's rules."""
-        body = await _object_of(request)
+        body = await read_object(request)
         preset = body.get("preset")
         make = PRESETS.get(preset) if isinstance(preset, str) else None
         if make is None:
@@ -154,7 +154,7 @@ class _Questions:
         """Say whether the data is current, and which it is."""
         engine = self._engine
         age, revision = engine.age, engine.revision
-        is_ready = age <= self._max_age
+        is_ready = age <= self._max_age and not engine.is_stale
         facts = {
             "ready": is_ready,
             "version": __version__,
@@ -193,7 +193,7 @@ def _lines_of(text: object) -> list[str]:
     return [line for line in lines if line]
 
 
-async def _object_of(request: Request) -> dict[str, Any]:
+async def read_object(request: Request) -> dict[str, Any]:
     """Read the body, a JSON object of bounded size."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":

@@ -3,11 +3,12 @@
     path                         answered by
     /auth, /auth/quiet           forward.py, without a framework: the hot path
     /envoy/...                   the same
+    /v1/admin/...                admin/face.py, if the data comes from a store
     everything else              api.py, by Starlette
     another port, by gRPC        envoy.py, beside the application, if the settings say so
 
-A worker opens the snapshot, which all workers share in memory, and follows it.  An engine takes a newer file over
-between two requests, so each request is judged by one version of the data.
+A worker opens the snapshot, which all workers share in memory, or the store, and follows it.  An engine takes newer
+data over between two requests, so each request is judged by one version of it.
 
 Threads: one event loop in each worker, granian's for input and output, and the two threads of a follower.  On Linux
 they run as SCHED_BATCH: a thread that wakes does not interrupt the one that runs.  docs/adr/0021 has the figures.
@@ -24,17 +25,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..._core import AllowList
-from ...engine.engine import Engine
 from ...gateways.guard import Guard
 from . import logs
 from .api import make_api
 from .forward import ForwardAuth, is_forward
 from .metrics import Metrics
 from .settings import ENVIRONMENT, Settings, read_token
+from .source import open_source
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from ...gateways.asgi import Application, Receive, Scope, Send
 
-__all__ = ["build", "make_app", "tracer"]
+__all__ = ["build", "is_admin", "make_app", "tracer"]
 
 _STOP_SECONDS = 10.0
 _LOOKS_EVERY = 0.5
@@ -66,11 +66,10 @@ def make_app(settings: Settings) -> Application:
     """Make the application.
 
     Raises:
-        SettingsError, SnapshotError, OSError: as `Settings.check` and `Engine.open`.
+        SettingsError, SnapshotError, StoreError, OSError: as `Settings.check` and `open_source`.
     """
-    secret = None if settings.id_secret_file is None else Path(settings.id_secret_file).read_bytes()
-    engine = Engine.open(settings.snapshot, id_secret=secret)
-    engine.follow(min(_LOOKS_EVERY, settings.max_age / 4), max_age=settings.max_age, when_stale=settings.when_stale)
+    source = open_source(settings)
+    engine, admin = source.engine, source.admin
     guard = Guard(engine, settings.strategy(), show_address=settings.show_address)
     metrics = Metrics(engine)
     logs.dropped(metrics.dropped.inc)
@@ -89,16 +88,24 @@ def make_app(settings: Settings) -> Application:
             looking.cancel()
             with suppress(asyncio.CancelledError):
                 await looking
+            await asyncio.to_thread(source.stop)
 
     token = read_token(settings.api_token_file, "--api-token-file")
-    api = make_api(engine, metrics, token, settings.max_age, beside)
+    api = make_api(engine, metrics, token, settings.max_age, beside, source.document)
 
     def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if forward is not None and scope["type"] == "http" and is_forward(scope["path"]):
             return forward(scope, receive, send)
+        if admin is not None and scope["type"] == "http" and is_admin(scope["path"]):
+            return admin(scope, receive, send)
         return api(scope, receive, send)
 
     return app
+
+
+def is_admin(path: str) -> bool:
+    """Whether a path is one of the admin API."""
+    return path == "/v1/admin" or path.startswith("/v1/admin/")
 
 
 def _by_grpc(

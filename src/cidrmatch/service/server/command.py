@@ -1,6 +1,7 @@
 """`cidrmatch serve`: start the workers of the server, and stop them.
 
     cidrmatch serve --snapshot keys.snap --trusted 127.0.0.1 --listen 127.0.0.1:9180 --workers 2
+    cidrmatch serve --store sqlite:///keys.db --trusted 127.0.0.1
 
     parent    checks the settings and the data, starts the workers, starts one anew that died
     workers   one ASGI application each (app.py), all on one socket, all with one snapshot in memory
@@ -39,6 +40,11 @@ _STOP_SECONDS = 10
 def serve(
     snapshot: Annotated[str | None, typer.Option(metavar="SNAP", help="The file to follow.")] = None,
     config: Annotated[str | None, typer.Option(metavar="FILE", help="A configuration, read once at start.")] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="URL", envvar="CIDRMATCH_STORE", help="A database to follow, with the admin API."),
+    ] = None,
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose keys, of those in the store.")] = "main",
     id_secret_file: SecretOption = None,
     listen: Annotated[str, typer.Option(help="ADDRESS:PORT or unix:/path.")] = "127.0.0.1:9180",
     insecure_listen: Annotated[
@@ -71,13 +77,15 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer gateways: may this client address use this key?"""
-    if (snapshot is None) == (config is None):
-        raise typer.BadParameter("name one file: --snapshot or --config, not both")
+    if sum(each is not None for each in (snapshot, config, store)) != 1:
+        raise typer.BadParameter("name one source: --snapshot, --config or --store")
     if log_level not in ("debug", "info", "warning", "error"):
         raise typer.BadParameter("--log-level is debug, info, warning or error")
     with tempfile.TemporaryDirectory(prefix="cidrmatch-") as folder:
         settings = Settings(
-            snapshot=os.path.abspath(snapshot) if snapshot is not None else str(Path(folder, "config.snap")),
+            snapshot=_snapshot_in(folder, snapshot, store),
+            store=store,
+            tenant=tenant,
             id_secret_file=id_secret_file,
             listen=listen,
             insecure_listen=insecure_listen,
@@ -106,7 +114,9 @@ def serve(
             _check_free(settings.grpc_address)
         except (SettingsError, OSError) as error:
             fail(str(error))
-        if config is not None:
+        if store is not None:
+            _check_store(settings)
+        elif config is not None:
             load_config(config, as_json=False, secret=read_secret(id_secret_file)).save(settings.snapshot)
         else:
             open_snapshot(settings.snapshot, False, id_secret_file)
@@ -117,6 +127,28 @@ def serve(
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
         os.environ[ENVIRONMENT] = settings.to_json()
         _server(settings, log_level).serve()
+
+
+def _snapshot_in(folder: str, snapshot: str | None, store: str | None) -> str:
+    """Give the path of the snapshot that the workers open; "" where they follow a store."""
+    if store is not None:
+        return ""
+    return os.path.abspath(snapshot) if snapshot is not None else str(Path(folder, "config.snap"))
+
+
+def _check_store(settings: Settings) -> None:
+    """End with a message if the store cannot be used; the workers open it anew."""
+    from ..stores.errors import StoreError  # noqa: PLC0415  an extra
+    from ..stores.store import Store  # noqa: PLC0415
+
+    assert settings.store is not None  # noqa: S101  said by the caller
+    try:
+        store = Store(settings.store, settings.tenant, id_secret=read_secret(settings.id_secret_file))
+        with store.look():
+            pass
+        store.close()
+    except (StoreError, ValueError) as error:
+        fail(str(error))
 
 
 def _check_free(address: tuple[str, int] | None) -> None:

@@ -39,7 +39,9 @@ class Settings:
     """Hold the settings of a server.
 
     Attributes:
-        snapshot: the path of the file that is followed.
+        snapshot: the path of the file that is followed; "" with a store.
+        store: the URL of the store that is followed and changed, or None.
+        tenant: the name of its tenant.
         id_secret_file: the bytes under which its ids are hashed, or None.
         listen: "host:port", "[host]:port" or "unix:/path".
         insecure_listen: the same text again, for an address that others reach without TLS or without an API token.
@@ -61,6 +63,8 @@ class Settings:
     """
 
     snapshot: str
+    store: str | None = None
+    tenant: str = "main"
     id_secret_file: str | None = None
     listen: str = "127.0.0.1:9180"
     insecure_listen: str | None = None
@@ -114,6 +118,7 @@ class Settings:
         """Raise SettingsError for what is refused; read no data."""
         self._check_listen()
         self._check_grpc()
+        self._check_store()
         self.strategy()
         if self.when_stale not in ("deny", "serve"):
             raise SettingsError(f"--when-stale is deny or serve, not {quote(self.when_stale)}")
@@ -157,6 +162,15 @@ class Settings:
                 f" (--insecure-grpc-listen {self.grpc_listen}) if it is meant"
             )
         _check_installed("--grpc-listen", ("grpc", "google.protobuf"), "server-grpc")
+
+    def _check_store(self) -> None:
+        """Look whether what a store needs is installed; read no data."""
+        if self.store is None:
+            return
+        needed = ["sqlalchemy", "alembic", *["psycopg"] * self.store.startswith("postgresql")]
+        missing = [name for name in needed if not _is_installed(name)]
+        if missing:
+            raise SettingsError(f"--store needs {' and '.join(missing)}: pip install 'cidrmatch[server,sql]'")
 
     def strategy(self) -> ClientStrategy:
         """Make the strategy that finds the client; SettingsError if it is refused."""

@@ -1,0 +1,59 @@
+"""The admin API against its own description: schemathesis makes requests of every kind, and each answer is described.
+
+What a request asks for may be against the rules of the product, or about a key that is not there.  A schema cannot say
+that, so a request that fits its schema may be refused, in the described way.
+
+Requirements: C23 (no request is an error of ours).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import CHECKS
+
+from cidrmatch.service.server.admin.described import describe
+from cidrmatch.service.server.admin.operations import OPERATIONS, ROOT
+from tests.servers import ROOT as FOLDER
+from tests.service.admin_stand import Stand, serving_store
+
+DOCUMENT = describe(json.loads((FOLDER / "src/cidrmatch/service/server/openapi.json").read_bytes()))
+loaded: Any = schemathesis.openapi.from_dict(DOCUMENT)
+FOUND = {f"{each.ok().method.upper()} {each.ok().path}": each.ok() for each in loaded.get_all_operations()}
+NAMES = sorted((name for name in FOUND if ROOT in name), key=lambda name: "/rules" in name)  # they change the others
+OF_RULES = CHECKS.get_by_names(["positive_data_acceptance"])
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    with serving_store(tmp_path_factory.mktemp("openapi")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("mode", ["POSITIVE", "NEGATIVE"])
+@pytest.mark.parametrize("operation", NAMES)
+def test_C23_every_answer_is_described(stand: Stand, operation: str, mode: str) -> None:
+    """NEGATIVE breaks the description on purpose."""
+    logging.getLogger("hypothesis").setLevel(logging.ERROR)
+    cases = FOUND[operation].as_strategy(generation_mode=schemathesis.GenerationMode[mode])
+
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=cases)
+    def ask(case: Any) -> None:
+        headers = {"Authorization": f"Bearer {stand.tokens['admin']}"}
+        case.call_and_validate(base_url=stand.base, headers=headers, excluded_checks=OF_RULES)
+
+    ask()
+
+
+def test_served_document_is_the_described_one(stand: Stand) -> None:
+    served = stand.client.get(f"{stand.base}/openapi.json").json()
+    assert served == DOCUMENT
+    described = {(method.upper(), path) for path, methods in served["paths"].items() for method in methods}
+    assert described >= {(each.method, ROOT + each.path) for each in OPERATIONS}
