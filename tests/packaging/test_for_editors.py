@@ -36,10 +36,15 @@ from tools.stubs import PACKAGE, documented, with_docstrings
 
 FACES = {"fastapi", "django", "drf", "flask", "grpc", "aiohttp", "litestar"}
 """Modules that only their frameworks import, some of which must be configured first."""
+MIGRATIONS = "cidrmatch.service.stores.migrations."
+"""Modules that Alembic runs."""
 MODULES = [
     name
     for _, name, is_package in pkgutil.walk_packages([str(PACKAGE)], "cidrmatch.")
-    if not is_package and name != "cidrmatch.__main__" and name.rpartition(".")[2] not in FACES
+    if not is_package
+    and name != "cidrmatch.__main__"
+    and name.rpartition(".")[2] not in FACES
+    and not name.startswith(MIGRATIONS)
 ]
 
 
