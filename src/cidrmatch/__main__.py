@@ -1,10 +1,10 @@
 """The console script `cidrmatch`, and `python -m cidrmatch`.
 
 The command line needs the extra `cli`, so that the library itself needs no
-other package.  `cidrmatch serve` needs the extra `server`, `cidrmatch store` the
-extra `sql`, and this module adds them to the other commands, which do not know
-them.  If the extra `cli` is missing, this module says how to install it; a
-traceback would not.
+other package.  `cidrmatch serve` needs the extra `server`, `cidrmatch store` and
+`cidrmatch fleet` the extra `sql`, `cidrmatch take` the extra `fleet`.  This module
+adds them to the other commands, which do not know them.  If the extra `cli` is
+missing, this module says how to install it; a traceback would not.
 """
 
 from __future__ import annotations
@@ -32,16 +32,19 @@ def main() -> None:
 
 
 def _add_services(app: typer.Typer) -> None:
-    """Add `serve` and `store`, if the library has its service."""
+    """Add `serve`, `store`, `fleet` and `take`, if the library has its service."""
     try:
         from .service.server.command import serve  # noqa: PLC0415  an extra
         from .service.stores.command import store  # noqa: PLC0415
+        from .service.stores.fleet import fleet, take  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         if not (missing.name or "").startswith("cidrmatch.service"):
             raise
         return  # a library without its servers
     app.command("serve")(serve)
     app.add_typer(store, name="store")
+    app.command("fleet")(fleet)
+    app.command("take")(take)
 
 
 if __name__ == "__main__":

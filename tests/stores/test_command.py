@@ -565,10 +565,11 @@ def test_C19_workers_of_a_snapshot_deny_when_its_follower_is_dead(copy: subproce
 
 
 def test_C19_a_store_that_is_gone_lets_the_heartbeat_age(copy: subprocess.Popen[str]) -> None:
-    wait_for(Path("keys.snap.alive").exists)
+    wait_for(Path("keys.snap").exists)
+    worker = Engine.open("keys.snap")
+    wait_for(lambda: not worker.refresh() and worker.age < 3)
     os.rename("keys.db", "moved.db")
     Path("keys.db").write_bytes(b"no database at all" * 100)
-    worker = Engine.open("keys.snap")
     wait_for(lambda: not worker.refresh() and worker.age > 3)
     copy.terminate()
     assert copy.wait(20) == 0

@@ -34,7 +34,7 @@ from .following import seconds_since_boot
 if TYPE_CHECKING:
     from .._keys import PathLike
 
-__all__ = ["NEVER", "Heartbeat", "HeartbeatReader", "heartbeat_path", "write_heartbeat"]
+__all__ = ["NEVER", "Heartbeat", "HeartbeatReader", "expect_heartbeat", "heartbeat_path", "write_heartbeat"]
 
 NEVER: Final = -1e9
 """A moment some thirty years before the machine was started."""
@@ -111,6 +111,22 @@ def write_heartbeat(path: PathLike, moment: float, revision: Revision) -> None:
         with contextlib.suppress(OSError):
             os.unlink(draft)
         raise
+
+
+def expect_heartbeat(path: PathLike, revision: Revision) -> None:
+    """Say that a snapshot has a source, before it is first there; whoever opens it takes it for very old until a look.
+
+    A program that dies between its first snapshot and its first heartbeat would leave a file that looks current.
+    Nothing is written if there is such a file: it may be somebody else's.
+
+    Args:
+        path: of the snapshot.
+        revision: that of the snapshot, or an earlier one.
+    Raises:
+        OSError: it cannot be written.
+    """
+    if not os.path.exists(path) and not os.path.exists(heartbeat_path(path)):
+        write_heartbeat(path, NEVER, revision)
 
 
 def _read(path: str) -> Heartbeat | None:

@@ -11,12 +11,9 @@ This file has the commands about a store as a whole.  calls.py has what all comm
     exit status   0  done, clean     1  refused, or lint found a warning     2  no store, no answer, a wrong call
 """
 
-import logging
 import os
-import signal
 import sys
 import tempfile
-import threading
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +32,7 @@ from ...policy.policy import Policy
 from ...policy.presets import PRESETS, nomsa
 from .calls import AsJson, Call, TenantOption, UrlOption, asking, changing, library, moment_of, shown_url, url_of
 from .editing import asserts, keys, lists
+from .fleet import putting, shelf_of, told_to_stop
 
 if TYPE_CHECKING:
     from ..._keys import Revision
@@ -419,23 +417,33 @@ def follow(
     snapshot: Annotated[str, typer.Option(metavar="SNAP", help="The file that workers map.")],
     every: Annotated[float, typer.Option(help="Seconds between two looks at most.")] = 2.0,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a file of another source.")] = False,
+    put: Annotated[
+        str | None, typer.Option(metavar="URL", help="Put the file in a bucket, too: s3://bucket/keys.json.")
+    ] = None,
 ) -> None:
     """Keep a snapshot file in step with the store, until SIGTERM or SIGINT."""
     from .copying import SnapshotCopy  # noqa: PLC0415  as above
     from .following import StoreFollower  # noqa: PLC0415
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
-    is_over, out = threading.Event(), console(sys.stdout)
+    putter = None
+    if put is not None:
+        shelf = shelf_of(put)  # first, because it tells what is missing
+        from .carrying import Putter  # noqa: PLC0415  as above
+
+        putter = Putter(shelf, snapshot)
+    is_over, out = told_to_stop(), console(sys.stdout)
 
     def tell(revision: "Revision") -> None:
         say(out, "accepted", f": {snapshot} is at revision {revision.generation}")
         out.file.flush()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: is_over.set())
+    beat = putter.note if putter is not None else lambda _moment, _revision: None
     try:
-        with StoreFollower(call.store, every=every, max_age=max(10.0, 5 * every)) as follower:
-            copy = SnapshotCopy(follower.engine, snapshot, tell)
+        with (
+            StoreFollower(call.store, every=every, max_age=max(10.0, 5 * every)) as follower,
+            putting(putter, is_over),
+        ):
+            copy = SnapshotCopy(follower.engine, snapshot, tell, beat)
             copy.step(replace=replace)
             copy.run(is_over, _COPIES_EVERY)
     except OSError as error:

@@ -3,7 +3,8 @@
     store --StoreFollower--> engine --save, if there is something new--> keys.snap          (E, 17)
                                     --after each successful look-------> keys.snap.alive    (E, 17) at 81234.5
 
-The file is saved first; the heartbeat is written after that (engine/heartbeat.py).  If the store does not answer, the
+The file is saved first; the heartbeat is written after that (engine/heartbeat.py).  Before the very first file there is
+a heartbeat that proves nothing, so that no file is ever without one.  If the store does not answer, the
 heartbeat stays as it is.  So every worker counts the age of its data as if it asked the store itself.
 
 If somebody else writes the file, it is saved again, or that is refused because the other one is of a later revision.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from ..._keys import identify
 from ...engine.following import seconds_since_boot
-from ...engine.heartbeat import write_heartbeat
+from ...engine.heartbeat import expect_heartbeat, write_heartbeat
 from ...errors import CidrmatchError
 
 if TYPE_CHECKING:
@@ -41,14 +42,22 @@ class SnapshotCopy:
         engine: of a `StoreFollower`.
         path: of the snapshot.
         tell: called with each revision that was saved.
+        beat: called after each heartbeat, with its moment and the revision of the file; it must not take long.
     Attributes:
         saved: the revision of the file; None before the first save.
     """
 
-    def __init__(self, engine: Engine, path: str, tell: Callable[[Revision], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        path: str,
+        tell: Callable[[Revision], None],
+        beat: Callable[[float, Revision], None] = lambda _moment, _revision: None,
+    ) -> None:
         self._engine = engine
         self._path = path
         self._tell = tell
+        self._beat = beat
         self._told = ""
         self._identity: Identity | None = None  # of the file as it was saved; somebody else's gets no heartbeat
         self._beat_at = float("-inf")
@@ -67,6 +76,7 @@ class SnapshotCopy:
         if revision is None or moment <= self._beat_at:
             return
         if revision != self.saved or self._identity != _identity_of(self._path):
+            expect_heartbeat(self._path, revision)
             self._engine.save(self._path, replace=replace)
             self._identity = _identity_of(self._path)
             is_other, self.saved = revision != self.saved, revision
@@ -74,6 +84,7 @@ class SnapshotCopy:
                 self._tell(revision)
         write_heartbeat(self._path, moment, revision)
         self._beat_at = moment
+        self._beat(moment, revision)
 
     def run(self, is_over: Event, seconds: float) -> None:
         """Make a step again and again, until the event is set; what goes wrong is logged once."""

@@ -6,6 +6,7 @@
     keys-9f86d0....snap  an object is written once, under the hash of its bytes, and never changed
 
     put     1. the object, unless it is there    2. the pointer           so a pointer never names what is not there
+    renew                                        2. the pointer           the same object, known to be current later
     take    1. the pointer    2. its object, whose size, hash, header and records are checked    3. the local file
 
 A pointer moves forward: an older revision is not put over a later one, and a later one that is here is not replaced by
@@ -26,13 +27,13 @@ import os
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import fsspec
 
-from ..._keys import Revision, open_block
+from ..._keys import Revision, identify, open_block
 from ...errors import SnapshotError, quote
 from .errors import StoreError
 
@@ -125,28 +126,65 @@ class Shelf:
 
     # Putting
 
-    def put(self, snapshot: str | Path, *, age: float) -> Pointer:
+    def put(self, snapshot: str | Path, *, age: float, only: Revision | None = None) -> Pointer:
         """Put a snapshot file, and let the pointer name it.
 
         Args:
             snapshot: a file that `Engine.save` wrote.
             age: the seconds since its data was known to be current.
+            only: the revision that the file must be of; None for any.
+        Returns:
+            The pointer as it is now; another putter's, if that one names the same data and knows it to be younger.
         Raises:
-            StoreError: the pointer names a later revision.  SnapshotError: the file is damaged.
+            StoreError: the pointer names a later revision, or the file is another.  SnapshotError: the file is damaged.
             OSError: of the file system.
         """
-        store, _ = open_block(snapshot, copy=True)
-        revision = Revision(store.epoch, store.generation)
-        content = Path(snapshot).read_bytes()
+        current_at = self._clock() - age  # before all that takes time
+        content, revision = _read(snapshot)
+        if only is not None and revision != only:
+            raise StoreError(f"the file is of {revision}, not of {only}")
         digest = hashlib.sha256(content).hexdigest()
-        pointer = Pointer(f"{self._stem}-{digest}.snap", digest, len(content), revision, self._clock() - age)
+        pointer = Pointer(f"{self._stem}-{digest}.snap", digest, len(content), revision, current_at)
+        there = self._not_later(revision)
+        if there is None or there.name != pointer.name:
+            self._files.pipe_file(self._beside(pointer.name), content)
+        return self._point(pointer, there)
+
+    def renew(self, pointer: Pointer, *, age: float) -> Pointer | None:
+        """Say anew how old the data is that a pointer names; no object is read or written.
+
+        Args:
+            pointer: what `put` or `renew` returned.
+            age: the seconds since its data was known to be current.
+        Returns:
+            The pointer as it is now; None if the pointer there is gone, or names something else: then put it.
+        Raises:
+            StoreError: the pointer there is of a later revision.  OSError: of the file system.
+        """
+        renewed = replace(pointer, current_at=self._clock() - age)
+        there = self._not_later(pointer.revision)
+        return None if there is None or there.name != pointer.name else self._point(renewed, there)
+
+    def _not_later(self, revision: Revision) -> Pointer | None:
         there = self.pointer()
         if there is not None and there.revision > revision:
             raise StoreError(f"the pointer is of {there.revision}, later than {revision}")
-        if there is None or there.name != pointer.name:
-            self._files.pipe_file(self._beside(pointer.name), content)
+        return there
+
+    def _point(self, pointer: Pointer, there: Pointer | None) -> Pointer:
+        """Write the pointer, unless the one there says the same of a later moment that is not in the future."""
+        is_same = there is not None and there.name == pointer.name
+        if there is not None and is_same and pointer.current_at <= there.current_at <= self._clock() + _MOST_AHEAD:
+            return there
         self._write_pointer(pointer)
         return pointer
+
+    def remove(self, name: str) -> None:
+        """Remove an object, unless the pointer names it or it is gone."""
+        there = self.pointer()
+        if there is not None and there.name != name:
+            with suppress(FileNotFoundError):
+                self._files.rm_file(self._beside(name))
 
     def _write_pointer(self, pointer: Pointer) -> None:
         """Replace the pointer at once: an object store does so by itself, a folder by a rename."""
@@ -223,6 +261,15 @@ class Shelf:
             raise StoreError(f"the object {quote(pointer.name)} is not what its pointer says")
         _place(Path(target), content, pointer.revision)
         return pointer, True
+
+
+def _read(snapshot: str | Path) -> tuple[bytes, Revision]:
+    """Read a snapshot and check it; a file that is replaced meanwhile is a StoreError."""
+    store, identity = open_block(snapshot, copy=True)
+    content = Path(snapshot).read_bytes()
+    if identify(snapshot) != identity:
+        raise StoreError(f"{quote(str(snapshot))} was replaced while it was read")
+    return content, Revision(store.epoch, store.generation)
 
 
 def _revision_at(path: str | Path) -> Revision | None:
