@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -110,3 +111,36 @@ def test_C19_a_grant_that_was_taken_away_does_not_come_back_by_hand(store: Store
     engine.dispose()
     with pytest.raises(SpoiltRow, match="a change of the store has ended this"):
         numbers(store)
+
+
+def saved(follower: StoreFollower, path: Path) -> bytes:
+    follower.refresh()
+    follower.engine.save(path, replace=True)
+    return path.read_bytes()
+
+
+def test_C19_the_data_of_a_revision_is_the_same_before_and_after_a_grant_ends(store: Store, tmp_path: Path) -> None:
+    """Else a program that copies a store, and starts anew, would find another's data in its own file."""
+    first, path = StoreFollower(store, nudges=()), tmp_path / "keys.snap"
+    saved(first, path)
+    number = granted(store)
+    before = saved(first, path)
+    assert saved(StoreFollower(store, nudges=()), path) == before
+    _clock[0] += 3600
+    assert saved(StoreFollower(store, nudges=()), path) == before
+    with store.change() as change:
+        change.end_grant(number)
+    assert saved(first, path) == saved(StoreFollower(store, nudges=()), path)
+    assert list(first.engine.lists()) == ["new", "old"]
+    assert first.health()["full_loads"] == 1
+
+
+def test_grants_that_ended_long_ago_go_when_their_key_gets_another(store: Store) -> None:
+    granted(store)
+    _clock[0] += 200_000
+    follower = StoreFollower(store, nudges=())
+    follower.refresh()
+    number = granted(store)
+    follower.refresh()
+    assert list(follower.engine.lists()) == [f"break-glass:{number}", "new", "old"]
+    assert [follower.engine.allows("key", address) for address in (OLD, NEW, GRANTED)] == [True, False, True]

@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from .draft import StoredDraft
 
 __all__ = ["Author", "StoreChange"]
+
+_LONG_AGO = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,9 +272,16 @@ class StoreChange(Transaction):
         written = None if prefix is None else str(parse_prefix(prefix))
         number = self._stored.head.revision.generation + 1
         values = grant_as_values(number, held, written, reason, moment_text(until))
+        self._forget_old_grants(held)
         self._connection.execute(insert(grants).values(tenant=self._tenant, **values))
         self._note("grant", held, None, values)
         return number
+
+    def _forget_old_grants(self, held: str) -> None:
+        """Remove grants of a key that ended long ago, whoever's clock is right; followers read the key again anyway."""
+        long_ago = moment_text(self._now - _LONG_AGO)
+        where = (grants.c.tenant == self._tenant, grants.c.key == held, grants.c.expires < long_ago)
+        self._connection.execute(delete(grants).where(*where))
 
     def _check_first_grant(self) -> None:
         if any(each["kind"] == "grant" for each in self._more):

@@ -37,6 +37,7 @@ from ...engine.following import Follower, seconds_since_boot
 from ...engine.forking import remember
 from ...errors import Conflict, EngineError, quote
 from .errors import NotYet, StoreError, StoreUnavailable
+from .grants import PREFIX
 from .nudges import Nudge, nudges_for
 from .reporting import Reporter
 from .waiting import Waiting
@@ -242,6 +243,9 @@ class StoreFollower:
         if changed is None or (head.rules != last.rules and not changed.rules):
             return False
         keys, lists = reading.some(head, changed)
+        old = {name for name in self.engine.view.lists if name.startswith(PREFIX)}
+        if old:
+            lists |= dict.fromkeys(old - reading.lists_of_grants(head))
         try:
             self._feed.apply(head.revision, head.rules, keys, lists, moment=moment)
         except (EngineError, ValueError, TypeError) as error:

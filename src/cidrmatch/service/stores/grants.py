@@ -7,6 +7,9 @@ A grant is no change of the key: the key keeps its entries and its links, and pe
 when data is read for an engine, as a named list whose entries expire.  So each engine ends it at its moment by itself,
 also if the database is gone; and lint lists it, because it is a list.
 
+A grant that is over stays among the data, where it opens nothing, until the key gets another grant a day later.  So
+the data of one revision is the same whenever it is read, and so is a snapshot of it.
+
 A grant is believed if the history says the same: a row that was written or prolonged by hand is spoilt.  A key that is
 removed takes its grants along, so a later key of the same name has none.
 

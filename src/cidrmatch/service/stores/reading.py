@@ -210,7 +210,7 @@ class Reading:
             SpoiltRow: one of them is spoilt.
         """
         given = self._grants(head, None if asked.rules else asked.keys)
-        named = asked.keys | (self._once_granted(head) if asked.rules else set())
+        named = asked.keys | (set(given) if asked.rules else set())  # the default that there was is linked to them
         found_lists = self._lists_of(head, asked.lists)
         found: dict[str, KeyRecord | None] = dict.fromkeys(named)
         records = dict(self._keys_of(head, named))
@@ -380,23 +380,26 @@ class Reading:
 
     def grants(self, head: Head, named: Collection[str] | None = None) -> list[Grant]:
         """Read the grants that are in force, of some keys or of all."""
-        return [grant for mine in self._grants(head, named).values() for grant in mine]
+        found = self._grants(head, named).values()
+        return [grant for mine in found for grant in mine if grant.expires > self._now]
 
     def _grants(self, head: Head, named: Collection[str] | None) -> dict[str, list[Grant]]:
+        """Read all grants, so that the data of a revision is the same at each moment; the old ones open nothing."""
         query = select(*_raw(grants.c.number, grants.c.key, grants.c.prefix, grants.c.reason, grants.c.expires))
         query = query.where(grants.c.tenant == head.tenant).order_by(grants.c.number)
         found: dict[str, list[Grant]] = defaultdict(list)
         for row in self._rows(query):
             number, key, prefix, reason, expires = row
             until = read_moment("grants", (number,), expires)
-            if until > self._now and (named is None or key in named):
-                self._check_granted(head, row)
+            if named is None or key in named:
+                if until > self._now:
+                    self._check_granted(head, row)
                 found[key].append(Grant(number, key, prefix, reason, until))
         return found
 
-    def _once_granted(self, head: Head) -> set[str]:
-        """Name the keys of all grants: an engine may hold them with the default list that there was then."""
-        return {row[0] for row in self._rows(select(grants.c.key).where(grants.c.tenant == head.tenant).distinct())}
+    def lists_of_grants(self, head: Head) -> set[str]:
+        """Name the lists of all grants."""
+        return {grant.name for mine in self._grants(head, None).values() for grant in mine}
 
     def _check_granted(self, head: Head, row: Row) -> None:
         """Refuse a grant that no change of the store made: SpoiltRow."""
