@@ -93,11 +93,11 @@ class Assertions:
     def _where(self, holder: str, name: str) -> dict[str, Any]:
         return {"tenant": self._draft.head.tenant, "holder": holder, "name": name}
 
-    def check(self, keys: set[str], lists: set[str], new: set[tuple[str, str]]) -> None:
+    def check(self, keys: set[str] | None, lists: set[str], new: set[tuple[str, str]]) -> None:
         """Refuse the change if an assertion does not hold after it.
 
         Args:
-            keys, lists: those that the change changes.
+            keys, lists: those that the change changes; None for all keys.
             new: what else it changes, as kind and name; new assertions are ("assertions", "list:office").
         Raises:
             AssertionBroken: with the address, the list or key, and the note.
@@ -124,7 +124,7 @@ class Assertions:
         )
         return {row[0] for row in self._connection.execute(query.distinct())}
 
-    def _keys_touched(self, asserted: set[str], keys: set[str], lists: set[str]) -> set[str]:
+    def _keys_touched(self, asserted: set[str], keys: set[str] | None, lists: set[str]) -> set[str]:
         """Name the asserted keys whose answers may be others after the change."""
         draft, before = self._draft, self._draft.head.rules
         if not asserted:
@@ -133,7 +133,7 @@ class Assertions:
         is_other = (settings.policy, settings.is_enforced, draft.default) != (
             before.policy, before.is_enforced, before.default,
         )  # fmt: skip
-        if is_other or draft.default in lists:
+        if keys is None or is_other or draft.default in lists:
             return asserted
         linked = {key for name in lists for key in draft.keys_of(name)}
         return asserted & (keys | linked)

@@ -22,7 +22,12 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from dataclasses import dataclass
+<<<<<<< HEAD
 from datetime import datetime, timedelta
+=======
+from datetime import datetime
+from itertools import chain
+>>>>>>> 0b6c5ae (An import holds no record twice and takes a third of the time; grants, policies, restoring and tenants have tests)
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
@@ -152,7 +157,12 @@ class StoreChange(Transaction):
 
     @property
     def _tenant(self) -> int:
+        self._check_open()
         return self._stored.head.tenant
+
+    def _check_open(self) -> None:
+        if self._stored.is_over:
+            raise EngineError("the change is over")
 
     # The rules.
 
@@ -179,6 +189,7 @@ class StoreChange(Transaction):
         Cost: reads everything, and writes the digest of each key and list.
         """
         policy, draft = check_workable(check_policy(policy)), self._stored
+        self._check_open()
         if draft.rules or draft.lists:
             raise EngineError("another policy comes first in a change")
         if draft.default is not None and not policy.keys.default_list:
@@ -234,6 +245,7 @@ class StoreChange(Transaction):
 
     def _held(self, holder: str, name: str) -> str:
         """Give the name under which rows name a list or a key that exists."""
+        self._check_open()
         if holder == "list":
             self._stored.frozen(name)
             return name
@@ -368,14 +380,10 @@ class StoreChange(Transaction):
             )
             for name in [frozen.name for frozen in draft.reading.all_lists(draft.head)]:
                 draft.set_list(str(name), None)
-            for key in list(draft.keys()):
-                draft.set_rule(key, None)
             for name, frozen in view.lists.items():
                 draft.set_list(name, frozen)
             draft.default = view.default
-            for key in view:
-                if (rule := view.rule(key)) is not None:
-                    draft.set_record(draft.held_id(key), rule.record)
+            draft.restore(view)
 
     def undo(self, number: int) -> Report:
         """Undo a commit: everything that it changed gets the value from before, by a new commit.
@@ -447,25 +455,29 @@ class StoreChange(Transaction):
             The revision of the data after it.
         """
         draft, head = self._stored, self._stored.head
-        keys_changed, lists_changed = list(draft.keys_changed()), list(draft.lists_changed())
+        lists_changed, keys_changed, names = list(draft.lists_changed()), draft.keys_changed(), None
+        if draft.restored is None:  # else there are many, and they are not kept
+            kept = list(keys_changed)
+            keys_changed, names = iter(kept), {key for key, _, _ in kept}
+        first = next(keys_changed, None)
         for name, _, after in lists_changed:
             if after is not None and name.startswith(PREFIX):
                 raise EngineError(f"a name that begins with {PREFIX} is that of a grant")
         new = {(each["kind"], each["name"]) for each in self._more}
-        self._asserted.check({key for key, _, _ in keys_changed}, {name for name, _, _ in lists_changed}, new)
+        self._asserted.check(names, {name for name, _, _ in lists_changed}, new)
         rules = Rules(
             policy=draft.settings.policy, is_enforced=draft.settings.is_enforced,
             unknown_passes=draft.settings.unknown_passes, default=draft.default,
         )  # fmt: skip
-        if not (keys_changed or lists_changed or self._more or rules != head.rules or epoch):
+        if not (first or lists_changed or self._more or rules != head.rules or epoch):
             self.revision = head.revision
             return head.revision
         number = head.revision.generation + 1
         is_same = rules.policy == head.rules.policy
         policy_text = head.judge.policy_text if is_same else as_text(write_policy(rules.policy))
         self._write_history(number, epoch or head.revision.epoch, history, operation, rules, policy_text)
-        writer = Writer(self._connection, self._tenant, Judge(policy_text), number)
-        writer.write(keys_changed, lists_changed)
+        writer = Writer(self._connection, self._stored.head.tenant, Judge(policy_text), number)
+        writer.write(chain(() if first is None else (first,), keys_changed), lists_changed)
         if rules != head.rules:
             writer.tell("rules", "", as_text(rules_as_values(head.rules)), as_text(rules_as_values(rules)))
         for each in self._more:
@@ -481,12 +493,18 @@ class StoreChange(Transaction):
         self, number: int, epoch: int, history: str, operation: str, rules: Rules, policy_text: str
     ) -> None:
         mark = secrets.token_hex(8)
-        commit = {"tenant": self._tenant, "number": number, "epoch": epoch, "mark": mark, "operation": operation}
+        commit = {
+            "tenant": self._stored.head.tenant,
+            "number": number,
+            "epoch": epoch,
+            "mark": mark,
+            "operation": operation,
+        }
         self._connection.execute(
             insert(changes).values(**commit, at=moment_text(self._now), **dataclasses.asdict(self._author))
         )
         self._connection.execute(
-            update(tenants).where(tenants.c.id == self._tenant).values(
+            update(tenants).where(tenants.c.id == self._stored.head.tenant).values(
                 policy=policy_text, is_enforced=rules.is_enforced, unknown_passes=rules.unknown_passes,
                 default_list=rules.default, epoch=epoch, number=number, mark=mark, server=history,
             )

@@ -15,9 +15,10 @@ Threads: a draft belongs to one writer.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ..._keys import Rule, View, key_text, rule_of
@@ -40,6 +41,8 @@ class StoredDraft(Draft):
         reading: the database, within the transaction.
         head: what the transaction began with.
         known_rules, known_lists: what was read; None for what does not exist.
+        restored: what took the place of all keys; its records are read when they are written, so that a million keys
+            are never in memory as objects.  `rules` has what was changed after that.
     """
 
     reading: Reading = field(kw_only=True)
@@ -47,6 +50,8 @@ class StoredDraft(Draft):
     known_rules: dict[str, Rule | None] = field(default_factory=dict)
     known_lists: dict[str, FrozenList | None] = field(default_factory=dict)
     takes_held_ids: bool = False
+    restored: View | None = None
+    _plain_ids: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def on(cls, reading: Reading, head: Head, settings: Settings) -> StoredDraft:
@@ -68,6 +73,23 @@ class StoredDraft(Draft):
         self.settings = settings
         self.known_rules.clear()
 
+    def restore(self, view: View) -> None:
+        """Let the keys of a view, which names them by their plain ids, take the place of all keys."""
+        is_hashed = self.settings.id_hash is not None
+        self._plain_ids = {self.start.held_id(key): key for key in view} if is_hashed else {}
+        self.restored = view
+        for key in self.rules:
+            self.set_rule(key, self._restored_rule(key))
+
+    def _restored_rule(self, key: str) -> Rule | None:
+        plain = key if self.settings.id_hash is None else self._plain_ids.get(key)
+        return None if plain is None or self.restored is None else self.restored.rule(plain)
+
+    def _restored_ids(self, plain: Iterable[str]) -> Iterator[str]:
+        """Give the held ids of restored keys that were not changed after that."""
+        held = plain if self.settings.id_hash is None else map(self.start.held_id, plain)
+        return (key for key in held if key not in self.rules)
+
     # Asking
 
     def held_id(self, key: str) -> str:
@@ -80,6 +102,8 @@ class StoredDraft(Draft):
         if key in self.rules:
             return self.rules[key]
         check_text("the key", key)
+        if self.restored is not None:
+            return self._restored_rule(key)
         if key not in self.known_rules:
             self.know({key})
         return self.known_rules[key]
@@ -107,23 +131,32 @@ class StoredDraft(Draft):
 
     def keys(self) -> Iterator[str]:
         """Name all keys."""
-        yield from (key for key in self.reading.names(self.head) if key not in self.rules)
+        if self.restored is not None:
+            yield from self._restored_ids(self.restored)
+        else:
+            yield from (key for key in self.reading.names(self.head) if key not in self.rules)
         yield from (key for key, rule in self.rules.items() if rule is not None)
 
     def keys_of(self, name: str) -> list[str]:
         """Name the keys that are linked to a list or lie within it."""
-        linked = {key for key in self.reading.keys_of(self.head, name) if key not in self.rules}
+        if self.restored is not None:
+            linked = set(self._restored_ids(Draft.of(self.restored).keys_of(name)))
+        else:
+            linked = {key for key in self.reading.keys_of(self.head, name) if key not in self.rules}
+            self.know(linked)
         for key, rule in self.rules.items():
             if rule is not None and (name in rule.names or name in rule.within):
                 linked.add(key)
-        self.know(linked)
         return sorted(linked)
 
     def keys_on_default(self) -> list[str]:
         """Name the keys that only a default list restricts."""
-        bare = [key for key in self.reading.keys_bare(self.head) if key not in self.rules]
-        self.know(bare)
-        mine = ((key, self.known_rules[key]) for key in bare)
+        if self.restored is not None:
+            bare = list(self._restored_ids(Draft.of(self.restored).keys_on_default()))
+        else:
+            bare = [key for key in self.reading.keys_bare(self.head) if key not in self.rules]
+            self.know(bare)
+        mine = ((key, self.find_rule(key)) for key in bare)
         found = [key for key, rule in (*mine, *self.rules.items()) if rule is not None and is_bare(rule)]
         return sorted(found)
 
@@ -131,12 +164,26 @@ class StoredDraft(Draft):
 
     def keys_changed(self) -> Iterator[tuple[str, KeyRecord | None, KeyRecord | None]]:
         """Give each key that is another now, with its records before and after."""
+        if self.restored is not None:
+            yield from self._keys_restored(self.restored)
+            return
         self.know(self.rules)
         for key, rule in self.rules.items():
             old = self.known_rules[key]
             before, after = (None if each is None else each.record for each in (old, rule))
             if before != after:
                 yield key, before, after
+
+    def _keys_restored(self, view: View) -> Iterator[tuple[str, KeyRecord | None, KeyRecord | None]]:
+        """Give each key that a restoring changes; only what was there before is in memory."""
+        before = dict(self.reading.all_keys(self.head))
+        for key in chain(self._restored_ids(view), self.rules):
+            rule, old = self.find_rule(key), before.pop(key, None)
+            after = None if rule is None else rule.record
+            if old != after:
+                yield key, old, after
+        for key, old in before.items():
+            yield key, old, None
 
     def lists_changed(self) -> Iterator[tuple[str, FrozenList | None, FrozenList | None]]:
         """Give each list that is another now, before and after."""

@@ -161,7 +161,8 @@ def key_rows(
         ValueError: a text of it cannot be stored.
     """
     check_text("the key", key)
-    check_text(f"the owner of {brief(key)}", record.owner)
+    if record.owner is not None:
+        check_text(f"the owner of {brief(key)}", record.owner)
     shadow = record.shadow
     row = {
         "tenant": tenant,

@@ -226,19 +226,27 @@ class Store:
         """
         check_workable(check_policy(policy))
         store = cls(url, tenant, clock=clock, permits=permits, id_secret=id_secret)
-        upgrade(store.database.engine)
-        with store.database.writing() as connection, marked_writer(connection):
-            if connection.execute(select(tenants.c.id).where(tenants.c.name == tenant)).one_or_none():
-                raise AlreadyExists(f"there is a tenant {quote(tenant)} in this store")
-            ids = None if store._id_hash is None else as_text(store._id_hash.said())
+        try:
+            store._begin(policy)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def _begin(self, policy: Policy) -> None:
+        """Make the tables, and the row of the tenant."""
+        upgrade(self.database.engine)
+        with self.database.writing() as connection, marked_writer(connection):
+            if connection.execute(select(tenants.c.id).where(tenants.c.name == self.tenant)).one_or_none():
+                raise AlreadyExists(f"there is a tenant {quote(self.tenant)} in this store")
+            ids = None if self._id_hash is None else as_text(self._id_hash.said())
             connection.execute(
                 insert(tenants).values(
-                    name=tenant, policy=as_text(write_policy(policy)), is_enforced=True, unknown_passes=False,
+                    name=self.tenant, policy=as_text(write_policy(policy)), is_enforced=True, unknown_passes=False,
                     ids=ids, epoch=drawn_epoch(0), number=0, mark=secrets.token_hex(8),
-                    server=store.database.history(connection),
+                    server=self.database.history(connection),
                 )
             )  # fmt: skip
-        return store
 
     def close(self) -> None:
         """Close the connections that nobody uses."""

@@ -38,9 +38,13 @@ __all__ = [
 ]
 
 
+_WRITE = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+"""Made once; `json.dumps` makes an encoder for each call."""
+
+
 def as_text(values: object) -> str:
     """Write values as JSON, the same text for the same values."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"))
+    return _WRITE(values)
 
 
 def read_said(row: Sequence[object], text: object) -> Any:

@@ -11,11 +11,13 @@ Cost: some 30 us a key.  Threads: a writer belongs to one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import bindparam, delete, update
 
+from .bulk import insert_rows
 from .rows import Judge, key_rows, list_rows
 from .schema import changed, entries, grants, keys, links, lists
 from .things import as_text, key_as_values, list_as_values
@@ -43,13 +45,13 @@ class Writer:
 
     def write(
         self,
-        keys_changed: list[tuple[str, KeyRecord | None, KeyRecord | None]],
+        keys_changed: Iterator[tuple[str, KeyRecord | None, KeyRecord | None]],
         lists_changed: list[tuple[str, FrozenList | None, FrozenList | None]],
     ) -> None:
         """Write keys and lists; lists come first and go last, because links name them."""
         self._put_lists([(name, after) for name, _, after in lists_changed if after is not None])
-        for start in range(0, len(keys_changed), _AT_ONCE):
-            self._put_keys(keys_changed[start : start + _AT_ONCE])
+        while some := list(islice(keys_changed, _AT_ONCE)):
+            self._put_keys(some)
         for name, before, after in lists_changed:
             self._forget("list", name) if after is None else None
             self.tell("list", name, _text_of(before, list_as_values), _text_of(after, list_as_values))
@@ -59,7 +61,7 @@ class Writer:
             row, owned = list_rows(self._judge, self._tenant, frozen, self._number)
             where = {"tenant": self._tenant, "name": name}
             if not self._connection.execute(matching(update(lists), lists, where).values(**row)).rowcount:
-                self._connection.execute(insert(lists), [row])
+                self._insert(lists, [row])
             self._connection.execute(matching(delete(entries), entries, {**where, "holder": "list"}))
             self._insert(entries, owned)
 
@@ -100,8 +102,7 @@ class Writer:
         self._connection.execute(matching(delete(lists), lists, where))
 
     def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
-        for start in range(0, len(rows), _AT_ONCE):
-            self._connection.execute(insert(table), rows[start : start + _AT_ONCE])
+        insert_rows(self._connection, table, rows)
 
     def tell(self, kind: str, name: str, before: str | None, after: str | None) -> None:
         """Note in the history what changed."""
