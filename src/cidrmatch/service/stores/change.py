@@ -22,12 +22,8 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from dataclasses import dataclass
-<<<<<<< HEAD
 from datetime import datetime, timedelta
-=======
-from datetime import datetime
 from itertools import chain
->>>>>>> 0b6c5ae (An import holds no record twice and takes a third of the time; grants, policies, restoring and tenants have tests)
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, insert, select, update
