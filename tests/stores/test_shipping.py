@@ -7,6 +7,7 @@ file stays as it is.
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from cidrmatch import Engine, Revision, presets
+from cidrmatch import Engine, Revision, SnapshotError, presets
 from cidrmatch.service.stores.errors import StoreError
 from cidrmatch.service.stores.shipping import Pointer, Shelf
 
@@ -78,6 +79,27 @@ def test_C19_a_snapshot_comes_over_a_shelf_and_a_later_one_replaces_it(place: Pl
     assert reader.refresh()
     assert not reader.allows("key_1", HOME)
     assert reader.revision == engine.revision == second.revision
+
+
+def test_C19_other_content_under_the_same_revision_is_not_taken_for_what_is_here(place: Place, tmp_path: Path) -> None:
+    """A backup was put back, and other changes had the same numbers: an address that is gone must not stay."""
+    engine, here = saved(tmp_path)
+    shelf, there, parted = Shelf(place[0], **place[1]), tmp_path / "there.snap", tmp_path / "parted.snap"
+    shutil.copy(here, parted)
+    with Engine.edit(parted) as other:
+        other.update_key("key_1", entries=["198.51.100.0/24"])
+    engine.put_key("key_2", ["192.0.2.1"])
+    engine.save(here)
+    shelf.put(here, age=0.0)
+    shelf.take(there)
+    reader = Engine.open(there)
+    latest = shelf.put(parted, age=0.0)
+    assert latest.revision == reader.revision
+    assert shelf.take(there) == (latest, True)
+    assert shelf.take(there) == (latest, False)
+    with pytest.raises(SnapshotError, match="same revision with other content"):
+        reader.refresh()
+    assert not Engine.open(there).allows("key_1", HOME)
 
 
 def test_the_pointer_never_goes_back(place: Place, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ current.  Whoever takes adds the age by its own clock, so both clocks count towa
 
 Listings are cached by many file systems, so nothing is listed; every read goes past the caches.
 
-Cost: one small read for each look; the object, if it is new.  Threads: safe, no state here.
+Cost: one small read for each look; the object, if it is new.  Threads: safe; what is kept is only a hash.
 Source: C19.
 """
 
@@ -39,6 +39,8 @@ from .errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ..._keys import Identity
 
 __all__ = ["Pointer", "Shelf"]
 
@@ -120,6 +122,7 @@ class Shelf:
         self._clock = clock
         self._folder, _, name = self._path.rpartition("/")
         self._stem = name.removesuffix(".json")
+        self._known: tuple[Identity, str] | None = None  # a local file, and the hash of its bytes
 
     def _beside(self, name: str) -> str:
         return f"{self._folder}/{name}" if self._folder else name
@@ -240,6 +243,9 @@ class Shelf:
     def take(self, target: str | Path) -> tuple[Pointer, bool]:
         """Take the latest snapshot to a local file, unless the file has it.
 
+        Other content under the same revision is taken, too: it comes of a history that parted from the one here.
+        An engine that had the old content refuses it, and its data grows old (`Engine.refresh`).
+
         Args:
             target: the path of the file; it leads to a whole snapshot at every moment, once there is one.
         Returns:
@@ -252,7 +258,7 @@ class Shelf:
         if pointer is None:
             raise StoreError(f"there is no pointer {quote(self._path)}")
         there = _revision_at(target)
-        if there == pointer.revision:
+        if there == pointer.revision and self._digest_at(target) == pointer.sha256:
             return pointer, False
         if there is not None and there > pointer.revision:
             raise StoreError(f"the pointer is of {pointer.revision}, older than {there}, which is here")
@@ -261,6 +267,13 @@ class Shelf:
             raise StoreError(f"the object {quote(pointer.name)} is not what its pointer says")
         _place(Path(target), content, pointer.revision)
         return pointer, True
+
+    def _digest_at(self, path: str | Path) -> str:
+        """Give the hash of a local file, which is read only if it is another than at the last look."""
+        identity = identify(path)
+        if self._known is None or self._known[0] != identity:
+            self._known = identity, hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        return self._known[1]
 
 
 def _read(snapshot: str | Path) -> tuple[bytes, Revision]:
