@@ -318,11 +318,11 @@ def test_take_once(tmp_path: Path) -> None:
 
 
 def test_a_shelf_that_is_none_and_an_extra_that_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = commands().invoke(app, ["take", f"{tmp_path}/keys.snap", "--snapshot", "x"])
+    done = commands().invoke(app, ["take", f"{tmp_path}/keys.snap", "--snapshot", "x", "--once"])
     assert done.exit_code == 2
     assert "ends in .json" in done.stderr
-    monkeypatch.setitem(sys.modules, "fsspec", None)
-    done = commands().invoke(app, ["take", f"{tmp_path}/keys.json", "--snapshot", "x"])
+    monkeypatch.setitem(sys.modules, "fsspec.config", None)
+    done = commands().invoke(app, ["take", f"{tmp_path}/keys.json", "--snapshot", "x", "--once"])
     assert done.exit_code == 2
     assert "pip install 'cidrmatch[fleet]'" in done.stderr
 

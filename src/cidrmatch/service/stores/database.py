@@ -46,6 +46,11 @@ _POSTGRESQL: Final = {
     "target_session_attrs": "primary",
     "prepare_threshold": None,  # a pooler may give the next transaction to another server process
 }
+_LIMITS: Final = text(
+    f"SELECT set_config('statement_timeout', '{_ANSWER_SECONDS}s', true), "
+    f"set_config('lock_timeout', '{_LOCK_SECONDS}s', true)"
+)
+"""Both limits of a transaction in one statement."""
 
 
 class Database:
@@ -161,8 +166,7 @@ class Database:
     def _limit(self, connection: Connection) -> None:
         """Bound the waits of this transaction; SQLite has a bound for locks alone, and answers by itself."""
         if self.kind == "postgresql":
-            connection.execute(text(f"SET LOCAL statement_timeout = '{_ANSWER_SECONDS}s'"))
-            connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
+            connection.execute(_LIMITS)
 
     def history(self, connection: Connection) -> str:
         """Name the history of the database: another server, or one that was restored, has another name."""

@@ -5,7 +5,7 @@
 An upgrade is one transaction: all of it happens, or nothing.  Two upgrades at once wait for each other, and the second
 finds nothing to do.  There is no way down: a newer schema may hold what an older one cannot.
 
-Cost: an upgrade some 0.1 seconds; a look at the revision two queries.
+Cost: an upgrade some 0.1 seconds; a look at the revision one query, and once for each connection some more.
 Threads: safe, one upgrade at a time in a process, because Alembic keeps it in global names.
 """
 
@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from threading import Lock
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, column, inspect, select, table
+from sqlalchemy import Connection, Engine, Select, column, inspect, select, table
 from sqlalchemy.exc import DBAPIError
 
 from .errors import StoreError, StoreUnavailable
@@ -29,6 +30,9 @@ __all__ = ["VERSION_TABLE", "check_schema", "revisions", "schema_version", "upgr
 VERSION_TABLE = "cidrmatch_version"
 """Not Alembic's own name: the host's program may keep its tables in the same database, and use Alembic for them."""
 
+_VERSION: Select[Any] = select(column("version_num")).select_from(table(VERSION_TABLE))
+_FOUND = "cidrmatch_version_found"
+"""A connection remembers by this that it found the table."""
 _ONE_AT_A_TIME = Lock()
 _UPGRADES = 0x63696472  # the advisory lock of PostgreSQL that an upgrade holds: "cidr"
 
@@ -50,10 +54,20 @@ def upgrade(database: Engine, revision: str = "head") -> None:
 
 
 def schema_version(connection: Connection) -> str | None:
-    """Give the revision of the store's tables; None where there is no store."""
-    if not inspect(connection).has_table(VERSION_TABLE):
+    """Give the revision of the store's tables; None where there is no store.
+
+    Whether there is such a table is dear to ask, and each look asks for the revision.  So a connection on which it was
+    found remembers that, until it is not found.
+    """
+    if _FOUND not in connection.info and not inspect(connection).has_table(VERSION_TABLE):
         return None
-    version: str | None = connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
+    try:
+        version: str | None = connection.scalar(_VERSION)
+    except DBAPIError:
+        connection.info.pop(_FOUND, None)
+        raise
+    if version is not None:
+        connection.info[_FOUND] = True
     return version
 
 
