@@ -82,6 +82,7 @@ EXTRAS = {
     "psycopg",
     "redis",
     "fsspec",
+    "httpx",
 }
 """What an extra needs; the library itself needs nothing."""
 

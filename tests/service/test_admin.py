@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,11 @@ from cidrmatch import presets
 from cidrmatch.service.server.admin.operations import OPERATIONS, ROOT
 from cidrmatch.service.stores.tokens import Tokens
 from tests.databases import Postgres
+from tests.gateways.serving import PYTHON
+from tests.servers import ROOT as FOLDER
+from tests.servers import free_port, path_of, started
 from tests.service.admin_stand import Stand, serving_store
+from tests.service.serving import environment
 
 HOME, AWAY = "203.0.113.9", "198.51.100.1"
 
@@ -432,3 +437,51 @@ def test_store_in_postgresql_is_administered_likewise(tmp_path: Path) -> None:
         server.start()
         assert Tokens(stand.store).find(stand.tokens["viewer"]) is not None
         assert stand.call("GET", "/keys").status_code == 200
+
+
+# -- The page -----------------------------------------------------------------
+
+PAGE = FOLDER / "docs" / "admin-api.md"
+BEGIN, END = "<!-- operations: begin -->\n", "<!-- operations: end -->\n"
+
+
+def table_of_operations() -> str:
+    lines = ["| request | role | what it does |", "|---|---|---|"]
+    for operation in OPERATIONS:
+        said = (operation.work.__doc__ or "").partition("\n")[0].removesuffix(".")
+        lines.append(f"| `{operation.method} {operation.path}` | {operation.role} | {said} |")
+    return "\n".join(lines) + "\n"
+
+
+def test_page_has_a_line_for_each_operation() -> None:
+    """To write the table anew: `python -m tests.service.test_admin`."""
+    assert table_of_operations() == PAGE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+
+
+def test_session_of_the_page_is_one(tmp_path: Path) -> None:
+    first, second = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    serve = next(line for line in first.splitlines() if "serve" in line)
+    port = free_port()
+    mine = {**environment(), "CIDRMATCH_STORE": f"sqlite:///{tmp_path / 'keys.db'}"}
+    function = f'cidrmatch() {{ {PYTHON} -m cidrmatch "$@"; }}\n'
+    made = first.replace(serve, "").replace("sqlite:///keys.db", mine["CIDRMATCH_STORE"])
+    bash(function + made, tmp_path)
+    words = [PYTHON, "-m", *serve.split(), f"--listen=127.0.0.1:{port}"]
+    with started(words, port, tmp_path / "log", mine):
+        told = bash(second.replace("9180", str(port)), tmp_path)
+    assert '"warnings":[]' in told
+    assert '"operation":"update_key"' in told
+    assert '"here":' in told
+
+
+def bash(script: str, folder: Path) -> str:
+    path_of("curl")
+    words = ["bash", "-e", "-c", script]
+    done = subprocess.run(words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+if __name__ == "__main__":
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    PAGE.write_text(before + BEGIN + table_of_operations() + END + rest.partition(END)[2], encoding="utf-8")

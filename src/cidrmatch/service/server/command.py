@@ -42,7 +42,7 @@ def serve(
     config: Annotated[str | None, typer.Option(metavar="FILE", help="A configuration, read once at start.")] = None,
     store: Annotated[
         str | None,
-        typer.Option(metavar="URL", envvar="CIDRMATCH_STORE", help="A database to follow, with the admin API."),
+        typer.Option(metavar="URL", help="A database to follow, with the admin API; or CIDRMATCH_STORE."),
     ] = None,
     tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose keys, of those in the store.")] = "main",
     id_secret_file: SecretOption = None,
@@ -77,6 +77,8 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer gateways: may this client address use this key?"""
+    if snapshot is None and config is None:
+        store = store or os.environ.get("CIDRMATCH_STORE") or None
     if sum(each is not None for each in (snapshot, config, store)) != 1:
         raise typer.BadParameter("name one source: --snapshot, --config or --store")
     if log_level not in ("debug", "info", "warning", "error"):
