@@ -630,3 +630,25 @@ def test_C10_a_new_key_is_not_made_a_legacy_key_by_hand(shared_url: str) -> None
     with pytest.raises(SpoiltRow):
         Copy(store)
     store.close()
+
+
+def test_a_key_that_a_hand_removes_is_spoilt_where_unknown_keys_pass(store: Store) -> None:
+    with store.change() as change:
+        change.set_unknown_key("pass")
+    copy = Copy(store)
+    with store.change() as change:
+        change.remove_key("own")
+    copy.look()
+    assert copy.engine.allows("own", OUTSIDE)  # said by a change of the store
+    with store.change() as change:
+        change.put_key("own", ["192.0.2.1"])
+    copy.look()
+    spoil(
+        store,
+        "DELETE FROM entries WHERE tenant = :t AND name = 'own' AND holder IN ('key', 'shadow')",
+        "DELETE FROM links WHERE tenant = :t AND key = 'own'",
+        "DELETE FROM keys WHERE tenant = :t AND id = 'own'",
+    )
+    with pytest.raises(SpoiltRow, match="no change of the store removed it"):
+        copy.look()
+    assert not copy.engine.allows("own", OUTSIDE)

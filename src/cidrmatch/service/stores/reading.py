@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, literal_column, select, type_coerce, union_all
+from sqlalchemy import and_, func, literal_column, or_, select, type_coerce, union_all
 from sqlalchemy.types import NullType
 
 from ..._keys import Revision
@@ -221,11 +221,23 @@ class Reading:
         found: dict[str, KeyRecord | None] = dict.fromkeys(named)
         records = dict(self._keys_of(head, named))
         self._check_there(head, records, found_lists)
+        self._check_removed(head, named - records.keys())
         for key, record in records.items():
             mine = given.get(key, ())
             found[key] = self._with_grants(head, record, mine)
             found_lists.update((grant.name, self._list_of(grant)) for grant in mine)
         return found, found_lists
+
+    def _check_removed(self, head: Head, gone: Collection[str]) -> None:
+        """Raise SpoiltRow if a hand removed a key and by that opened it, because unknown keys pass."""
+        if not head.rules.unknown_passes:
+            return
+        for key in sorted(gone):
+            told = and_(changed.c.tenant == head.tenant, changed.c.kind == "key", changed.c.name == key)
+            is_said = or_(changed.c.before.is_not(None), changed.c.after.is_not(None))
+            query = select(changed.c.after).where(told, is_said).order_by(changed.c.number.desc()).limit(1)
+            if any(after is not None for (after,) in self._rows(query)):
+                raise SpoiltRow("keys", (key,), "it is gone, unknown keys pass, and no change of the store removed it")
 
     def _check_there(self, head: Head, records: dict[str, KeyRecord], found: dict[str, FrozenList | None]) -> None:
         """Raise SpoiltRow if one of the keys, or the default, names a list that is not there, or any names one gone."""
