@@ -30,8 +30,13 @@ _NUMBERS = """
     C1 C2 C3 C4 C5 C6 C7 C8 C9 C10 C11 C12 C13 C15 C16 C17 C18 C19 C21 C22 C23 C24 C25 C26
 """
 IDS = _NUMBERS.split()
-MAY_WAIT = {"B11", "B25", "B26", "B27", "B29", "C19"}
-"""What a library alone cannot show: it takes gateways, stores or the usage log."""
+MAY_WAIT = {"B25", "B26", "B27", "B29"}
+"""What a library alone cannot show: it takes the usage log."""
+STORED = HERE.parent / "stores" / "test_conformance.py"
+IN_STORES = ("B11", "C19")
+"""What it takes a store to show."""
+SHOWN_TWICE = ("B9", "B10", "B11", "P1", "P7", "P9", "P10", "P11", "C8", "C9", "C19", "C21", "C22")
+"""What is shown on a store, too, in two databases."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,11 @@ def id_of(test: str) -> str:
     return test.split("_")[1]
 
 
+def ids_of(path: Path) -> set[str]:
+    """Give the ids that the names of a file's tests begin with."""
+    return {word for test in find_tests(path) for word in test.split("_") if word in IDS}
+
+
 ROWS = rows_of(TABLE.read_text(encoding="utf-8"))
 TESTS = {name: find_tests(HERE / name) for name in FILES.values()}
 
@@ -75,8 +85,18 @@ def test_only_what_needs_more_than_a_library_waits_and_says_why() -> None:
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.state == "shown"], ids=lambda row: row.id)
 def test_shown_id_has_a_test_with_its_name_where_the_table_says(row: Row) -> None:
+    if row.id in IN_STORES:
+        assert row.where == "`../stores/test_conformance.py`"
+        assert row.id in ids_of(STORED)
+        return
     assert row.where == f"`{FILES[row.id[0]]}`"
     assert row.id in {id_of(test) for test in TESTS[FILES[row.id[0]]]}
+
+
+def test_each_id_about_changes_has_a_test_on_a_store() -> None:
+    assert ids_of(STORED) == set(SHOWN_TWICE)
+    (said,) = re.findall(r"^## In a database\n\n(.*?) are about lists", TABLE.read_text(encoding="utf-8"), re.M | re.S)
+    assert tuple(re.findall(r"[A-Z]\d+", said)) == SHOWN_TWICE
 
 
 def test_every_test_here_is_of_an_id_that_the_table_calls_shown() -> None:
