@@ -31,6 +31,7 @@ from cidrmatch.engine.heartbeat import heartbeat_path
 from cidrmatch.service.stores.carrying import Putter, Taker
 from cidrmatch.service.stores.errors import StoreError
 from cidrmatch.service.stores.fleet import fleet, take
+from cidrmatch.service.stores.following import StoreFollower
 from cidrmatch.service.stores.schema import readers
 from cidrmatch.service.stores.shipping import Shelf
 from cidrmatch.service.stores.store import Store
@@ -232,6 +233,22 @@ def test_of_two_putters_the_pointer_says_the_younger_age_and_one_from_the_future
     assert older.current_at == 500.0
     os.unlink(tmp_path / "keys.json")
     assert shelf.renew(young, age=0.0) is None
+
+
+def test_two_putters_of_one_revision_put_the_same_object(tmp_path: Path) -> None:
+    """One followed each change, the other read everything at once; else the takers would go to and fro."""
+    store = Store.create(f"sqlite:///{tmp_path}/keys.db", policy=presets.bitbybit())
+    first, second = StoreFollower(store, nudges=()), StoreFollower(store, nudges=())
+    for number in range(4):
+        with store.change() as change:
+            change.put_keys({f"key_{3 - number}": ["203.0.113.0/24"], f"key_{number + 2}": ["192.0.2.1"]})
+            change.put_list(f"list_{9 - number}", ["198.51.100.1"])
+        first.refresh()
+    second.refresh()
+    first.engine.save(tmp_path / "first.snap")
+    second.engine.save(tmp_path / "second.snap")
+    assert (tmp_path / "first.snap").read_bytes() == (tmp_path / "second.snap").read_bytes()
+    store.close()
 
 
 def test_replaced_objects_go_after_an_hour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
