@@ -236,12 +236,12 @@ def test_of_two_putters_the_pointer_says_the_younger_age_and_one_from_the_future
 
 
 def test_two_putters_of_one_revision_put_the_same_object(tmp_path: Path) -> None:
-    """One followed each change, the other read everything at once; else the takers would go to and fro."""
+    """One followed each change, the other read everything at once; else the takers would take one after the other."""
     store = Store.create(f"sqlite:///{tmp_path}/keys.db", policy=presets.bitbybit())
     first, second = StoreFollower(store, nudges=()), StoreFollower(store, nudges=())
     for number in range(4):
         with store.change() as change:
-            change.put_keys({f"key_{3 - number}": ["203.0.113.0/24"], f"key_{number + 2}": ["192.0.2.1"]})
+            change.put_keys({f"key_{3 - number}": ["203.0.113.0/24"], f"key_{number + 2}": ["192.0.2.1"]}, replace=True)
             change.put_list(f"list_{9 - number}", ["198.51.100.1"])
         first.refresh()
     second.refresh()
