@@ -59,6 +59,7 @@ def test_B11_C19_a_change_is_seen_within_ten_seconds_without_any_nudge(store_url
         assert change.revision is not None
         follower.wait_until(change.revision, timeout=10)
         assert not follower.engine.allows("key_1", HOME)
+        assert follower.age is not None
         assert follower.age < 10
     store.close()
 
