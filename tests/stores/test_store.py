@@ -246,6 +246,20 @@ def test_C8_C9_a_legacy_list_is_not_emptied_and_an_assertion_sees_the_new_policy
             change(store, lambda c: c.update_key("new", entries=[]))
 
 
+@pytest.mark.parametrize("comes_first", [False, True])
+def test_N4_what_is_asserted_is_judged_by_the_policy_of_the_same_change(store: Store, comes_first: bool) -> None:
+    change(store, lambda c: c.put_key("bare"))
+    inactive = Policy(keys=KeyRules(new_keys_need_list=True, cutover=CUTOVER))
+    steps: list[Step] = [
+        lambda c: c.put_assertion("key", "bare", "9.9.9.9", allow=True),
+        lambda c: c.set_policy(inactive),
+    ]
+    before = all_of(store)
+    with pytest.raises(AssertionBroken, match="would be denied"):
+        change(store, *(steps if comes_first else reversed(steps)))
+    assert all_of(store) == before
+
+
 # Restoring.
 
 
