@@ -29,7 +29,7 @@ from cidrmatch.errors import (
 from cidrmatch.files import config
 from cidrmatch.service.stores.errors import AssertionBroken, StoreError
 from cidrmatch.service.stores.store import Store
-from tests.stored import Copy, by_hand
+from tests.stored import Copy, ask, by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -294,6 +294,43 @@ def test_a_configuration_goes_through_a_store_and_comes_out_the_same(store: Stor
         assert copy.engine.key(key) == engine.key(key)
     with store.reading() as data:
         assert {thing.kind for thing in data.history()[0].things} >= {"key", "list", "rules"}
+
+
+def test_many_rows_at_once_come_back_as_they_were(store: Store) -> None:
+    """PostgreSQL takes many rows by COPY, which has signs of its own: tab, newline, backslash, N for nothing."""
+    odd = ("\\N", "\\.", "a\tb", "a\nb", "a\\b", "\r", '"', "'", "\U0001f511", "")
+    engine = Engine(POLICY)
+    for number in range(120):
+        entry = {"prefix": f"192.0.2.{number}", "label": "\\N", "effect": "deny"}
+        engine.put_key(f"k{number}{odd[number % 10]}", [entry, "10.0.0.0/8"], owner=odd[number % 10])
+    engine.put_list("long", [f"198.51.100.{number}" for number in range(120)], description="\\N\t")
+    change(store, lambda c: c.restore_engine(engine))
+    with store.reading() as data:
+        made = data.engine()
+        assert config.dump(made) == config.dump(engine)
+        assert {thing.name for thing in data.history()[0].things} == {*engine.view, "long"}
+    assert everything_of(Copy(store).engine) == everything_of(engine)
+    change(store, lambda c: c.put_keys({f"more {number}": [f"192.0.2.{number}"] for number in range(120)}))
+    with store.reading() as data:
+        assert len(data.keys(limit=1_000)) == 240
+
+
+def everything_of(engine: Engine) -> object:
+    return {key: engine.key(key) for key in engine.view}, {name: each.entries for name, each in engine.lists().items()}
+
+
+def test_many_rows_that_the_database_refuses_are_told_as_one_is(store: Store, store_url: str) -> None:
+    change(store, lambda c: c.put_key("a", ["192.0.2.1"]))
+    insert = "INSERT INTO entries (tenant, holder, name, position, prefix) VALUES (1, 'key', 'k7', 0, '192.0.2.1')"
+    by_hand(store_url, insert)  # entries of a key that is not there: the key is no orphan's heir
+    before = sizes(store_url)
+    with pytest.raises(StoreError):
+        change(store, lambda c: c.put_keys({f"k{number}": ["192.0.2.1"] for number in range(100)}))
+    assert sizes(store_url) == before
+
+
+def sizes(url: str) -> list[int]:
+    return [ask(url, f"SELECT count(*) FROM {table}") for table in ("keys", "entries", "changes", "changed")]
 
 
 def test_changes_behind_a_restoring_count_in_the_same_commit(store: Store) -> None:
