@@ -297,8 +297,7 @@ def copy_of(store: Store, request: pytest.FixtureRequest, tmp_path: Path) -> Any
 
 def put_back(store: Store, copy: Any, request: pytest.FixtureRequest) -> None:
     if store.database.kind == "sqlite":
-        path = Path(str(store.database.url.database))
-        store.close()
+        path = Path(str(store.database.url.database))  # connections of the pool stay open, as in another process
         fresh = path.with_name("fresh.db")
         shutil.copy(copy, fresh)
         for suffix in ("-wal", "-shm"):
