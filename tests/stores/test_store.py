@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
+import sqlalchemy as sa
 
 from cidrmatch import Engine, KeyRules, Policy, presets
 from cidrmatch._keys import Revision
@@ -33,6 +34,7 @@ from tests.stored import Copy, ask, by_hand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cidrmatch.service.stores.change import StoreChange
 
@@ -532,3 +534,23 @@ def test_the_history_is_complete_and_in_order(store: Store) -> None:
     assert isinstance(last.things[0].before, dict)
     assert last.things[0].before["entries"] == ["192.0.2.6/32"]
     assert last.to_dict()["things"][0]["after"]["entries"] == ["192.0.2.7/32"]
+
+
+def test_C19_a_look_seeks_what_changed_and_reads_no_history(tmp_path: Path) -> None:
+    """The history only grows, so a look that read all of it would be slower with each commit."""
+    with closing(Store.create(f"sqlite:///{tmp_path / 'store.db'}", policy=POLICY)) as store:
+        copy = Copy(store)
+        for number in (1, 2):
+            change(store, lambda c, number=number: c.put_key("k", [f"192.0.2.{number}"], replace=True))  # type: ignore[misc]
+            copy.look() if number == 1 else None
+        asked: list[str] = []
+        sa.event.listen(
+            store.database.engine, "before_cursor_execute", lambda _, __, statement, *___: asked.append(statement)
+        )
+        copy.look()
+        assert copy.looked == "some"
+        (query,) = [each for each in asked if "FROM changed" in each and "changed.name" in each.partition("FROM")[0]]
+        with store.database.engine.connect() as connection:
+            plan = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", (1, 1, 10, 0)).all()]
+    assert len(plan) == 1
+    assert "(tenant=? AND number>?)" in plan[0]
