@@ -74,7 +74,8 @@ CALLS: dict[str, Callable[[Any, str], object]] = {
     ),
 }
 NO_KEY = {
-    "add_to_list", "age", "begin_anew", "default", "edit", "fold", "fold_error", "follow", "is_enforced", "is_stale",
+    "add_to_list", "age", "begin_anew", "default", "edit", "feed", "fold", "fold_error", "follow", "is_enforced",
+    "is_stale",
     "keys", "keys_of", "lists", "open", "policy", "put_list", "refresh", "remove_from_list", "remove_list", "revision",
     "save", "set_default", "set_enforced", "transaction", "version", "view",
 }  # fmt: skip
