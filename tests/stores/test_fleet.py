@@ -20,7 +20,6 @@ from uuid import uuid4
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 from sqlalchemy import delete, insert
 from typer.testing import CliRunner
 
@@ -46,15 +45,6 @@ def wait_for(is_so: Callable[[], bool], within: float = 20.0) -> None:
     while not is_so():
         assert time.monotonic() < end, "it did not come to pass in time"
         time.sleep(0.02)
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 class Fleet:

@@ -8,14 +8,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from cidrmatch import Engine, Revision, SnapshotError, presets
 from cidrmatch.service.stores.errors import StoreError
@@ -23,15 +21,6 @@ from cidrmatch.service.stores.shipping import Pointer, Shelf
 
 Place = tuple[str, dict[str, Any]]
 HOME, AWAY = "203.0.113.9", "198.51.100.1"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture(params=["folder", "memory", "s3"])
