@@ -146,9 +146,15 @@ def test_bearer_key_is_what_stands_behind_the_scheme() -> None:
 
 
 def test_C23_peer_that_the_server_rewrote_is_refused() -> None:
-    guard = guard_of()
+    forward = ForwardAuth(guard_of(), "x-api-key", None, lambda *_: None, gateways=GATEWAYS)
     scope = {"path": "/auth", "method": "GET", "client": ("10.0.0.7", 0), "headers": request()}
-    found = ForwardAuth(guard, "x-api-key", None, lambda *_: None, gateways=GATEWAYS).decide(scope)
+    assert forward.origin_of_gateway(scope) is None
+    assert forward.origin_of_gateway({**scope, "client": ("10.0.0.7", 1)}) == ("10.0.0.7", request())
+
+
+def test_C23_failure_before_the_guard_denies() -> None:
+    forward = ForwardAuth(guard_of(), "x-api-key", None, lambda *_: None, gateways=GATEWAYS)
+    found = forward.ask(("10.0.0.7", None))
     assert (found.allowed, found.reason, found.response().status) == (False, "guard_error", 503)
 
 
@@ -214,6 +220,5 @@ def test_question_is_a_span_where_somebody_receives_spans(monkeypatch: pytest.Mo
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: "a provider of the host")
     monkeypatch.setattr(trace, "get_tracer", lambda _name: Tracer())
     forward = ForwardAuth(guard_of(), "x-api-key", TOKEN, lambda *_: None, tracer(), gateways=GATEWAYS)
-    scope = {"path": "/auth", "method": "GET", "client": ("10.0.0.7", 4711), "headers": request(AWAY)}
-    assert not forward.ask(scope).allowed
+    assert not forward.ask(("10.0.0.7", request(AWAY))).allowed
     assert told == ["cidrmatch.auth", ("cidrmatch.reason", "ip_not_listed")]

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from cidrmatch.client import UNKNOWN_PEER, ClientAddress, PeerAddress, SingleHeader, TrustedHops, TrustedProxies
+from cidrmatch.client import (
+    UNKNOWN_PEER,
+    ClientAddress,
+    PeerAddress,
+    SingleHeader,
+    TrustedHops,
+    TrustedProxies,
+    only_line,
+)
 from cidrmatch.client.strategies import MOST_CHARACTERS, MOST_ELEMENTS
 
 XFF = "x-forwarded-for"
@@ -452,3 +460,32 @@ def test_strategies_show_what_they_are() -> None:
     assert repr(TrustedHops(2, unix=True)) == "TrustedHops(2, header='x-forwarded-for', unix=True)"
     assert repr(SingleHeader("X-Real-IP", ["10.0.0.7"])) == "SingleHeader(<1 trusted prefixes>, header='x-real-ip')"
     assert PROXIES.header == XFF
+
+
+# One line
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ([], None),
+        ([(b"x-api-key", b"k")], b"k"),
+        ([(b"host", b"h"), (b"X-API-Key", b"k"), (b"x-api-keys", b"j")], b"k"),
+        ([(b"x-api-key", b"k"), (b"X-Api-Key", b"k")], None),
+        ([(b"x-api-key", b"k"), (b"x-api-key", b"")], None),
+        ([("X-API-Key", "k")], "k"),
+        ([("host", "h"), ("x-api-ke\u0131", "k")], None),
+        ([(b"x-api-key", b"k", b"more")], None),
+        ([[b"x-api-key", b"k"]], None),
+    ],
+)
+def test_C23_only_line_is_given_only_if_no_other_has_its_name(lines: Any, expected: object) -> None:
+    assert only_line(lines, b"x-api-key") == expected
+    assert only_line(tuple(lines), b"x-api-key") == expected
+    assert only_line(iter(lines), b"x-api-key") == expected
+
+
+def test_only_line_refuses_what_is_no_list_of_lines() -> None:
+    for headers in (None, 5):
+        with pytest.raises(TypeError):
+            only_line(headers, b"x-api-key")  # type: ignore[arg-type]

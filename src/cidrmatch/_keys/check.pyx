@@ -48,7 +48,7 @@ from cidrmatch._keys.view cimport View
 
 from .._core import address_problem, is_address, shown
 from ..errors import brief
-from .reasons import REASONS_BY_VERDICT
+from .reasons import REASONS_BY_VERDICT, STATES_BY_VERDICT
 
 __all__ = ["Checker", "Decision", "carried_by", "client_of"]
 
@@ -372,6 +372,9 @@ cdef class Decision:
         cdef Rule rule
         if self.view is None:
             return self.fact("state")
+        told = STATES_BY_VERDICT[<int>self.verdict]
+        if told is not None:
+            return told
         rule = self.known_rule()
         return None if rule is None else self.view.state(rule)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["REASONS_BY_VERDICT", "Reason", "State"]
+__all__ = ["REASONS_BY_VERDICT", "STATES_BY_VERDICT", "Reason", "State"]
 
 
 class Reason(StrEnum):
@@ -64,3 +64,17 @@ class State(StrEnum):
     UNRESTRICTED = "unrestricted"
     RESTRICTED = "restricted"
     INACTIVE = "inactive"
+
+
+_STATES = {
+    Reason.UNRESTRICTED: State.UNRESTRICTED,
+    Reason.INACTIVE: State.INACTIVE,
+    # The judge asks for the state first, so only a restricted key has one of these reasons.
+    Reason.MATCHED: State.RESTRICTED,
+    Reason.NOT_LISTED: State.RESTRICTED,
+    Reason.DENIED_BY_ENTRY: State.RESTRICTED,
+    Reason.CLIENT_IP_UNKNOWN: State.RESTRICTED,
+    Reason.EMPTY_LIST: State.RESTRICTED,
+}
+STATES_BY_VERDICT = tuple(_STATES.get(reason) for reason in Reason)
+"""The state of a key that a verdict tells, in the same order; None if the verdict tells none."""

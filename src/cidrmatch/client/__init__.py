@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from .common import only_line
 from .proxy_protocol import Endpoint, ProxyHeader, ProxyProtocol, read_proxy_protocol
 from .strategies import (
     ClientAddress,
@@ -31,5 +32,6 @@ __all__ = [
     "SingleHeader",
     "TrustedHops",
     "TrustedProxies",
+    "only_line",
     "read_proxy_protocol",
 ]

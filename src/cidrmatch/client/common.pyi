@@ -1,10 +1,28 @@
+from collections.abc import Iterable
 from typing import Generic, TypeVar, final
 
 from .._core import AllowList
 
-__all__ = ["CommonHeader"]
+__all__ = ["CommonHeader", "only_line"]
 
 _AnswerT = TypeVar("_AnswerT", bound=tuple[bytes | None, str | None, tuple[str, ...]])
+
+_LineT = TypeVar("_LineT", bytes, str)
+
+def only_line(headers: Iterable[tuple[_LineT, _LineT]], name: bytes, /) -> _LineT | None:
+    """Give the value of the only header line with a name; None if there is no such line, or more than one.
+
+    A key is read by this: of two lines, an application might use another one than the one that was judged.
+
+    Args:
+        headers: pairs of a name and a value, each bytes or ASCII text; the case of names does not matter.
+        name: of the header, in lower case.
+    Returns:
+        The value as it was given; None, too, if any pair before it is no pair of texts.
+
+    >>> only_line([(b"X-API-Key", b"key_live_1")], b"x-api-key")
+    b'key_live_1'
+    """
 
 @final
 class CommonHeader(Generic[_AnswerT]):

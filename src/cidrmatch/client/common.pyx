@@ -32,7 +32,7 @@ from cidrmatch._core.address cimport Bits, Text, find_text, pack, parse_common
 from cidrmatch._core.allow_list cimport AllowList
 from cidrmatch._core.frozen cimport contains
 
-__all__ = ["CommonHeader"]
+__all__ = ["CommonHeader", "only_line"]
 
 cdef extern from "Python.h":
     ctypedef struct PyTypeObject:
@@ -109,6 +109,26 @@ cdef object find_line(list headers, const Text *lower):
                 return None
             found = PyTuple_GET_ITEM(<object>pair, 1)
     return None if found is NULL else <object>found
+
+
+def only_line(headers, bytes name not None, /):
+    """Give the value of the only header line with a name; None if there is no such line, or more than one.
+
+    A key is read by this: of two lines, an application might use another one than the one that was judged.
+
+    Args:
+        headers: pairs of a name and a value, each bytes or ASCII text; the case of names does not matter.
+        name: of the header, in lower case.
+    Returns:
+        The value as it was given; None, too, if any pair before it is no pair of texts.
+
+    >>> only_line([(b"X-API-Key", b"key_live_1")], b"x-api-key")
+    b'key_live_1'
+    """
+    cdef Text lower
+    lower.start = <const uint8_t *>PyBytes_AS_STRING(name)
+    lower.length = PyBytes_GET_SIZE(name)
+    return find_line(<list>headers if PyList_CheckExact(headers) else list(headers), &lower)
 
 
 cdef object make_answer(type answer, bytes packed, tuple trail):

@@ -28,6 +28,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -36,12 +37,10 @@ if TYPE_CHECKING:
 __all__ = ["Follower", "Freshness", "seconds_since_boot"]
 
 _log = logging.getLogger(__name__)
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
-def seconds_since_boot() -> float:
-    """Read a clock that nobody can set; if the system has such a clock, it also runs while the machine sleeps."""
-    return time.clock_gettime(_CLOCK)
+seconds_since_boot = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Reads a clock that nobody can set; if the system has such a clock, it also runs while the machine sleeps."""
 
 
 class Freshness:
@@ -61,7 +60,8 @@ class Freshness:
     @property
     def age(self) -> float:
         """Seconds since the data was known to be current."""
-        return max(0.0, seconds_since_boot() - self._current_at)
+        age = seconds_since_boot() - self._current_at
+        return age if age > 0.0 else 0.0  # noqa: FURB136  each check asks, and a call would cost as much again
 
     def note(self, moment: float) -> None:
         """Note that the data was current at a moment of `seconds_since_boot`."""

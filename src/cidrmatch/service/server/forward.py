@@ -31,6 +31,7 @@ from contextlib import AbstractContextManager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from ...client import only_line
 from ...errors import CidrmatchError
 from ...gateways.asgi import origin_of
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from ...gateways.guard import Guard, GuardDecision
 
     Lines = list[tuple[bytes, bytes]]
+    Origin = tuple[str | None, Lines]
     Kind = tuple[str, str | None]
 
 __all__ = ["Answerer", "ForwardAuth", "facts_of", "is_forward", "key_of", "kind_of"]
@@ -64,12 +66,7 @@ def key_of(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
     A key is visible ASCII without a comma.  Some gateways join two lines by a comma, and some applications strip
     more blanks than others, so that they would use another key than the one that is judged.
     """
-    only = None
-    for header, value in headers:
-        if header == name:
-            if only is not None:
-                return None
-            only = value
+    only = only_line(headers, name)
     if only is None:
         return None
     text = only.decode("latin-1").strip(" \t")
@@ -109,7 +106,7 @@ class Answerer(ABC):
         self._span = span
 
     @abstractmethod
-    def origin_of(self, question: Any) -> tuple[str | None, Lines]:
+    def origin_of(self, question: Any) -> Origin:
         """Give the peer and the header lines of the request that a question is about; it may raise."""
 
     def ask(self, question: Any) -> GuardDecision:
@@ -166,25 +163,26 @@ class ForwardAuth(Answerer):
         self._gateways = gateways
         self._allowances: dict[Kind, tuple[Message, Message]] = {}
 
-    def is_gateway(self, scope: Scope) -> bool:
-        """May this peer ask?"""
+    def origin_of_gateway(self, scope: Scope) -> Origin | None:
+        """Give the peer, which is the gateway, and the header lines; None if this peer may not ask."""
         try:
             peer = origin_of(scope)[0]
-            return peer is None or peer in self._gateways
+            return (peer, scope["headers"]) if peer is None or peer in self._gateways else None
         except CidrmatchError:
-            return False
+            return None
 
-    def origin_of(self, question: Scope) -> tuple[str | None, Lines]:
-        """Give the peer, which is the gateway, and the header lines."""
-        return origin_of(question)[0], question["headers"]
+    def origin_of(self, question: Origin) -> Origin:
+        """Give the question: it is the origin."""
+        return question
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  no body is read
         """Answer one question."""
-        if not self.is_gateway(scope):
+        origin = self.origin_of_gateway(scope)
+        if origin is None:
             await send({"type": "http.response.start", "status": 403, "headers": _NO_GATEWAY})
             await send(_NO_BODY)
             return
-        found = self.ask(scope)
+        found = self.ask(origin)
         if found.allowed:
             with_204, with_200 = self._allowance(kind_of(found))
             await send(with_200 if scope["path"].startswith(_ENVOY) else with_204)

@@ -9,7 +9,8 @@
     decision --note--> one worker:        `_Tally`, numbers in its memory -----------------> the page
                        several workers:   `_Files`, a file each in a folder --added up---> the page
 
-No label holds a key or an address.  Several workers write their numbers to files in the folder that
+No label holds a key or an address.  The preset is that of the last look, so a decision within half a second after the
+policy was renamed may count for the old name.  Several workers write their numbers to files in the folder that
 PROMETHEUS_MULTIPROC_DIR names, and whichever is asked adds them up.  What a worker counted stays when it is gone; its
 gauges do not count.
 
@@ -23,6 +24,7 @@ import asyncio
 import os
 import struct
 from bisect import bisect_left
+from collections import defaultdict
 from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
@@ -60,24 +62,27 @@ _SECONDS = (5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.
 class _Tally(Collector):
     """Count decisions in memory, and give the numbers when the page is made."""
 
-    def __init__(self, engine: Engine, registry: CollectorRegistry) -> None:
-        self._engine = engine
-        self._decisions: dict[tuple[str, str], int] = {}
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._decisions: dict[str, dict[str, int]] = {}
         self._up_to = [0] * (len(_SECONDS) + 1)  # the decisions in each bucket; the last one has no bound
         self._seconds = 0.0
         registry.register(self)
 
+    def count_for(self, preset: str) -> None:
+        """Count the decisions from now on for this preset."""
+        self._by_reason = self._decisions.setdefault(preset, defaultdict(int))
+
     def note(self, found: GuardDecision, seconds: float) -> None:
-        kind = found.reason, self._engine.policy.name
-        self._decisions[kind] = self._decisions.get(kind, 0) + 1
+        self._by_reason[found.reason] += 1
         self._up_to[bisect_left(_SECONDS, seconds)] += 1
         self._seconds += seconds
 
     def collect(self) -> Iterator[Metric]:
         name, about, labels = _DECISIONS
         decisions = CounterMetricFamily(name, about, labels=labels)
-        for (reason, preset), count in self._decisions.items():
-            decisions.add_metric((str(reason), preset), count)
+        for preset, by_reason in self._decisions.items():
+            for reason, count in by_reason.items():
+                decisions.add_metric((str(reason), preset), count)
         yield decisions
         bounds = (*map(str, _SECONDS), "+Inf")
         yield HistogramMetricFamily(
@@ -88,14 +93,18 @@ class _Tally(Collector):
 class _Files:
     """Count decisions in this worker's file."""
 
-    def __init__(self, engine: Engine, registry: CollectorRegistry) -> None:
-        self._engine = engine
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._preset = ""
         self._decisions = Counter(*_DECISIONS, registry=registry)
         self._by_kind: dict[tuple[str, str], Counter] = {}
         self._seconds = Histogram(*_TIME, buckets=_SECONDS, registry=registry)
 
+    def count_for(self, preset: str) -> None:
+        """Count the decisions from now on for this preset."""
+        self._preset = preset
+
     def note(self, found: GuardDecision, seconds: float) -> None:
-        kind = found.reason, self._engine.policy.name
+        kind = found.reason, self._preset
         counter = self._by_kind.get(kind)
         if counter is None:
             counter = self._by_kind[kind] = self._decisions.labels(str(found.reason), kind[1])
@@ -116,7 +125,8 @@ class Metrics:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._registry = CollectorRegistry()
-        self.note = (_Files if _FOLDER in os.environ else _Tally)(engine, self._registry).note
+        self._counts = (_Files if _FOLDER in os.environ else _Tally)(self._registry)
+        self.note = self._counts.note
         self._generation = Gauge(
             "cidrmatch_data_generation", "The generation that is served.", registry=self._registry,
             multiprocess_mode="livemin",
@@ -131,7 +141,8 @@ class Metrics:
         self.look()
 
     def look(self) -> None:
-        """Set the gauges; call it every second, because another worker may show them."""
+        """Set the gauges and the preset; call it every second, because another worker may show them."""
+        self._counts.count_for(self._engine.policy.name)
         revision = self._engine.revision
         self._generation.set(0 if revision is None else revision.generation)
         self._age.set(self._engine.age)
