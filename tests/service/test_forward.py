@@ -14,6 +14,7 @@ import pytest
 
 from cidrmatch import AllowList, Engine, Response, SnapshotError, presets
 from cidrmatch.client import TrustedProxies
+from cidrmatch.gateways.asgi import RewrittenPeerError
 from cidrmatch.gateways.guard import Guard, GuardDecision
 from cidrmatch.service.server.app import tracer
 from cidrmatch.service.server.forward import ForwardAuth, is_forward, key_of
@@ -148,13 +149,14 @@ def test_bearer_key_is_what_stands_behind_the_scheme() -> None:
 def test_C23_peer_that_the_server_rewrote_is_refused() -> None:
     forward = ForwardAuth(guard_of(), "x-api-key", None, lambda *_: None, gateways=GATEWAYS)
     scope = {"path": "/auth", "method": "GET", "client": ("10.0.0.7", 0), "headers": request()}
-    assert forward.origin_of_gateway(scope) is None
-    assert forward.origin_of_gateway({**scope, "client": ("10.0.0.7", 1)}) == ("10.0.0.7", request())
+    with pytest.raises(RewrittenPeerError):
+        forward.gateway_of(scope)
+    assert forward.gateway_of({**scope, "client": ("10.0.0.7", 1)}) == "10.0.0.7"
 
 
 def test_C23_failure_before_the_guard_denies() -> None:
     forward = ForwardAuth(guard_of(), "x-api-key", None, lambda *_: None, gateways=GATEWAYS)
-    found = forward.ask(("10.0.0.7", None))
+    found = forward.ask("10.0.0.7", None)  # type: ignore[arg-type]
     assert (found.allowed, found.reason, found.response().status) == (False, "guard_error", 503)
 
 
@@ -220,5 +222,5 @@ def test_question_is_a_span_where_somebody_receives_spans(monkeypatch: pytest.Mo
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: "a provider of the host")
     monkeypatch.setattr(trace, "get_tracer", lambda _name: Tracer())
     forward = ForwardAuth(guard_of(), "x-api-key", TOKEN, lambda *_: None, tracer(), gateways=GATEWAYS)
-    assert not forward.ask(("10.0.0.7", request(AWAY))).allowed
+    assert not forward.ask("10.0.0.7", request(AWAY)).allowed
     assert told == ["cidrmatch.auth", ("cidrmatch.reason", "ip_not_listed")]

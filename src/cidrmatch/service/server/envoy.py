@@ -127,12 +127,20 @@ class EnvoyCheck(Answerer):
     def answer(self, message: bytes) -> bytes:
         """Answer one question; whatever raises, the answer is a denial."""
         try:
-            found = self.ask(message)
+            found = self.decide(message)
             kind = kind_of(found)
             return self._allowance(kind) if found.allowed else _denial(found, facts_of(kind))
         except Exception:
             _log.exception("a request was denied because its answer could not be made")
             return _REFUSED
+
+    def decide(self, message: bytes) -> GuardDecision:
+        """Decide about the request that a message describes; a message that cannot be read is denied."""
+        try:
+            peer, headers = self.origin_of(message)
+        except Exception as error:  # whatever it is, nobody gets in by it
+            return self.fail(error)
+        return self.ask(peer, headers)
 
     def _allowance(self, kind: Kind) -> bytes:
         """Let the request pass, and leave no header of ours as the client sent it.

@@ -25,7 +25,6 @@ Source: B2, B3, B7, U7; C23, C26.
 from __future__ import annotations
 
 import re
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from time import perf_counter
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     Origin = tuple[str | None, Lines]
     Kind = tuple[str, str | None]
 
-__all__ = ["Answerer", "ForwardAuth", "facts_of", "is_forward", "key_of", "kind_of"]
+__all__ = ["Answerer", "ForwardAuth", "StrangerError", "facts_of", "is_forward", "key_of", "kind_of"]
 
 _QUIET = "/auth/quiet"
 _ENVOY = "/envoy/"
@@ -77,7 +76,11 @@ def key_of(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
     return text if _match_key(text) else None
 
 
-class Answerer(ABC):
+class StrangerError(CidrmatchError):
+    """The peer is no gateway."""
+
+
+class Answerer:
     """Answerer(guard, key_header, token, note): decide about the requests that gateways ask about, in whatever form.
 
     Args:
@@ -105,31 +108,31 @@ class Answerer(ABC):
         self._note = note
         self._span = span
 
-    @abstractmethod
-    def origin_of(self, question: Any) -> Origin:
-        """Give the peer and the header lines of the request that a question is about; it may raise."""
-
-    def ask(self, question: Any) -> GuardDecision:
-        """Decide about one request, and note the decision."""
+    def ask(self, peer: str | None, headers: Lines) -> GuardDecision:
+        """Decide about the request with these header lines, and note the decision; any failure denies."""
         started = perf_counter()
-        found = self.decide(question) if self._span is None else self._decide_within(self._span(), question)
+        found = self._decide(peer, headers) if self._span is None else self._decide_within(self._span(), peer, headers)
         self._note(found, perf_counter() - started)
         return found
 
-    def _decide_within(self, context: AbstractContextManager[Any], question: Any) -> GuardDecision:
-        with context as span:
-            found = self.decide(question)
-            span.set_attribute("cidrmatch.reason", str(found.reason))
+    def fail(self, error: Exception) -> GuardDecision:
+        """Deny a request whose header lines cannot be read, and note that."""
+        found = self.guard.fail(error)
+        self._note(found, 0.0)
         return found
 
-    def decide(self, question: Any) -> GuardDecision:
-        """Decide about one request; any failure denies."""
+    def _decide(self, peer: str | None, headers: Lines) -> GuardDecision:
         try:
-            peer, headers = self.origin_of(question)
             key = key_of(headers, self.key_header)
         except Exception as error:  # whatever it is, nobody gets in by it
             return self.guard.fail(error)
         return self.guard.check(key, peer, headers)
+
+    def _decide_within(self, context: AbstractContextManager[Any], peer: str | None, headers: Lines) -> GuardDecision:
+        with context as span:
+            found = self._decide(peer, headers)
+            span.set_attribute("cidrmatch.reason", str(found.reason))
+        return found
 
 
 def kind_of(found: GuardDecision) -> Kind:
@@ -163,26 +166,26 @@ class ForwardAuth(Answerer):
         self._gateways = gateways
         self._allowances: dict[Kind, tuple[Message, Message]] = {}
 
-    def origin_of_gateway(self, scope: Scope) -> Origin | None:
-        """Give the peer, which is the gateway, and the header lines; None if this peer may not ask."""
-        try:
-            peer = origin_of(scope)[0]
-            return (peer, scope["headers"]) if peer is None or peer in self._gateways else None
-        except CidrmatchError:
-            return None
+    def gateway_of(self, scope: Scope) -> str | None:
+        """Give the peer, which is the gateway.
 
-    def origin_of(self, question: Origin) -> Origin:
-        """Give the question: it is the origin."""
-        return question
+        Raises:
+            CidrmatchError: this peer may not ask, or is no address, or the server rewrote it.
+        """
+        peer, _ = origin_of(scope)
+        if peer is None or peer in self._gateways:
+            return peer
+        raise StrangerError
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  no body is read
         """Answer one question."""
-        origin = self.origin_of_gateway(scope)
-        if origin is None:
+        try:
+            peer = self.gateway_of(scope)
+        except CidrmatchError:
             await send({"type": "http.response.start", "status": 403, "headers": _NO_GATEWAY})
             await send(_NO_BODY)
             return
-        found = self.ask(origin)
+        found = self.ask(peer, scope["headers"])
         if found.allowed:
             with_204, with_200 = self._allowance(kind_of(found))
             await send(with_200 if scope["path"].startswith(_ENVOY) else with_204)
