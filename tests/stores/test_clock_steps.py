@@ -119,7 +119,7 @@ def test_C19_C21_a_wall_clock_that_is_set_stops_no_follower_and_opens_nothing(st
             wanted = time.time() + 86_400 * int(offset.rstrip("d"))
 
             def is_set(line: dict[str, Any], wanted: float = wanted) -> bool:
-                return abs(line["wall"] - wanted) < 3_600
+                return bool(abs(line["wall"] - wanted) < 3_600)
 
             child.read_until(is_set, f"the clock at {offset}")
             changed = time.monotonic()
