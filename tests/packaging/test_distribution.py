@@ -83,6 +83,7 @@ EXTRAS = {
     "redis",
     "fsspec",
     "httpx",
+    "zstandard",
 }
 """What an extra needs; the library itself needs nothing."""
 

@@ -1,10 +1,12 @@
-"""Lists and engines as documents: TOML, JSON, CSV and text.
+"""Lists and engines as documents: TOML, JSON, CSV and text; and the access logs of servers.
 
     documents.py         a file as text, a text as plain values, the place of what is wrong
     lists.py             one list of prefixes and labels, in four formats
     config.py            a whole engine, in two; config.schema.json is its shape
+    access_logs.py       the requests of a log; log_formats.py knows the formats, log_streams.py reads the bytes
 
-A document is read as a whole, or refused as a whole.  Nothing in it is guessed or ignored.  This floor reads and writes
+A document is read as a whole, or refused as a whole.  Nothing in it is guessed or ignored.  A log is read
+line by line, and a line that cannot be read is counted and told.  This floor reads and writes
 documents; a policy and an engine, on floors below, judge what a document says.  Snapshots are bytes for machines, so
 they belong to the floor of the engine.
 """
