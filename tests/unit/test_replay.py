@@ -178,6 +178,22 @@ def test_a_request_without_a_time_is_asked_now_and_counted_where_it_matters() ->
     assert (before.newly_blocked.requests, before.without_time) == (3, 3)
 
 
+def test_the_engine_says_what_now_is_whichever_side_it_is_on() -> None:
+    start = datetime(2026, 6, 16, 12, tzinfo=UTC)
+    before = replay([seen("203.0.113.7")], OFFICE, before=timed_engine(start, start.timestamp()))
+    assert (before.is_unchanged, before.without_time) == (True, 1)
+    other = timed_engine(start, start.timestamp() - 1)
+    assert replay([seen("203.0.113.7")], timed_engine(start, start.timestamp()), before=other).is_unchanged
+
+
+def test_before_everything_passed_also_what_has_no_address() -> None:
+    requests = [seen("203.0.113.7", 2), seen("192.0.2.1"), seen("junk"), seen(None, key=None)]
+    report = replay(requests, OFFICE, "open")
+    assert (report.still_allowed, report.newly_blocked.requests) == (2, 3)
+    assert {example.before for example in report.newly_blocked.examples} == {Reason.UNRESTRICTED}
+    assert replay(requests[:2], engine_of(), "open").is_unchanged
+
+
 def test_a_replay_asks_the_data_at_its_beginning() -> None:
     engine = engine_of("203.0.113.0/24")
 

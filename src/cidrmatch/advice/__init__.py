@@ -4,6 +4,7 @@
     explain.py   one key, one address  every list that applies, what each says, and what decided
     lint.py      a whole engine        what is allowed and still looks like a mistake
     replay.py    recorded requests     whose answer a proposed list, policy or configuration would change
+    judges.py                          asks lists and engines about many requests, for a replay
 
 Each function gives a value with the facts.  Some values also have sentences for people.  Nothing here decides who gets
 in: the core and the policies decide, and advice asks them.  Nothing here changes an engine.

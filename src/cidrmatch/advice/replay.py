@@ -35,25 +35,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress, islice
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from .._core import AllowList, format_address
-from .._keys import Checker, FrozenList, Reason, View, rule_of
+from .._keys import Reason, View
 from ..engine.changes import Transaction
 from ..engine.draft import Draft
 from ..engine.recorded import RecordedBatch, RecordedRequest, RecordsBatches, RowBatch
-from ..engine.settings import settings_of
-from ..errors import InvalidAddress, SnapshotError
+from .judges import EVERYONE, Asked, Judge, OpenJudge, contains, judge_of, problem_of
 
 if TYPE_CHECKING:
-    from .._keys import Decision
     from ..engine.engine import Engine
     from ..policy.policy import Policy
 
 __all__ = ["Change", "Example", "Judge", "RecordedRequest", "ReplayReport", "Tally", "proposed", "replay"]
-
-Judge: TypeAlias = AllowList | Checker | View
-"""Who is asked: a list, an engine, or one version of an engine's data."""
 
 _ROWS = 65_536
 """How many rows of an iterable make one batch."""
@@ -196,7 +190,7 @@ class ReplayReport:
 def replay(
     requests: Iterable[RecordedRequest] | RecordsBatches,
     after: Judge,
-    before: Judge | None = None,
+    before: Judge | Literal["open"] | None = None,
     *,
     at: float | None = None,
     examples: int = 10,
@@ -207,7 +201,7 @@ def replay(
     Args:
         requests: an iterable of `RecordedRequest`, which is read once and never held; or an object with `batches`.
         after: the proposed list, engine or version.
-        before: whom to compare with; None for what was recorded.
+        before: whom to compare with; "open" if every request passed; None for what was recorded.
         at: ask as if all requests came at this moment, in POSIX seconds.  By default each is asked at its recorded
             time; without one, as if it came now.
         examples, top: how many examples and how many keys and addresses a change names.
@@ -218,6 +212,7 @@ def replay(
         Whatever the iterable raises.
     Cost: some hundred ns a request; less where many are equal.
 
+    >>> from cidrmatch import AllowList
     >>> office = AllowList(["203.0.113.0/24"])
     >>> seen = [RecordedRequest("key_1", "203.0.113.7", 9), RecordedRequest("key_1", "198.51.100.7", 2)]
     >>> report = replay(seen, office, before=AllowList(["0.0.0.0/0"]))
@@ -228,7 +223,8 @@ def replay(
         raise ValueError(f"a moment is a number of seconds, not {at}")
     if examples < 0 or top < 0:
         raise ValueError("numbers of examples and names are not negative")
-    work = _Replay(_judge(after, at), None if before is None else _judge(before, at), at, examples, top)
+    earlier = None if before is None else OpenJudge() if before == "open" else judge_of(before, at)
+    work = _Replay(judge_of(after, at), earlier, at, examples, top)
     for batch in requests.batches() if isinstance(requests, RecordsBatches) else _batches_of(requests):
         work.take(batch)
     return work.report()
@@ -275,158 +271,6 @@ def proposed(
         return draft.build(start.version + 1)
     finally:
         draft.is_over = True
-
-
-# -- Judges -------------------------------------------------------------------
-
-_EVERYONE = AllowList(["0.0.0.0/0", "::/0"])
-"""The list of all addresses: what is not in it is no address."""
-
-
-class _Judge(Protocol):
-    """One side of a comparison.
-
-    `moments_of` gives the moments at which answers for a key change, or None if nobody knows; `why` gives the reason of
-    an answer, and the entry and the list that decided.
-    """
-
-    needs_key: bool
-
-    def now(self) -> float: ...
-    def moments_of(self, key: str, /) -> Sequence[float] | None: ...
-    def answers(self, keys: Any, addresses: _Addresses, moments: _Moments, /) -> bytes: ...
-    def why(self, key: str | None, address: str | None, moment: float | None, /) -> _Why: ...
-
-
-_Addresses: TypeAlias = Sequence[str | None]
-_Moments: TypeAlias = Sequence[float | None] | None
-_Why: TypeAlias = tuple[Reason, str | None, str | None]
-
-
-def _judge(judge: Judge, at: float | None) -> _Judge:
-    if isinstance(judge, AllowList):
-        return _ListJudge(judge)
-    if isinstance(judge, Checker):
-        judge = judge.view
-    if isinstance(judge, View):
-        return _EngineJudge(judge, at)
-    raise TypeError(f"a list, an engine or a view is asked, not {type(judge).__name__}")
-
-
-class _ListJudge:
-    """Asks a list, which knows no key and no time."""
-
-    needs_key = False
-
-    def __init__(self, allow: AllowList) -> None:
-        self._allow = allow
-
-    def moments_of(self, _key: str) -> Sequence[float]:
-        return ()
-
-    def now(self) -> float:
-        return 0.0
-
-    def answers(self, _keys: Any, addresses: _Addresses, _moments: _Moments) -> bytes:
-        return _contains(self._allow, addresses)
-
-    def why(self, _key: str | None, address: str | None, _: float | None) -> _Why:
-        if _problem_of(address) is not None:
-            return Reason.CLIENT_IP_UNKNOWN, None, None
-        entry = self._allow.match(str(address))
-        if entry is not None:
-            return Reason.MATCHED, str(entry.prefix), None
-        return Reason.NOT_LISTED if len(self._allow) else Reason.EMPTY_LIST, None, None
-
-
-def _contains(allow: AllowList, addresses: Sequence[str | None]) -> bytes:
-    """Tell for each address whether it is in a list; what is no address is in none."""
-    try:
-        return allow.contains_many(addresses)  # type: ignore[arg-type]  # None raises
-    except (InvalidAddress, TypeError):
-        return bytes(_problem_of(address) is None and address in allow for address in addresses)  # type: ignore[operator]
-
-
-def _problem_of(address: str | None) -> str | None:
-    """Say why an address is none, in the engine's words; None if it is one."""
-    if address is None:
-        return "no address was recorded"
-    try:
-        format_address(address)
-    except InvalidAddress as error:
-        return error.reason
-    return None
-
-
-class _EngineJudge:
-    """Asks one version of an engine's data at moments that the caller chooses, and counts no trial."""
-
-    needs_key = True
-
-    def __init__(self, view: View, at: float | None) -> None:
-        settings = settings_of(view)
-        self._at = at
-        self._now = settings.clock() if at is None else at
-        self._moment = self._now
-        self._settings = dataclasses.replace(settings, clock=lambda: self._moment)
-        self._view = view
-        self._without_trials = dict(view.overlay)
-        self._checker = Checker()
-        self._publish()
-        self._by_list: dict[FrozenList, frozenset[float]] = {}
-
-    def _publish(self) -> None:
-        view = self._view
-        asked = view.following(self._without_trials, view.lists, view.default, view.version, self._settings)
-        self._checker.view = asked
-
-    def now(self) -> float:
-        return self._now
-
-    def moments_of(self, key: str) -> Sequence[float] | None:
-        """Give the moments at which an entry of a key begins or ends to count; each key is learned here first."""
-        view, held_id = self._view, self._view.held_id(key)
-        try:
-            rule = view.rule(held_id)
-        except SnapshotError:
-            return ()  # a damaged record is denied at all times
-        if rule is None:
-            return ()
-        if rule.shadow is not None:
-            self._without_trials[held_id] = rule_of(rule.record, needs_list=rule.needs_list, shadow=None)
-            self._publish()
-        if self._at is not None:
-            return ()
-        try:
-            lists = [frozen for _, level in view.levels(rule) for frozen in level]
-        except KeyError:
-            return None
-        return sorted(frozenset().union(*map(self._moments_of_list, lists)))
-
-    def _moments_of_list(self, frozen: FrozenList) -> frozenset[float]:
-        found = self._by_list.get(frozen)
-        if found is None:
-            conditions = (entry.condition for entry in frozen.entries)
-            ends = {end for each in conditions if each is not None for end in (each.start, each.end)}
-            found = self._by_list[frozen] = frozenset(filter(math.isfinite, ends))
-        return found
-
-    def answers(self, keys: Any, addresses: _Addresses, moments: _Moments) -> bytes:
-        if moments is None:
-            self._moment = self._now
-            return self._checker.allows_many(keys, addresses)
-        return bytes(map(self._allows, keys, addresses, moments))
-
-    def _allows(self, key: str, address: str | None, moment: float | None) -> bool:
-        self._moment = self._now if moment is None else moment
-        return self._checker.allows(key, address)
-
-    def why(self, key: str | None, address: str | None, moment: float | None) -> _Why:
-        self._moment = self._now if moment is None else moment
-        decision: Decision = self._checker.check(key, address)  # type: ignore[arg-type]  # None raises
-        entry = decision.entry
-        shown = None if entry is None else decision.policy.canonical(entry.prefix)
-        return decision.reason, shown, decision.list_name
 
 
 # -- Comparing ----------------------------------------------------------------
@@ -488,11 +332,12 @@ class _Groups:
 class _Replay:
     """Holds the sums of one replay."""
 
-    def __init__(self, after: _Judge, before: _Judge | None, at: float | None, examples: int, top: int) -> None:
+    def __init__(self, after: Asked, before: Asked | None, at: float | None, examples: int, top: int) -> None:
         self._after, self._before, self._at = after, before, at
         self._most_examples, self._top = examples, top
         self._judges = (after,) if before is None else (before, after)
         self._needs_key = any(judge.needs_key for judge in self._judges)
+        self._now = next((judge.now() for judge in (after, *self._judges) if judge.needs_key), 0.0)
         self._edges: dict[str, Sequence[float] | None] = {}
         self._has_keys = self._needs_key
         self._requests = self._still_allowed = self._still_denied = 0
@@ -563,17 +408,17 @@ class _Replay:
         groups: _Groups,
         keys: Sequence[str | None],
         index: int,
-        found: _Why | None = None,
+        found: tuple[Reason, str | None, str | None] | None = None,
     ) -> Example:
         key, address = keys[index], groups.addresses[index]
         moment = None if groups.moments is None else groups.moments[index]
         reason, entry, list_name = self._after.why(key, address, moment) if found is None else found
         before = None if self._before is None else self._before.why(key, address, moment)[0]
         row = batch.row(groups.rows.index(groups.firsts[index]))
-        return Example(row, before, reason, entry, list_name, _problem_of(address))
+        return Example(row, before, reason, entry, list_name, problem_of(address))
 
     def _note_bad_addresses(self, batch: RecordedBatch, groups: _Groups, keys: Sequence[str | None]) -> None:
-        known = _contains(_EVERYONE, groups.addresses)
+        known = contains(EVERYONE, groups.addresses)
         if 0 not in known:
             return
         for index, is_known in enumerate(known):
@@ -648,7 +493,7 @@ class _Replay:
                 moments.append(None)
             elif time is None:
                 self._without_time += 1 if counts is None else counts[index]
-                moments.append(_period(edges[key], self._after.now()))
+                moments.append(_period(edges[key], self._now))
             elif not math.isfinite(time):
                 raise ValueError(f"the time of a request is a number of seconds, not {time}")
             else:

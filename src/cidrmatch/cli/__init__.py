@@ -5,6 +5,7 @@
     questions.py   check explain              an address, and a list or a key
     configs.py     lint schema                a whole configuration
     snapshots.py   compile inspect verify     a snapshot
+    replay.py      replay                     a proposed list or configuration, by access logs
 
     app.py         the table of all commands, `--version`, what every call shares
     inputs.py      turns the arguments of a call into lists, policies and engines, or says what is wrong

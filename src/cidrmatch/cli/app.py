@@ -10,6 +10,7 @@
     cidrmatch explain   --config FILE KEY ADDRESS      what applies to the key, and what decided
     cidrmatch lint      --config FILE                  what looks like a mistake?
     cidrmatch schema                                   the JSON Schema of a configuration
+    cidrmatch replay    LOG... --list NEW              whom would a list block, by the requests of access logs?
 
     cidrmatch compile   FILE -o SNAP                   the same engine as a snapshot, for `Engine.open`
     cidrmatch inspect   SNAP                           what is in it
@@ -43,6 +44,7 @@ from .configs import lint, print_schema
 from .lists import aggregate, diff, validate
 from .output import finish, printable
 from .questions import check, explain
+from .replay import replay
 from .snapshots import compile_snapshot, inspect, verify
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("diff", diff),
     ("lint", lint),
     ("schema", print_schema),
+    ("replay", replay),
     ("compile", compile_snapshot),
     ("inspect", inspect),
     ("verify", verify),

@@ -54,6 +54,7 @@ __all__ = [
     "quoted_label",
     "read_file",
     "read_secret",
+    "refuse_list",
     "say_problems",
 ]
 
@@ -108,9 +109,9 @@ def read_file(source: str, file_format: Format | None) -> ListFile:
         fail(str(error))
 
 
-def load_list(source: str, file_format: Format | None, as_json: bool) -> Listed:
+def load_list(source: str, file_format: Format | None, as_json: bool, file: ListFile | None = None) -> Listed:
     """Read a list by the rules of texts alone; if it is refused, print everything that is wrong (exit 1)."""
-    file = read_file(source, file_format)
+    file = read_file(source, file_format) if file is None else file
     entries: list[Entry] = []
     places: dict[Prefix, str] = {}
     problems: list[Problem] = []
@@ -123,7 +124,7 @@ def load_list(source: str, file_format: Format | None, as_json: bool) -> Listed:
             entries.append(entry)
             places.setdefault(entry.prefix, file.place(index))
     if problems:
-        _refuse_list(file, problems, as_json)
+        refuse_list(file, problems, as_json)
     return Listed(file.name, AllowList(entries), places)
 
 
@@ -132,8 +133,9 @@ def _problem_of(error: InvalidPrefix, index: int, text: str) -> Problem:
     return Problem(index, text, error.code, Severity.ERROR, f"{error.reason} (at position {error.position})", hint)
 
 
-def _refuse_list(file: ListFile, problems: list[Problem], as_json: bool) -> NoReturn:
-    """Say why a list cannot be used."""
+def refuse_list(file: ListFile, problems: Iterable[Problem], as_json: bool) -> NoReturn:
+    """Say why a list cannot be used, and end the call (exit 1)."""
+    problems = [problem for problem in problems if problem.severity is Severity.ERROR]
     if as_json:
         print_json(list=file.name, ok=False, errors=[problem_facts(file, problem) for problem in problems])
     else:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn, TextIO, TypeVar
 
 import typer
@@ -24,14 +25,16 @@ from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["console", "count", "fail", "finish", "print_json", "printable", "say", "with_progress"]
+__all__ = ["console", "count", "fail", "finish", "print_json", "printable", "progress_of_bytes", "say", "with_progress"]
 
 _T = TypeVar("_T")
 
 _LONG_INPUT = 50_000
 """A progress bar is shown for more entries than this."""
+_LONG_FILE = 16 << 20
+"""A progress bar is shown for files of more bytes than this."""
 
 _COLOURS = {
     "green": ("allowed", "accepted", "clean", "+"),
@@ -88,6 +91,34 @@ def with_progress(entries: Sequence[_T]) -> Iterable[_T]:
     from rich.progress import track  # noqa: PLC0415  the import takes a tenth of the start, and few calls show a bar
 
     return track(entries, "Reading the list", console=console(sys.stderr), transient=True)
+
+
+@contextmanager
+def progress_of_bytes(
+    what: str, sources: Sequence[str]
+) -> Iterator[Callable[[str], Callable[[int, int | None], None]] | None]:
+    """Give a function that makes the `watch` of each source; or None, if nobody looks or there is little to read."""
+    sizes = {source: _size_of(source) for source in sources}
+    is_long = any(size is None or size > _LONG_FILE for size in sizes.values())
+    if not is_long or sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress  # noqa: PLC0415  as in `with_progress`
+
+    with Progress(console=console(sys.stderr), transient=True) as bar:
+
+        def watch_of(source: str) -> Callable[[int, int | None], None]:
+            task = bar.add_task(printable(f"{what}: {source}"), total=sizes[source])
+            return lambda done, _size: bar.update(task, completed=done)
+
+        yield watch_of
+
+
+def _size_of(source: str) -> int | None:
+    try:
+        return os.stat(source).st_size
+    except (OSError, ValueError):  # standard input; a file that is not there is told when it is read
+        return None
 
 
 def fail(reason: str) -> NoReturn:
