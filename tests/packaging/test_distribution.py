@@ -80,6 +80,7 @@ EXTRAS = {
     "sqlalchemy",
     "alembic",
     "psycopg",
+    "pyarrow",
     "redis",
     "fsspec",
     "httpx",

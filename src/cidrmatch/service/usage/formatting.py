@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..._core import format_address
 from .record import LOST, STEPS_ONLY
+from .schema import DAY_MICROS
 
 if TYPE_CHECKING:
     from .buffer import Loss, Note
@@ -93,6 +94,14 @@ class Rows:
         self.denials: list[tuple[float, bytes | None, object]] = []
         self.settled = 0
         self.refused: list[float] = []
+        self.day = self.day_ends = 0
+        self.of_day: list[tuple[object, ...]] = []
+
+    def turn_to(self, day: int) -> None:
+        """Let the next rows be of a day."""
+        self.day, self.day_ends = day, (day + 1) * DAY_MICROS
+        self.of_day = self.by_day.setdefault(day, [])
+        self.lags.setdefault(day, 0)
 
 
 class Formatter:
@@ -140,69 +149,56 @@ class Formatter:
         return rows
 
     def _add(self, connection: Connection, rows: Rows, note: Note) -> None:
+        """Add the row of one note.  The commonest case is written out here: a call costs as much as a field."""
         at, found, method, path, status, request_id, seconds, stopped_at, key = note
-        decision: Any = None
-        packed: bytes | None = None
-        trail: Any = ()
+        packed = place = data = trail = decision = None
         if found is None:
             words: tuple[object, ...] = (method, status, None, STEPS_ONLY, None, None, stopped_at, None)
         else:
             guarded: Any = found
-            decision, client, key = guarded.decision, guarded.client, guarded.key
-            packed, trail = client.packed, client.trail
-            would_allow = policy = None
-            if decision is not None:
-                would_allow, policy = decision.would_allow, decision.policy.name
-            words = (method, status, guarded.allowed, guarded.reason, client.problem, policy, stopped_at, would_allow)
-        kind = self._kinds.get(words)
-        if kind is None:
-            kind = self._kind(connection, words)
-        place = data = None
-        if decision is not None:
-            data = self._version(connection, decision.version)
-            entry = decision.entry
-            if entry is not None:
-                place = self._place(connection, entry, decision.list_name)
+            key, decision = guarded.key, guarded.decision
+            packed, problem, trail = guarded.client
+            if decision is None:
+                words = (method, status, guarded.allowed, guarded.reason, problem, None, stopped_at, None)
+            else:
+                policy, would_allow = decision.policy.name, decision.would_allow
+                words = (method, status, guarded.allowed, guarded.reason, problem, policy, stopped_at, would_allow)
+                data = self._data.get(decision.version) or self._version(connection, decision.version)
+                entry = decision.entry
+                if entry is not None:
+                    name = (entry, decision.list_name)
+                    place = self._places.get(name) or self._place(connection, *name)
+        kind = self._kinds.get(words) or self._kind(connection, words)
         micros = int(at * 1e6)
-        if key is not None:
-            key = self._key(rows, key, micros, words[2], place, decision)
-        if packed is not None:
+        if trail is not None:
             packed, trail = self._address(packed, trail)
-        elif not trail or (self._mask is not None and self._mask.hides_addresses):
-            trail = None
         if words[2] is False:
             rows.denials.append((at, packed, words[3]))
-        self._put(
-            rows,
-            micros,
-            key,
-            kind,
-            packed,
-            None if path is None else path[:_LONGEST_PATH].encode("utf-8", "surrogatepass"),  # type: ignore[index]
-            None if trail is None else self._trail(trail),
-            place,
-            data,
-            None if request_id is None else bytes_of(str(request_id)[:_LONGEST_ID]),
-            None if seconds is None else min(max(int(seconds * 1e6), 0), _MOST_MICROS),  # type: ignore[operator]
-            None,
-        )
+        if key is not None:
+            key = self._key(rows, key, micros, words[2], place, decision)
+        if path is not None:
+            path = path[:_LONGEST_PATH].encode("utf-8", "surrogatepass")  # type: ignore[index]
+        if request_id is not None:
+            request_id = str(request_id)[:_LONGEST_ID].encode("utf-8", "surrogatepass")
+        if seconds is not None:
+            seconds = int(seconds * 1e6)  # type: ignore[operator]
+            if not 0 <= seconds <= _MOST_MICROS:
+                seconds = max(min(seconds, _MOST_MICROS), 0)
+        self._put(rows, micros, (key, kind, packed, path, trail, place, data, request_id, seconds, None))
 
-    def _put(self, rows: Rows, micros: int, *columns: object) -> None:
+    def _put(self, rows: Rows, micros: int, columns: tuple[object, ...]) -> None:
         number = rows.last = micros if micros > rows.last else rows.last + 1
-        day = number // 86_400_000_000
+        if number >= rows.day_ends or rows.day_ends - number > DAY_MICROS:
+            rows.turn_to(number // DAY_MICROS)
         lag = number - micros
-        of_day = rows.by_day.get(day)
-        if of_day is None:
-            of_day = rows.by_day[day] = []
-            rows.lags[day] = 0
-        rows.lags[day] = max(rows.lags[day], lag)
-        of_day.append((number, lag, *columns))
+        rows.lags[rows.day] = max(rows.lags[rows.day], lag)
+        rows.of_day.append((number, lag, *columns))
 
     def _add_loss(self, connection: Connection, rows: Rows, loss: Loss) -> None:
         words = (None, None, None, LOST[loss.cause], None, None, None, None)
         kind = self._kinds.get(words) or self._kind(connection, words)
         micros = max(int((loss.last - loss.first) * 1e6), 0)
-        self._put(rows, int(loss.last * 1e6), None, kind, None, None, None, None, None, None, micros, loss.notes)
+        self._put(rows, int(loss.last * 1e6), (None, kind, None, None, None, None, None, None, micros, loss.notes))
 
     # -- Fields ---------------------------------------------------------------
 
@@ -221,20 +217,22 @@ class Formatter:
             rows.entries[place, data if decision.list_name is None else b""] = micros
         return data
 
-    def _address(self, packed: bytes, trail: Any) -> tuple[bytes, Any]:
-        """Give the address as it is kept, and its trail where that says more."""
-        if len(packed) == 16 and packed.startswith(_MAPPED):
-            packed = packed[12:]
+    def _address(self, packed: bytes | None, trail: Any) -> tuple[bytes | None, bytes | None]:
+        """Give the address as it is kept, and its trail; no trail where a reader will put the address there."""
         mask = self._mask
-        if mask is not None and mask.hides_addresses:
-            return mask.address(packed), ()
-        if len(trail) == 1 and trail[0] == format_address(packed):
-            return packed, None  # a reader puts the address there
-        return packed, trail
-
-    @staticmethod
-    def _trail(trail: Iterable[str]) -> bytes:
-        return bytes_of("\0".join([element.replace("\0", "\ufffd") for element in trail])[:_LONGEST_TRAIL])
+        if packed is not None:
+            if len(packed) == 16 and packed.startswith(_MAPPED):
+                packed = packed[12:]
+            if mask is not None and mask.hides_addresses:
+                return mask.address(packed), b""
+            if len(trail) == 1 and trail[0] == format_address(packed):
+                return packed, None
+        elif not trail or (mask is not None and mask.hides_addresses):
+            return None, None
+        text = "\0".join(trail)
+        if text.count("\0") >= len(trail):  # an element has one, too
+            text = "\0".join([element.replace("\0", "\ufffd") for element in trail])
+        return packed, text[:_LONGEST_TRAIL].encode("utf-8", "surrogatepass")
 
     # -- Words ----------------------------------------------------------------
 

@@ -16,34 +16,36 @@ Threads: safe.  Source: B26, B28, B29.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from ..._core import format_address
 from ...errors import quote
 from .errors import UsageUnavailable
+from .exporting import csv_chunks, json_chunks
 from .filters import Conditions, UsageFilter
 from .formatting import stored_key
 from .masks import kept_bits
-from .record import LOST, UsageRecord
+from .record import LOST
 from .schema import COLUMNS, DAY_MICROS, table_of, upgrade
+from .words import Words, text_of
 
 if TYPE_CHECKING:
     from .databases import Connection, PostgresDatabase, SqliteDatabase
     from .masks import Mask
+    from .record import UsageRecord
+    from .words import Row
 
-__all__ = ["By", "LastUse", "Questions", "Row", "UsageSum", "Words", "text_of"]
+__all__ = ["By", "LastUse", "Questions", "UsageSum"]
 
 By: TypeAlias = Literal["key", "address", "reason", "hour", "method", "status", "path"]
-Row: TypeAlias = "tuple[Any, ...]"
-"""A row with the columns of `COLUMNS`."""
 
 _COLUMNS: Final = ", ".join(COLUMNS)
 _MOST_ARMS: Final = 400
 """SQLite takes 500 parts of a compound query; a filter with more kinds goes through the records of a key or a day."""
 _ATTEMPTS: Final = 3
+_EXPORTED_AT_ONCE: Final = 10_000
 _HOUR_MICROS: Final = 3_600_000_000
 _NO_FILTER: Final = UsageFilter()
 _LOST: Final = frozenset(LOST.values())
@@ -75,67 +77,6 @@ class LastUse(NamedTuple):
 
     seen: float | None
     allowed: float | None
-
-
-class Words:
-    """What is interned, read when it is needed.  Threads: safe, an entry never changes."""
-
-    def __init__(self) -> None:
-        self.kinds: dict[int, list[Any]] = {}
-        self.entries: dict[int, list[Any]] = {}
-        self.data: dict[int, list[Any]] = {}
-
-    def learn(self, connection: Connection) -> None:
-        """Read the words that are new."""
-        newest = max((0, *self.kinds, *self.entries, *self.data))
-        rows = connection.rows("SELECT id, what, words FROM usage_words WHERE id > ?", (newest,))
-        for number, what, words in rows:
-            {"kind": self.kinds, "entry": self.entries, "data": self.data}[what][number] = json.loads(words)
-
-    def record(self, row: Row) -> UsageRecord:
-        """Make a record of a row."""
-        number, lag, key, kind, packed, path, trail, entry, data, request_id, micros, lost = row
-        method, status, allowed, reason, problem, policy, stopped_at, would_allow, masked = self.kinds[kind]
-        prefix, label, list_name = (None, None, None) if entry is None else self.entries[entry]
-        version, revision = (None, None) if data is None else self.data[data]
-        address = None if packed is None else format_address(bytes(packed))
-        return UsageRecord(
-            number=number,
-            time=(number - lag) / 1e6,
-            key=text_of(key),
-            method=method,
-            path=text_of(path),
-            status=status,
-            address=address,
-            problem=problem,
-            trail=_trail(trail, address),
-            allowed=allowed,
-            reason=reason,
-            stopped_at=stopped_at,
-            would_allow=would_allow,
-            entry=prefix,
-            label=label,
-            list=list_name,
-            policy=policy,
-            version=version,
-            revision=revision,
-            request_id=text_of(request_id),
-            seconds=None if micros is None else micros / 1e6,
-            masked=masked or None,
-            lost=lost,
-        )
-
-
-def text_of(data: bytes | None) -> str | None:
-    """Give a text of the log."""
-    return None if data is None else bytes(data).decode("utf-8", "surrogatepass")
-
-
-def _trail(data: bytes | None, address: str | None) -> tuple[str, ...]:
-    if data is None:
-        return () if address is None else (address,)
-    text = text_of(data)
-    return tuple(text.split("\0")) if text else ()
 
 
 class _Day(NamedTuple):
@@ -193,11 +134,18 @@ class Questions:
         after: int | None = None,
         size: int = 20_000,
         oldest_first: bool = True,
+        day: int | None = None,
     ) -> Iterator[list[Row]]:
-        """Walk through all matching rows, in pages, each of one moment; for exports."""
+        """Walk through all matching rows, of all days or of one, in pages, each of one moment; for exports."""
+        last = None
+        if day is not None:
+            after, last = day * DAY_MICROS - 1, (day + 1) * DAY_MICROS
         while rows := self._page(filter or _NO_FILTER, after, size, oldest_first):
+            whole = len(rows) == size
+            if last is not None and rows[-1][0] >= last:
+                rows, whole = [row for row in rows if row[0] < last], False
             yield rows
-            if len(rows) < size:
+            if not whole:
                 return
             after = rows[-1][0]
 
@@ -254,6 +202,11 @@ class Questions:
         return connection.rows(f"{union} ORDER BY number {order}", values * len(arms))
 
     # -- Count ----------------------------------------------------------------
+
+    def days(self) -> dict[int, int]:
+        """Give the number of records of each day of the log, the oldest first; days are counted since 1970, in UTC."""
+        with self._asking() as connection:
+            return dict(connection.rows("SELECT day, records FROM usage_days WHERE records > 0 ORDER BY day"))
 
     def count(self, filter: UsageFilter | None = None) -> int:  # noqa: A002
         """Count records.
@@ -361,6 +314,37 @@ class Questions:
                 found[name] = max(found.get(name, 0.0), used / 1e6)
         return found
 
+    # -- Export ---------------------------------------------------------------
+
+    def export(
+        self,
+        filter: UsageFilter | None = None,  # noqa: A002
+        format: Literal["csv", "jsonl", "parquet"] = "csv",  # noqa: A002
+        *,
+        day: int | None = None,
+        progress: Callable[[int], object] | None = None,
+    ) -> Iterator[bytes]:
+        """Write all matching records, the oldest first, in pieces of some megabytes at most.
+
+        Args:
+            filter: a `UsageFilter`; None asks for all.
+            format: "csv" and "jsonl" as exporting.py says; "parquet" needs the extra parquet.
+            day: only the records of this day of the log, counted since 1970; see `days`.
+            progress: called with the number of records after each piece.
+        Raises:
+            ValueError: the format is none of these.
+            UsageUnavailable: the database does not answer; pieces that were given stay right.
+        Cost: constant memory; records that arrive meanwhile may be exported, too.
+        """
+        if format not in ("csv", "jsonl", "parquet"):
+            raise ValueError(f"format is 'csv', 'jsonl' or 'parquet', not {quote(format)}")
+        pages = _counted(self.pages(filter, size=_EXPORTED_AT_ONCE, day=day), progress)
+        if format == "parquet":
+            from .parquet import parquet_chunks  # noqa: PLC0415  an extra
+
+            return parquet_chunks(pages, self._words)
+        return (csv_chunks if format == "csv" else json_chunks)(pages, self._words)
+
     # -- What all of them share -----------------------------------------------
 
     def _asking(self) -> Any:
@@ -413,6 +397,15 @@ class Questions:
                 first, last = (max(first, after + 1), last) if oldest_first else (first, min(last, after - 1))
             if first <= last:
                 yield _Day(day, first, last, where, values, (first, last) == (whole_first, whole_last))
+
+
+def _counted(pages: Iterator[list[Row]], progress: Callable[[int], object] | None) -> Iterator[list[Row]]:
+    count = 0
+    for page in pages:
+        yield page
+        count += len(page)
+        if progress is not None:
+            progress(count)
 
 
 class _Learned:
