@@ -32,6 +32,8 @@ ROOMS = {
         "frozen",
         "batch",
         "allow_list",
+        "bars",
+        "cover",
         "probe",
     ],
     "_keys": ["store_builder", "store", "rule", "view", "judge", "check", "capi", "probe"],

@@ -37,6 +37,7 @@ MODULES = [
     "cidrmatch.advice.compare",
     "cidrmatch.advice.explain",
     "cidrmatch.advice.lint",
+    "cidrmatch.advice.suggest",
     "cidrmatch.gateways.pipeline",
     "cidrmatch.policy.policy",
     "cidrmatch.policy.presets",

@@ -42,12 +42,14 @@ from .address import (
     parse_address,  # text, packed bytes or an object as packed bytes
 )
 from .allow_list import AllowList
+from .bars import without_covered  # suggest takes out of its list of outsiders whom an entry admits all the same
 from .condition import (
     Condition,  # what an entry says besides its prefix
     Standing,  # whether an entry counts at a moment, and if not, why
     fields_of_entry,  # a policy writes an entry as plain values, and so do the notes of a record
     standing_of,  # lint and explain ask it
 )
+from .cover import Observed  # suggest finds the best cover of what was observed
 from .foreign import fields_of  # a policy reads the mapping that stands for an entry
 from .lines import (
     numbered_prefixes,  # a list in a text file
@@ -77,6 +79,7 @@ __all__ = [
     "Condition",
     "Entry",
     "EntryLike",
+    "Observed",
     "PatriciaTrie",
     "Prefix",
     "PrefixLike",
@@ -95,6 +98,7 @@ __all__ = [
     "shown",
     "standing_of",
     "take_apart",
+    "without_covered",
     "without_mark",
     "wrong_key",
 ]

@@ -5,7 +5,14 @@
     lint.py      a whole engine        what is allowed and still looks like a mistake
     replay.py    recorded requests     whose answer a proposed list, policy or configuration would change
     judges.py                          asks lists and engines about many requests, for a replay
+    suggest.py   observed addresses    the best list for them within a policy
 
 Each function gives a value with the facts.  Some values also have sentences for people.  Nothing here decides who gets
 in: the core and the policies decide, and advice asks them.  Nothing here changes an engine.
 """
+
+from __future__ import annotations
+
+from .suggest import suggest
+
+__all__ = ["suggest"]

@@ -36,12 +36,12 @@ from .reach import NEVER, allows, denies_for_a_time, reach_of
 if TYPE_CHECKING:
     from .._core import Condition, EntryLike, PrefixLike
 
-__all__ = ["Family", "Kind", "Limits", "judge_list"]
+__all__ = ["PRIVATE", "Family", "Kind", "Limits", "judge_list"]
 
 Kind: TypeAlias = Literal["address", "cidr"]
 Family: TypeAlias = Literal[4, 6]
 
-_PRIVATE: Final = PatriciaTrie(
+PRIVATE: Final = PatriciaTrie(
     {
         "10.0.0.0/8": "private, RFC 1918",
         "172.16.0.0/12": "private, RFC 1918",
@@ -263,7 +263,7 @@ class _Judge:
             self._error(item.index, item.text, "never_matches", f"no client ever has this address: {never[1]}")
 
     def _judge_private(self, item: _Item) -> None:
-        private = _PRIVATE.longest_match(item.entry.prefix)
+        private = PRIVATE.longest_match(item.entry.prefix)
         if private is None or self.limits.private == "accept":
             return
         hint = "list the public address that your requests come from"
