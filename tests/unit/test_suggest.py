@@ -39,6 +39,14 @@ def test_an_outlier_within_the_budget_is_left_out_if_that_narrows_the_list() -> 
     assert (found.greedy.extra, found.greedy.left_out) == (2, 0)
 
 
+def test_of_equal_outliers_as_many_are_left_out_as_the_budget_has() -> None:
+    """Leaving out each of ten saves two units; the corners of the border are none and all ten."""
+    observed = {f"203.0.113.{16 * number + 1}": 97 for number in range(10)}
+    observed |= {f"203.0.113.{16 * number + 2}": 3 for number in range(10)}
+    found = suggest(observed, max_entries=10, leave_out=0.0125)
+    assert (found.extra, found.left_out_requests, found.at_least) == (12, 12, 12)
+
+
 def test_an_outlier_stays_if_it_does_not_narrow_the_list() -> None:
     found = suggest(OFFICE, presets.bitbybit(), leave_out=0.5)
     assert (len(found.entries), found.left_out) == (4, ())

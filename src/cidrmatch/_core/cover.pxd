@@ -30,6 +30,7 @@ cdef struct Factors:        # what a request that is left out costs, and a unit 
     Cost per_request
     uint64_t per_unit
     uint64_t budget         # a part with more requests than this cannot be left out whole
+    Py_ssize_t fixed_from   # leaves from here on are not left out
 
 
 cdef struct Node:
@@ -68,7 +69,7 @@ cdef class Observed:
     cdef Py_ssize_t room
     cdef Node *nodes                # one less than leaves
     cdef uint32_t *choices
-    cdef uint8_t *is_required       # of each leaf
+    cdef uint8_t *is_required       # of each leaf: OPTIONAL, REQUIRED or FREE
     cdef Py_ssize_t most
     cdef bint is_settled
     cdef uint64_t total

@@ -41,7 +41,7 @@ class Observed:
             ValueError: a prefix would have to be cut into more than 65,536 pieces.
         """
     def solve(
-        self, per_request: int, per_unit: int, budget: int, /
+        self, per_request: int, per_unit: int, budget: int, fixed_from: int = ..., /
     ) -> tuple[int, list[Prefix], list[int], int, int, int] | None:
         """Find the cover of the least cost; of these, one with the fewest entries.
 
@@ -49,11 +49,14 @@ class Observed:
             per_request: what it costs to leave out a request; below 2**66.
             per_unit: what a unit beyond the observed costs.  No sum of costs may reach 2**126.
             budget: the most requests that are left out together in one part of the tree.
+            fixed_from: leaves from this number on are not left out, but for those of `set_free`.
         Returns:
             The cost; the entries as `Prefix`es in canonical order; the numbers of the leaves that are left out, and
             their requests; the units beyond the observed, of IPv4 and of IPv6.  None if what is required does not fit.
         Cost: about n * K steps for n leaves and K entries.
         """
+    def set_free(self, numbers: Iterable[int], /) -> None:
+        """Let every `solve` leave out these leaves, whatever its `fixed_from` says, unless they are required."""
     def leaves_of(self, numbers: Iterable[int], /) -> list[tuple[Prefix, int]]:
         """Give leaves by their numbers: pairs of a `Prefix` and its requests."""
     def greedy(self) -> list[tuple[bool, int, Prefix, int]]:

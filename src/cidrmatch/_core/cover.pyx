@@ -51,6 +51,11 @@ cdef enum:
     DEEPEST = 132           # parts without a parent at a time: one for each number of shared bits, and the families
     MOST_HALVINGS = 16      # a prefix that is too broad is halved at most this often
 
+cdef enum:                  # what a leaf may be
+    OPTIONAL
+    REQUIRED
+    FREE                    # it may be left out even where others may not
+
 cdef uint32_t WHOLE = 0xFFFFFFFF                    # the choice of the node itself as an entry
 cdef uint64_t MOST_WEIGHT = <uint64_t>1 << 60       # so that a cost never has more than 126 bits
 cdef Cost UNABLE = Cost(<uint64_t>1 << 62, 0)       # two of these add up without an overflow
@@ -210,7 +215,7 @@ cdef class Observed:
             self.join()
             for i in range(self.count):
                 self.total += self.leaves[i].weight
-                self.is_required[i] = wanted.find_touching(&self.leaves[i].bits) >= 0
+                self.is_required[i] = REQUIRED if wanted.find_touching(&self.leaves[i].bits) >= 0 else OPTIONAL
         self.most = max(1, most)
         self.plant(touching)
         return outside
@@ -374,13 +379,24 @@ cdef class Observed:
 
     # 4. The best cover.
 
-    def solve(self, per_request, uint64_t per_unit, uint64_t budget, /):
+    def set_free(self, numbers, /):
+        """Let every `solve` leave out these leaves, whatever its `fixed_from` says, unless they are required."""
+        cdef Py_ssize_t i
+        self.check_settled()
+        for i in numbers:
+            if not 0 <= i < self.count:
+                raise IndexError(f"there is no leaf {i}")
+            if self.is_required[i] == OPTIONAL:
+                self.is_required[i] = FREE
+
+    def solve(self, per_request, uint64_t per_unit, uint64_t budget, Py_ssize_t fixed_from=2147483647, /):
         """Find the cover of the least cost; of these, one with the fewest entries.
 
         Args:
             per_request: what it costs to leave out a request; below 2**66.
             per_unit: what a unit beyond the observed costs.  No sum of costs may reach 2**126.
             budget: the most requests that are left out together in one part of the tree.
+            fixed_from: leaves from this number on are not left out, but for those of `set_free`.
         Returns:
             The cost; the entries as `Prefix`es in canonical order; the numbers of the leaves that are left out, and
             their requests; the units beyond the observed, of IPv4 and of IPv6.  None if what is required does not fit.
@@ -396,7 +412,7 @@ cdef class Observed:
         if self.count <= self.most:     # every leaf is an entry
             return 0, [prefix for prefix, _ in self.leaves_of(range(self.count))], [], 0, 0, 0
         factors.per_request = Cost(per_request >> 64, per_request & UINT64_MAX)
-        factors.per_unit, factors.budget = per_unit, budget
+        factors.per_unit, factors.budget, factors.fixed_from = per_unit, budget, fixed_from
         try:
             tables = <Cost *>resized(NULL, 2 * self.count + DEEPEST, sizeof(Cost))
             spare = <Cost *>resized(NULL, self.most + 1, sizeof(Cost))
@@ -423,7 +439,8 @@ cdef class Observed:
             part.table, part.most = used, 1
             part.weight = self.leaves[i].weight
             tables[used] = UNABLE
-            if not self.is_required[i] and part.weight <= factors.budget:
+            if part.weight <= factors.budget and (
+                    self.is_required[i] == FREE or (self.is_required[i] == OPTIONAL and i < factors.fixed_from)):
                 tables[used] = times(factors.per_request, part.weight)
             tables[used + 1] = Cost(0, 0)
             used += 2
@@ -552,7 +569,7 @@ cdef class Observed:
             weight, is_required = 0, False
             for k in range(i, part.end):
                 weight += self.leaves[k].weight
-                is_required = is_required or self.is_required[k]
+                is_required = is_required or self.is_required[k] == REQUIRED
             bits = self.bits_of(&part)
             found.append((is_required, weight, new_prefix(&bits), extra))
             i = part.end

@@ -17,15 +17,15 @@ Without `leave_out`, the list is the best one by this order, among all lists tha
 dynamic programming on the tree of common prefixes, in the compiled room `cover`.
 
 With `leave_out`, to choose whom to leave out is a knapsack, and nobody knows a quick way to solve that exactly.  The
-list is then found on the border of the trade-off between requests and extra, with three guarantees:
+list is then found along the border of the trade-off between requests and extra, with three guarantees:
 
     - It leaves out no more than the budget, unless even the list that leaves out the fewest has to.
-    - No list that leaves out at most as many requests as it does has less extra.
+    - It has no more extra than any corner of the border within the budget.
     - No list within the budget has less extra than `at_least`.  If `extra` is that number, no list is better.
 
     extra
-      | *                         * the corners of the border: the lists that are found
-      |  .    x                   x a list that is the best one for some budget, but no corner
+      | *                         * the corners of the border are found first
+      |  .  x                     x then lists between two corners that use up the budget
       |   .                       . the border between two corners is `at_least`
       |     * .  .  .  .  .  *
       +---------------|-------- requests that are left out
@@ -36,7 +36,7 @@ prefixes is served, too; then each prefix of that length is a unit.
 
 The policy is asked about every list at the end, and a list that it does not accept is never given.  A list without
 entries is never given either, because a key without entries may be open.
-Cost: a second for a million addresses and 20 entries; with `leave_out`, some rounds of a tenth of a second more.
+Cost: a second for a million addresses and 20 entries; with `leave_out`, some twenty rounds of a tenth of a second more.
 Threads: safe, keeps no state.
 """
 
@@ -82,6 +82,8 @@ _NO_LIMIT: Final = 2**31 - 1
 _REQUEST_FIRST: Final = 1 << 65
 """What a request costs so that it counts before all units of both families together."""
 _NO_BUDGET: Final = 2**64 - 1
+_ROUNDS: Final = 10
+"""How often the leaves are bisected, to use what is left of a budget."""
 
 _Pair: TypeAlias = tuple[int, int]
 _Given: TypeAlias = "Mapping[PrefixLike, int] | Iterable[PrefixLike]"
@@ -469,7 +471,8 @@ def _trade(held: Observed, near: _Cover, budget: int) -> tuple[_Cover, int]:
         found = _solved(held, per_request, per_unit, budget)
         if found.cost == per_request * near.requests + per_unit * near.extra:
             # Every cover costs at least this, so one within the budget has at least so many units.
-            return near, -((per_request * budget - found.cost) // per_unit)
+            at_least = -((per_request * budget - found.cost) // per_unit)
+            return _filled(held, near, (per_request, per_unit, budget), at_least), at_least
         if found.requests <= budget:
             near = found
         else:
@@ -477,9 +480,35 @@ def _trade(held: Observed, near: _Cover, budget: int) -> tuple[_Cover, int]:
     return near, near.extra
 
 
-def _solved(held: Observed, per_request: int, per_unit: int, budget: int) -> _Cover:
+def _filled(held: Observed, near: _Cover, factors: tuple[int, int, int], at_least: int) -> _Cover:
+    """Use what is left of the budget between two corners: leave out more of the first leaves, and none of the others.
+
+    Both corners cost the same.  With a little less for a request, the cover of the least cost leaves out as much as it
+    can.  Bisection finds up to which leaf it may, as exactly as a thousandth of the leaves.
+    """
+    per_request, per_unit, budget = factors
+    finer = held.requests + 1
+    units = 2**32 + (2**64 if held.leaves_of([len(held) - 1])[0][0].family == _FAMILIES[1] else 0)
+    if per_unit * finer >= 2**64 or finer * (per_unit * units + per_request * held.requests) >= 2**126:
+        return near  # a cost would not fit
+    held.set_free(near.left_out)
+    low, high = 0, len(held)
+    for _ in range(_ROUNDS):
+        if high - low < 2 or near.extra == at_least:
+            break
+        middle = (low + high) // 2
+        found = _solved(held, per_request * finer - 1, per_unit * finer, budget, middle)
+        if found.requests > budget:
+            high = middle
+            continue
+        low = middle
+        near = min(near, found, key=lambda one: (one.extra, one.requests, len(one.entries)))
+    return near
+
+
+def _solved(held: Observed, per_request: int, per_unit: int, budget: int, fixed_from: int = _NO_LIMIT) -> _Cover:
     """Solve with other factors; there is a cover, because there was one before."""
-    found = held.solve(per_request, per_unit, budget)
+    found = held.solve(per_request, per_unit, budget, fixed_from)
     assert found is not None  # noqa: S101
     return _Cover(*found)
 

@@ -6,6 +6,7 @@
     configs.py     lint schema                a whole configuration
     snapshots.py   compile inspect verify     a snapshot
     replay.py      replay                     a proposed list or configuration, by access logs
+    suggest.py     suggest                    the best list for observed addresses
 
     app.py         the table of all commands, `--version`, what every call shares
     inputs.py      turns the arguments of a call into lists, policies and engines, or says what is wrong

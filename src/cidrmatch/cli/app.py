@@ -11,6 +11,7 @@
     cidrmatch lint      --config FILE                  what looks like a mistake?
     cidrmatch schema                                   the JSON Schema of a configuration
     cidrmatch replay    LOG... --list NEW              whom would a list block, by the requests of access logs?
+    cidrmatch suggest   SEEN                           the best list for observed addresses
 
     cidrmatch compile   FILE -o SNAP                   the same engine as a snapshot, for `Engine.open`
     cidrmatch inspect   SNAP                           what is in it
@@ -46,6 +47,7 @@ from .output import finish, printable
 from .questions import check, explain
 from .replay import replay
 from .snapshots import compile_snapshot, inspect, verify
+from .suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,6 +63,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("lint", lint),
     ("schema", print_schema),
     ("replay", replay),
+    ("suggest", suggest),
     ("compile", compile_snapshot),
     ("inspect", inspect),
     ("verify", verify),

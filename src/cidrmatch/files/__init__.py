@@ -3,6 +3,7 @@
     documents.py         a file as text, a text as plain values, the place of what is wrong
     lists.py             one list of prefixes and labels, in four formats
     config.py            a whole engine, in two; config.schema.json is its shape
+    observed.py          addresses that were seen, one a line, perhaps with a count
     access_logs.py       the requests of a log; log_formats.py knows the formats, log_streams.py reads the bytes
 
 A document is read as a whole, or refused as a whole.  Nothing in it is guessed or ignored.  A log is read
