@@ -19,17 +19,20 @@ from aiohttp import web
 
 from .face import Face
 from .guard import GuardDecision, let_through
+from .usage import Kept, check_sink
 
 if TYPE_CHECKING:
     from aiohttp.typedefs import Handler, Middleware
 
     from .face import Origin, Steps
     from .guard import Guard
+    from .usage import UsageSink
 
-__all__ = ["allow_list_middleware", "decision_of"]
+__all__ = ["allow_list_middleware", "decision_of", "usage_middleware"]
 
 STATE: web.RequestKey[GuardDecision] = web.RequestKey("cidrmatch", GuardDecision)
 """The name under which a request holds the guard's decision."""
+_KEPT: web.RequestKey[Kept] = web.RequestKey("cidrmatch.kept", Kept)
 
 
 def allow_list_middleware(
@@ -56,6 +59,8 @@ def allow_list_middleware(
     @web.middleware
     async def allow_list(request: web.Request, handler: Handler) -> web.StreamResponse:
         answer = await face.wait_for_decision(request)
+        if (kept := request.get(_KEPT)) is not None:
+            kept.answer = answer
         if answer.refusal is not None:
             told = answer.refusal
             return web.Response(body=told.body, status=told.status, headers=list(told.headers))
@@ -64,6 +69,37 @@ def allow_list_middleware(
         return await handler(request)
 
     return allow_list
+
+
+def usage_middleware(usage: UsageSink, *, request_id: str | None = "x-request-id") -> Middleware:
+    """Make a middleware that notes every request in a usage log; the host lists it first.
+
+    Args:
+        usage: a `UsageLog`; see `UsageSink`.
+        request_id: the header with the request's id, or None.
+    Raises:
+        TypeError: `usage` takes no notes.
+    """
+    check_sink(usage)
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        named = None if request_id is None else request.headers.get(request_id)
+        kept = request[_KEPT] = Kept(usage, request.method, request.path, named)
+        try:
+            response = await handler(request)
+            kept.status = response.status
+            return response
+        except web.HTTPException as error:
+            kept.status = error.status
+            raise
+        except Exception:
+            kept.status = 500  # aiohttp answers so
+            raise
+        finally:
+            kept.note()
+
+    return note
 
 
 def decision_of(request: web.Request) -> GuardDecision:

@@ -29,20 +29,24 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..client import UNKNOWN_PEER
 from ..errors import CidrmatchError
-from .face import Face
+from .face import Face, answer_of
 from .guard import GuardDecision, let_through
+from .usage import KEPT, Kept, check_sink
 
 if TYPE_CHECKING:
     from .._keys import Response
-    from .face import Origin, Steps
+    from .face import Answer, Origin, Steps
     from .guard import Guard
+    from .usage import UsageSink
 
 __all__ = [
     "STATE",
     "AllowListMiddleware",
     "RewrittenPeerError",
     "Scope",
+    "UsageMiddleware",
     "decision_of",
+    "keep_answer",
     "leave_decision",
     "origin_of",
     "refuse_websocket",
@@ -100,18 +104,74 @@ class AllowListMiddleware:
         if kind not in ("http", "websocket"):
             raise ValueError(f"the guard does not know the protocol {kind!r}, so it lets none of it through")
         asked = self._face.ask(scope)
-        if isinstance(asked, GuardDecision):
-            found: GuardDecision | None = asked
-            denial = None if asked.allowed else asked.response()
-        else:
-            denial, found, _ = await asked
+        answer = answer_of(asked) if isinstance(asked, GuardDecision) else await asked
+        keep_answer(scope, answer)
+        denial = answer.refusal
         if denial is None:
-            leave_decision(scope, found)
+            leave_decision(scope, answer.found)
             await self.app(scope, receive, send)
         elif kind == "http":
             await _answer(send, "http.response", denial)
         else:
             await refuse_websocket(scope, receive, send, denial)
+
+
+class UsageMiddleware:
+    """UsageMiddleware(app, usage=log): note every request in a usage log when it has ended.
+
+    It stands outside of everything that may answer a request: app = UsageMiddleware(AllowListMiddleware(...), ...).
+
+    Args:
+        app: the application, with its guard.
+        usage: a `UsageLog`; see `UsageSink`.
+        request_id: the header with the request's id, or None.
+    Raises:
+        TypeError: `usage` takes no notes.
+    """
+
+    def __init__(self, app: Application, *, usage: UsageSink, request_id: str | None = "x-request-id") -> None:
+        check_sink(usage)
+        self.app = app
+        self._usage = usage
+        self._header = b"" if request_id is None else request_id.lower().encode("ascii")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        named = next((value for name, value in scope["headers"] if name == self._header), None)
+        request_id = None if named is None else named.decode("latin-1")
+        kept = scope[KEPT] = Kept(self._usage, scope.get("method", "GET"), scope["path"], request_id)
+
+        async def watch(message: Message) -> None:
+            kept.status = _status_after(message, kept.status)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            kept.status = kept.status or 500  # the server answers so
+            raise
+        finally:
+            kept.note()
+
+
+def _status_after(message: Message, status: int | None) -> int | None:
+    """Tell the status of a request after it was sent a message; an open websocket is 101, a refused one 403."""
+    kind = message["type"]
+    if kind in ("http.response.start", "websocket.http.response.start"):
+        return int(message["status"])
+    if kind == "websocket.accept":
+        return 101
+    return status or 403 if kind == "websocket.close" else status
+
+
+def keep_answer(scope: Mapping[str, Any], answer: Answer) -> None:
+    """Keep a face's answer for the usage log, if there is one."""
+    kept = scope.get(KEPT)
+    if kept is not None:
+        kept.answer = answer
 
 
 def leave_decision(scope: Scope, found: GuardDecision | None) -> None:

@@ -45,7 +45,15 @@ if TYPE_CHECKING:
     from .._keys import Response
     from .guard import GuardDecision
 
-__all__ = ["AllowListConfig", "AllowListMiddleware", "build_face", "decision_of", "leave_decision", "render"]
+__all__ = [
+    "AllowListConfig",
+    "AllowListMiddleware",
+    "build_face",
+    "decision_of",
+    "keep_answer",
+    "leave_decision",
+    "render",
+]
 
 GetResponse: TypeAlias = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -77,6 +85,7 @@ class AllowListMiddleware:
         if self._is_async:
             return self._wait_for(request)
         answer = self._face.decide(request)
+        keep_answer(request, answer)
         if answer.refusal is not None:
             return render(answer.refusal)
         leave_decision(request, answer)
@@ -84,6 +93,7 @@ class AllowListMiddleware:
 
     async def _wait_for(self, request: HttpRequest) -> HttpResponseBase:
         answer = await self._face.wait_for_decision(request)
+        keep_answer(request, answer)
         if answer.refusal is not None:
             return render(answer.refusal)
         leave_decision(request, answer)
@@ -147,6 +157,14 @@ def _found(value: Any) -> Any:
 def render(response: Response) -> HttpResponse:
     """Make a Django response."""
     return HttpResponse(response.body, status=response.status, headers=dict(response.headers))
+
+
+def keep_answer(request: HttpRequest, answer: Answer) -> None:
+    """Keep the answer for the usage log, if there is one, whose middleware stands outside of Django."""
+    if isinstance(request, ASGIRequest):
+        asgi.keep_answer(request.scope, answer)
+    else:
+        wsgi.keep_answer(request.META, answer)
 
 
 def leave_decision(request: HttpRequest, answer: Answer) -> None:

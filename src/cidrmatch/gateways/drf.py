@@ -24,7 +24,7 @@ from rest_framework import views
 from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 
-from .django import build_face, leave_decision, render
+from .django import build_face, keep_answer, leave_decision, render
 
 if TYPE_CHECKING:
     from django.http import HttpResponse
@@ -57,6 +57,7 @@ class AllowListPermission(BasePermission):
             NotAllowed: the request is denied.
         """
         answer = _face().decide(request)
+        keep_answer(getattr(request, "_request", request), answer)
         if answer.refusal is not None:
             raise NotAllowed(answer.refusal)
         leave_decision(request, answer)

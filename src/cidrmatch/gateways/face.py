@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ..client import Headers
     from .guard import Guard
 
-__all__ = ["Answer", "Face", "Steps"]
+__all__ = ["Answer", "Face", "Steps", "answer_of"]
 
 RequestT = TypeVar("RequestT")
 Origin: TypeAlias = "tuple[str | None, Headers]"
@@ -50,11 +50,13 @@ class Answer(NamedTuple):
         refusal: what the client is told, or None if the request passes.
         found: the guard's decision; None if the guard was not asked.
         stopped_at: the name of the host's step that failed, or None.
+        key: the key's id where the guard was not asked, or None.
     """
 
     refusal: Response | None
     found: GuardDecision | None
     stopped_at: str | None = None
+    key: str | None = None
 
 
 _ADDRESS_ALONE = ("ip",)
@@ -99,7 +101,7 @@ class Face(Generic[RequestT]):
         """Decide about a request without waiting.  If a key or a step has to be awaited, the request is denied."""
         asked = self.ask(request, can_wait=False)
         if isinstance(asked, GuardDecision):
-            return _answer_of(asked)
+            return answer_of(asked)
         try:
             asked.send(None)
         except StopIteration as end:
@@ -109,7 +111,7 @@ class Face(Generic[RequestT]):
     async def wait_for_decision(self, request: RequestT) -> Answer:
         """Decide about a request; wait for the key and the steps if they have to be awaited."""
         asked = self.ask(request)
-        return _answer_of(asked) if isinstance(asked, GuardDecision) else await asked
+        return answer_of(asked) if isinstance(asked, GuardDecision) else await asked
 
     def ask(self, request: RequestT, *, can_wait: bool = True) -> GuardDecision | Coroutine[Any, Any, Answer]:
         """Ask about a request.
@@ -137,24 +139,24 @@ class Face(Generic[RequestT]):
             if key is None:
                 if self._passes_without_key:
                     return Answer(None, None)
-                return _answer_of(self.guard.check(None, peer, headers))
+                return answer_of(self.guard.check(None, peer, headers))
             for name in self._order:
                 if name == "ip":
                     found = self.guard.check(key, peer, headers)
                     if not found.allowed:
-                        return _answer_of(found)
+                        return answer_of(found)
                     continue
                 step = self._steps[name]
                 said = True if step is None else await _value_of(step(request, key), can_wait)
                 if said is not True:
                     told = said if isinstance(said, Response) else refusal(403, "Forbidden")
-                    return Answer(told, found, name)
+                    return Answer(told, found, name, key)
         except Exception as error:  # whatever it is, nobody gets in by it
-            return _answer_of(self.guard.fail(error))
+            return answer_of(self.guard.fail(error))
         return Answer(None, found)
 
 
-def _answer_of(found: GuardDecision) -> Answer:
+def answer_of(found: GuardDecision) -> Answer:
     """Make the answer from the guard's decision, if no step is left to ask."""
     return Answer(None if found.allowed else found.response(), found)
 

@@ -28,7 +28,7 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketState
 
 from .admin import REFUSED, refused_change
-from .asgi import leave_decision, origin_of
+from .asgi import keep_answer, leave_decision, origin_of
 from .face import Face
 from .guard import Guard, GuardDecision, check_face
 
@@ -81,6 +81,7 @@ def allow_list_dependency(
 
     async def allowed(connection: HTTPConnection, key_id: Any = found_before) -> GuardDecision | None:
         answer = await face.wait_for_decision(_Asked(connection, key_id))
+        keep_answer(connection.scope, answer)
         if answer.refusal is not None:
             raise NotAllowed(answer)
         leave_decision(connection.scope, answer.found)

@@ -74,6 +74,7 @@ class AllowListExtension:
         """Answer the current request if it is denied; to guard only a blueprint, pass this to its `before_request`."""
         asked = request._get_current_object()  # type: ignore[attr-defined]  # a proxy has it
         answer = self._face.decide(asked)
+        wsgi.keep_answer(asked.environ, answer)
         if answer.refusal is not None:
             told = answer.refusal
             return Response(told.body, told.status, list(told.headers))

@@ -31,6 +31,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from urllib.parse import unquote
@@ -41,10 +42,12 @@ import grpc.aio
 from .._keys import Reason
 from .face import Answer, Face
 from .guard import let_through
+from .usage import Kept, check_sink
 
 if TYPE_CHECKING:
     from .face import Origin, Steps
     from .guard import Guard, GuardDecision
+    from .usage import UsageSink
 
 __all__ = ["AllowListInterceptor", "AsyncAllowListInterceptor", "decision_of_call"]
 
@@ -58,6 +61,7 @@ _STATUS = {
 _CODES = {"bitbybit": "IP_NOT_ALLOWED", "unkey": "FORBIDDEN"}
 """The products' own words for "the address is not listed", by the name of their renderer (C13)."""
 
+_kept: ContextVar[Kept | None] = ContextVar("cidrmatch_kept", default=None)
 _decision: ContextVar[GuardDecision | None] = ContextVar("cidrmatch_decision", default=None)
 
 
@@ -81,6 +85,8 @@ class _Interceptor:
         steps: the host's other checks.  It maps names of the policy's pipeline to functions of the context and the
             key's id; see `Face`.
         domain: the name of the service, for ErrorInfo.
+        usage: a `UsageLog` that notes every call, or None; see `UsageSink`.  A call's method is "POST", as HTTP/2 has
+            it, its path is the name of the method, and its status is the HTTP status that the code stands for.
     Raises:
         TypeError, ValueError: an argument has a wrong type or value.
     """
@@ -93,14 +99,44 @@ class _Interceptor:
         without_key: str = "deny",
         steps: Steps | None = None,
         domain: str = "cidrmatch",
+        usage: UsageSink | None = None,
     ) -> None:
         if not isinstance(domain, str):
             raise TypeError("domain is the name of the service")
         self._face = Face[Any](guard, key, _origin_of, without_key=without_key, steps=steps)
         self._domain = domain
+        if usage is not None:
+            check_sink(usage)
+        self._usage = usage
+
+    @contextmanager
+    def _noted(self, context: Any, path: str) -> Iterator[None]:
+        """Note a call in the usage log when the block ends."""
+        if self._usage is None:
+            yield
+            return
+        named = dict(context.invocation_metadata() or ()).get("x-request-id")
+        kept = Kept(self._usage, "POST", path, named if isinstance(named, str) else None)
+        _kept.set(kept)
+        has_ended = False
+        try:
+            yield
+            has_ended = True
+        finally:
+            if kept.status is None:
+                kept.status = _http_status(context.code(), has_ended)
+            kept.note()
+
+    def _path_of(self, details: grpc.HandlerCallDetails) -> str:
+        """Give the path of a method; only the log asks for it."""
+        return "" if self._usage is None else details.method
 
     def _denial(self, answer: Answer) -> _Denial | None:
         """Say what the client of a denied call is told.  If the call passes, keep the decision and give None."""
+        kept = None if self._usage is None else _kept.get()
+        if kept is not None:
+            kept.answer = answer
+            kept.status = None if answer.refusal is None else answer.refusal.status
         _decision.set(answer.found if answer.refusal is None else None)
         if answer.refusal is None:
             return None
@@ -124,7 +160,7 @@ class _Interceptor:
             await context.abort(denial.code, denial.message, denial.trailing)
             _never()
 
-    def _around(self, method: Callable[..., Any], streams: bool) -> Callable[..., Any]:
+    def _around(self, method: Callable[..., Any], streams: bool, path: str) -> Callable[..., Any]:
         """Put the check in front of a method for threads.
 
         If the method streams, a generator does the check.  The reason: `grpc.aio` calls such a method in the thread of
@@ -133,35 +169,39 @@ class _Interceptor:
         if streams:
 
             def streaming(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
-                self._check(context)
-                yield from method(request, context)
+                with self._noted(context, path):
+                    self._check(context)
+                    yield from method(request, context)
 
             return streaming
 
         def guarded(request: Any, context: grpc.ServicerContext) -> Any:
-            self._check(context)
-            return method(request, context)
+            with self._noted(context, path):
+                self._check(context)
+                return method(request, context)
 
         return guarded
 
-    def _around_async(self, method: Callable[..., Any], streams: bool) -> Callable[..., Any]:
+    def _around_async(self, method: Callable[..., Any], streams: bool, path: str) -> Callable[..., Any]:
         """Put the check in front of a method of an asyncio server; the method itself may be one for threads."""
         if inspect.isasyncgenfunction(method):
 
             async def streaming(request: Any, context: Any) -> AsyncIterator[Any]:
-                await self._wait(context)
-                async for reply in method(request, context):
-                    yield reply
+                with self._noted(context, path):
+                    await self._wait(context)
+                    async for reply in method(request, context):
+                        yield reply
 
             return streaming
         if inspect.iscoroutinefunction(method):
 
             async def waiting(request: Any, context: Any) -> Any:
-                await self._wait(context)
-                return await method(request, context)
+                with self._noted(context, path):
+                    await self._wait(context)
+                    return await method(request, context)
 
             return waiting
-        return self._around(method, streams)
+        return self._around(method, streams, path)
 
 
 class AllowListInterceptor(_Interceptor, grpc.ServerInterceptor):
@@ -171,7 +211,7 @@ class AllowListInterceptor(_Interceptor, grpc.ServerInterceptor):
         self, continuation: Callable[[Any], Any], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
         """Put the guard in front of the called method."""
-        return _replaced(continuation(handler_call_details), self._around)
+        return _replaced(continuation(handler_call_details), self._around, self._path_of(handler_call_details))
 
 
 class AsyncAllowListInterceptor(_Interceptor, grpc.aio.ServerInterceptor):
@@ -181,7 +221,9 @@ class AsyncAllowListInterceptor(_Interceptor, grpc.aio.ServerInterceptor):
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
         """Put the guard in front of the called method."""
-        return _replaced(await continuation(handler_call_details), self._around_async)
+        return _replaced(
+            await continuation(handler_call_details), self._around_async, self._path_of(handler_call_details)
+        )
 
 
 def decision_of_call() -> GuardDecision:
@@ -193,14 +235,21 @@ def decision_of_call() -> GuardDecision:
     return let_through(_decision.get(), "call")
 
 
-def _replaced(handler: Any, around: Callable[[Callable[..., Any], bool], Callable[..., Any]]) -> Any:
+def _replaced(handler: Any, around: Callable[[Callable[..., Any], bool, str], Callable[..., Any]], path: str) -> Any:
     """Make a handler whose method is guarded.  None means that nobody serves the call, and stays None."""
     if handler is None:
         return None
     kind = f"{'stream' if handler.request_streaming else 'unary'}_{'stream' if handler.response_streaming else 'unary'}"
     make = getattr(grpc, f"{kind}_rpc_method_handler")
-    method = around(getattr(handler, kind), handler.response_streaming)
+    method = around(getattr(handler, kind), handler.response_streaming, path)
     return make(method, handler.request_deserializer, handler.response_serializer)
+
+
+def _http_status(code: Any, has_ended: bool) -> int:
+    """Give the HTTP status that a code of a call stands for; a method that raised without a code is an error."""
+    if code is None or code in (grpc.StatusCode.OK, grpc.StatusCode.OK.value[0]):
+        return 200 if has_ended else 500
+    return next((status for status, each in _STATUS.items() if code in (each, each.value[0])), 500)
 
 
 def _origin_of(context: Any) -> Origin:

@@ -73,6 +73,7 @@ def allow_list_guard(
     async def allowed(connection: Connection, _: BaseRouteHandler) -> None:
         scope: Any = connection.scope
         answer = await face.wait_for_decision(connection)
+        asgi.keep_answer(scope, answer)
         if answer.refusal is None:
             asgi.leave_decision(scope, answer.found)
         elif scope["type"] == "websocket":

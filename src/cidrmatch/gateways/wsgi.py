@@ -27,13 +27,15 @@ from ..errors import CidrmatchError
 from ..policy.checks import check_switches
 from .face import Face
 from .guard import let_through
+from .usage import KEPT, Kept, check_sink
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
 
     from ..client import Headers
-    from .face import Origin, Steps
+    from .face import Answer, Origin, Steps
     from .guard import Guard, GuardDecision
+    from .usage import UsageSink
 
 __all__ = [
     "STATE",
@@ -41,8 +43,10 @@ __all__ = [
     "Environ",
     "RewrittenPeerError",
     "UnderscoreError",
+    "UsageMiddleware",
     "decision_of",
     "headers_of",
+    "keep_answer",
     "origin_by",
 ]
 
@@ -102,6 +106,7 @@ class AllowListMiddleware:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
         answer = self._face.decide(environ)
+        keep_answer(environ, answer)
         response = answer.refusal
         if response is None:
             if answer.found is not None:
@@ -110,6 +115,70 @@ class AllowListMiddleware:
         status = f"{response.status} {_PHRASES.get(response.status, 'Denied')}"
         start_response(status, list(response.headers))
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [response.body]  # waitress would send it
+
+
+class UsageMiddleware:
+    """UsageMiddleware(app, usage=log): note every request in a usage log when its response has been sent.
+
+    It stands outside of everything that may answer a request: app = UsageMiddleware(AllowListMiddleware(...), ...).
+
+    Args:
+        app: the application, with its guard.
+        usage: a `UsageLog`; see `UsageSink`.
+        request_id: the header with the request's id, or None.
+    Raises:
+        TypeError: `usage` takes no notes.
+    """
+
+    def __init__(self, app: WSGIApplication, *, usage: UsageSink, request_id: str | None = "x-request-id") -> None:
+        check_sink(usage)
+        self.app = app
+        self._usage = usage
+        self._variable = "" if request_id is None else "HTTP_" + request_id.upper().replace("-", "_")
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Handle one request."""
+        path = (environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")).encode("latin-1", "replace")
+        named = environ.get(self._variable)
+        kept = Kept(self._usage, environ.get("REQUEST_METHOD"), path.decode("utf-8", "surrogateescape"), named)
+        environ[KEPT] = kept
+
+        def watch(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+            kept.status = int(status[:3])
+            return start_response(status, headers) if exc_info is None else start_response(status, headers, exc_info)
+
+        try:
+            return _Body(self.app(environ, watch), kept)
+        except Exception:
+            kept.status = kept.status or 500  # the server answers so
+            kept.note()
+            raise
+
+
+class _Body:
+    """The body of a response; its request is noted when the server closes it, as PEP 3333 says."""
+
+    def __init__(self, body: Iterable[bytes], kept: Kept) -> None:
+        self._body = body
+        self._kept = kept
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._body)
+
+    def close(self) -> None:
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._kept.note()
+
+
+def keep_answer(environ: Environ, answer: Answer) -> None:
+    """Keep a face's answer for the usage log, if there is one."""
+    kept = environ.get(KEPT)
+    if kept is not None:
+        kept.answer = answer
 
 
 def origin_by(guard: Guard, drops_underscores: bool) -> Callable[[Environ], Origin]:

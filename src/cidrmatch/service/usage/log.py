@@ -33,7 +33,7 @@ from ...errors import quote
 from .attempts import Alarm, Watch
 from .buffer import Buffer
 from .databases import SqliteDatabase, open_database
-from .errors import UsageUnavailable
+from .errors import UsageError, UsageUnavailable
 from .formatting import Formatter
 from .masks import Mask
 from .questions import Questions
@@ -104,6 +104,9 @@ class UsageLog(Questions):
             upgrade(self.database)
         except UsageUnavailable as error:
             _log.warning("the usage log does not answer; notes wait: %s", error)
+        except UsageError:
+            self.database.close()
+            raise
         self._at_exit = _end_with_process(self)
         remember(self)
 
