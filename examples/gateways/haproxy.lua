@@ -2,6 +2,7 @@
 --
 --   X-API-Key         all lines of it, as the client wrote them: two lines are no key
 --   X-Forwarded-For   the connection's address, whatever the client wrote
+--   X-Forwarded-...   method and path, for the usage log
 --
 -- Write your token in the place of TOKEN-OF-CIDRMATCH.  Whoever can read this file can read the token.
 
@@ -19,7 +20,11 @@ local function lines_of(headers, name)
 end
 
 local function ask(txn)
-    local headers = { ["x-forwarded-for"] = { txn.f:src() } }
+    local headers = {
+        ["x-forwarded-for"] = { txn.f:src() },
+        ["x-forwarded-method"] = { txn.sf:method() }, -- this and the path are for the usage log alone
+        ["x-forwarded-uri"] = { txn.sf:path() },
+    }
     local keys = lines_of(txn.http:req_get_headers(), "x-api-key")
     if #keys > 0 then
         headers["x-api-key"] = keys

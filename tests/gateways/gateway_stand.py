@@ -188,11 +188,11 @@ def gateway(
 
 
 @contextmanager
-def serve(snapshot: Path, token_file: Path) -> Iterator[int]:
+def serve(snapshot: Path, token_file: Path, *options: str) -> Iterator[int]:
     """Run `cidrmatch serve`; give its port."""
     port = free_port()
     words = [sys.executable, "-m", "cidrmatch", "serve", "--snapshot", str(snapshot), "--trusted", "127.0.0.1"]
-    words += ["--listen", f"127.0.0.1:{port}", "--token-file", str(token_file)]
+    words += ["--listen", f"127.0.0.1:{port}", "--token-file", str(token_file), *options]
     with started(words, port):
         yield port
 

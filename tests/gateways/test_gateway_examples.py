@@ -12,17 +12,23 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from cidrmatch import Engine, presets
+from cidrmatch.service.usage.filters import UsageFilter
+from cidrmatch.service.usage.log import UsageLog
+from tests.databases import wait_until
 from tests.gateways.gateway_stand import GATEWAYS, Answer, Stand, gateway, proxy_v1, proxy_v2, response, serve, stand
 from tests.gateways.hostile import hostile
 from tests.gateways.serving import ask, read, send
 from tests.servers import connect
+
+if TYPE_CHECKING:
+    from cidrmatch.service.usage.record import UsageRecord
 
 LISTED, UNLISTED = "127.0.0.9", "127.0.0.10"
 DENIAL = b'{"error":{"code":"IP_NOT_ALLOWED","message":"Request IP address is not in the API key\'s allowlist"}}'
@@ -32,6 +38,7 @@ class Served(NamedTuple):
     port: int
     snapshot: Path
     token: str
+    usage: UsageLog
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +52,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     engine.save(folder / "keys.snap")
     token = secrets.token_hex(16)
     (folder / "token").write_text(token, encoding="ascii")
-    with serve(folder / "keys.snap", folder / "token") as port:
-        yield Served(port, folder / "keys.snap", token)
+    url = f"sqlite:///{folder / 'usage.db'}"
+    with serve(folder / "keys.snap", folder / "token", f"--usage-log={url}") as port, closing(UsageLog(url)) as usage:
+        yield Served(port, folder / "keys.snap", token, usage)
 
 
 @pytest.fixture(scope="module", params=GATEWAYS)
@@ -69,6 +77,26 @@ def test_listed_client_reaches_the_application(here: Stand) -> None:
     assert request.startswith(b"GET /a/b?c=d HTTP/1.1\r\n")
     addresses = re.findall(rb"(?im)^x-forwarded-for: (.*)\r$", request)
     assert addresses == [b"127.0.0.9, 127.0.0.1" if here.name == "traefik" else b"127.0.0.9"]
+
+
+def test_B25_B26_B28_B29_each_request_is_on_record(here: Stand, served: Served) -> None:
+    asked = [("near", LISTED, 200), ("near", UNLISTED, 403), ("nobody", LISTED, 401)]
+    path = f"/on/record/{here.name}"
+    for key, source, _ in asked:
+        ask(here.ports["in"], key, source=source, path=f"{path}?secret=1")
+
+    def found() -> list[UsageRecord]:
+        return served.usage.find(UsageFilter(path=path))
+
+    wait_until(lambda: len(found()) == len(asked), "the records")
+    records = found()[::-1]
+    assert [(each.key, each.address) for each in records] == [(key, source) for key, source, _ in asked]
+    assert [each.allowed for each in records] == [True, False, False]
+    assert [each.status for each in records[1:]] == [403, 401]
+    assert {(each.method, each.policy, each.masked) for each in records} == {("GET", "bitbybit", None)}
+    assert all(each.seconds is not None and 0 < each.seconds < 10 for each in records)
+    blocked = served.usage.find(UsageFilter(path=path, key="near", method="GET", status=403, blocked=True))
+    assert [each.address for each in blocked] == [UNLISTED]
 
 
 def test_body_of_an_allowed_request_reaches_the_application(here: Stand) -> None:

@@ -16,6 +16,8 @@ import pytest
 
 from cidrmatch import Engine, Policy
 from cidrmatch.advice.explain import explain
+from cidrmatch.client import PeerAddress
+from cidrmatch.gateways.guard import Guard
 from cidrmatch.service.server import api
 from cidrmatch.service.server.metrics import Metrics
 
@@ -23,7 +25,7 @@ from cidrmatch.service.server.metrics import Metrics
 def ask(path: str, query: bytes = b"", body: bytes = b"") -> int:
     engine = Engine()
     engine.put_key("key_1", ["203.0.113.0/24"])
-    app = api.make_api(engine, Metrics(engine), None, 10.0, lambda _app: nullcontext(), b"{}")
+    app = api.make_api(Guard(engine, PeerAddress()), Metrics(engine), None, 10.0, lambda _app: nullcontext(), b"{}")
     sent: list[Any] = []
 
     async def send(message: Any) -> None:

@@ -71,7 +71,7 @@ HOMES = {
     "google.rpc.status_pb2": ("Status",),
 }  # fmt: skip
 PUBLISHED = [(module, name) for module, names in HOMES.items() for name in names]
-ON_THE_WIRE = {"ENUM": "INT32"}
+ON_THE_WIRE = {"ENUM": "INT32", "STRING": "BYTES"}
 
 
 def kind_of(field: Any) -> tuple[str, bool]:

@@ -35,11 +35,13 @@ from ...errors import quote
 from ...policy.presets import PRESETS
 from ...version import __version__
 from .metrics import CONTENT_TYPE_LATEST
+from .recording import note_answer
 
 if TYPE_CHECKING:
     from starlette.types import Lifespan
 
-    from ...engine.engine import Engine
+    from ...gateways.guard import Guard
+    from ..usage.log import UsageLog
     from .metrics import Metrics
 
 __all__ = ["MOST_BYTES", "MOST_CHECKS", "MOST_ENTRIES", "make_api", "read_object"]
@@ -51,19 +53,26 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def make_api(
-    engine: Engine, metrics: Metrics, token: str | None, max_age: float, lifespan: Lifespan[Starlette], document: bytes
+    guard: Guard,
+    metrics: Metrics,
+    token: str | None,
+    max_age: float,
+    lifespan: Lifespan[Starlette],
+    document: bytes,
+    usage: UsageLog | None = None,
 ) -> Starlette:
     """Make the application of everything that is no gateway's question.
 
     Args:
-        engine: the `Engine` that is asked.
+        guard: the `Guard` whose engine is asked.
         metrics: what /metrics shows.
         token: what /v1 asks for, or None.
         max_age: the age of data, in seconds, from which the server is not ready.
         lifespan: what runs beside it.
         document: describes the API.
+        usage: the log that each check is noted in, or None.
     """
-    questions = _Questions(engine, metrics, max_age, document)
+    questions = _Questions(guard, metrics, max_age, document, usage)
     guarded = [
         ("/v1/check", questions.check, "POST"),
         ("/v1/explain", questions.explain, "GET"),
@@ -101,8 +110,10 @@ def _asking_for(token: str | None, endpoint: Endpoint) -> Endpoint:
 class _Questions:
     """The endpoints."""
 
-    def __init__(self, engine: Engine, metrics: Metrics, max_age: float, document: bytes) -> None:
-        self._engine = engine
+    def __init__(self, guard: Guard, metrics: Metrics, max_age: float, document: bytes, usage: UsageLog | None) -> None:
+        self._guard = guard
+        self._engine = guard.engine
+        self._usage = usage
         self._metrics = metrics
         self._max_age = max_age
         self._turn = asyncio.Lock()
@@ -120,7 +131,10 @@ class _Questions:
         return _json({"answers": [self._answer(each) for each in asked]})
 
     def _answer(self, asked: tuple[str, str]) -> dict[str, object]:
-        return self._engine.check(*asked).to_dict()
+        decision = self._engine.check(*asked)
+        if self._usage is not None:
+            note_answer(self._usage, self._guard, asked[0], decision)
+        return decision.to_dict()
 
     async def explain(self, request: Request) -> Response:
         """Say why a check ends as it does."""

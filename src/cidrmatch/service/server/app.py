@@ -33,6 +33,7 @@ from . import logs
 from .api import make_api
 from .forward import ForwardAuth, is_forward
 from .metrics import Metrics
+from .recording import open_log
 from .settings import ENVIRONMENT, Settings, read_token
 from .source import open_source
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from ...gateways.asgi import Application, Receive, Scope, Send
+    from ..usage.log import UsageLog
 
 __all__ = ["build", "is_admin", "make_app", "tracer"]
 
@@ -71,12 +73,13 @@ def make_app(settings: Settings) -> Application:
     source = open_source(settings)
     engine, admin = source.engine, source.admin
     guard = Guard(engine, settings.strategy(), show_address=settings.show_address)
-    metrics = Metrics(engine)
+    usage = open_log(settings, engine)
+    metrics = Metrics(engine, usage)
     logs.dropped(metrics.dropped.inc)
     shared = guard, settings.key_header, read_token(settings.token_file, "--token-file"), metrics.note, tracer()
     gateways = AllowList(settings.trusted)
-    forward = ForwardAuth(*shared, gateways=gateways) if settings.is_behind_gateways else None
-    listening = _by_grpc(settings.grpc_address, shared)
+    forward = ForwardAuth(*shared, gateways=gateways, usage=usage) if settings.is_behind_gateways else None
+    listening = _by_grpc(settings.grpc_address, shared, usage)
 
     @asynccontextmanager
     async def beside(_app: Starlette) -> AsyncIterator[None]:
@@ -89,9 +92,11 @@ def make_app(settings: Settings) -> Application:
             with suppress(asyncio.CancelledError):
                 await looking
             await asyncio.to_thread(source.stop)
+            if usage is not None:
+                await asyncio.to_thread(usage.close)
 
     token = read_token(settings.api_token_file, "--api-token-file")
-    api = make_api(engine, metrics, token, settings.max_age, beside, source.document)
+    api = make_api(guard, metrics, token, settings.max_age, beside, source.document, usage)
 
     def app(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if forward is not None and scope["type"] == "http" and is_forward(scope["path"]):
@@ -109,14 +114,14 @@ def is_admin(path: str) -> bool:
 
 
 def _by_grpc(
-    address: tuple[str, int] | None, shared: tuple[Any, ...]
+    address: tuple[str, int] | None, shared: tuple[Any, ...], usage: UsageLog | None
 ) -> Callable[[], AbstractAsyncContextManager[object]]:
     """Make what answers Envoy by gRPC while the application runs; nothing without an address."""
     if address is None:
         return nullcontext
     from .envoy import EnvoyCheck, listening  # noqa: PLC0415  an extra
 
-    return partial(listening, EnvoyCheck(*shared), *address)
+    return partial(listening, EnvoyCheck(*shared, usage=usage), *address)
 
 
 def _run_as_batch() -> None:

@@ -19,12 +19,13 @@ import socket
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from ...cli.inputs import SecretOption, load_config, open_snapshot, read_secret
 from ...cli.output import fail
+from .recording import open_log
 from .settings import ENVIRONMENT, Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -74,6 +75,19 @@ def serve(
     workers: Annotated[int, typer.Option(help="Processes.")] = 1,
     connections: Annotated[int, typer.Option(help="The most that a worker holds; others wait.")] = 16_384,
     batch: Annotated[bool, typer.Option(help="Run the workers as batch work, on Linux.")] = True,
+    usage_log: Annotated[
+        str | None, typer.Option(metavar="URL", help="Note every question there, such as sqlite:///usage.db.")
+    ] = None,
+    usage_days: Annotated[int | None, typer.Option(help="Whole days of it that are kept; all without it.")] = None,
+    usage_mask: Annotated[
+        str | None, typer.Option(metavar="BITS4/BITS6", help="How much of an address it keeps, such as 24/48.")
+    ] = None,
+    usage_secret_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Hash the keys in it under these bytes.")
+    ] = None,
+    usage_when_full: Annotated[
+        str, typer.Option(help="drop or block: lose a record, or let a request wait, if it is not written in time.")
+    ] = "drop",
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Answer gateways: may this client address use this key?"""
@@ -106,6 +120,11 @@ def serve(
             workers=workers,
             connections=connections,
             batch=batch,
+            usage_log=usage_log,
+            usage_days=usage_days,
+            usage_mask=usage_mask,
+            usage_secret_file=usage_secret_file,
+            usage_when_full=cast("Any", usage_when_full),  # judged below
         )
         try:
             settings.check()
@@ -116,6 +135,7 @@ def serve(
             _check_free(settings.grpc_address)
         except (SettingsError, OSError) as error:
             fail(str(error))
+        _check_usage(settings)
         if store is not None:
             _check_store(settings)
         elif config is not None:
@@ -151,6 +171,16 @@ def _check_store(settings: Settings) -> None:
         store.close()
     except (StoreError, ValueError) as error:
         fail(str(error))
+
+
+def _check_usage(settings: Settings) -> None:
+    """End with a message if the usage log is refused; the workers open it anew."""
+    try:
+        log = open_log(settings, None)
+    except SettingsError as error:
+        fail(str(error))
+    if log is not None:
+        log.close()
 
 
 def _check_free(address: tuple[str, int] | None) -> None:

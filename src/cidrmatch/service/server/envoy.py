@@ -34,6 +34,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 import grpc
@@ -42,9 +43,11 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from ...client import UNKNOWN_PEER
 from .forward import Answerer, facts_of, kind_of
+from .recording import path_of
 
 if TYPE_CHECKING:
     from ...gateways.guard import GuardDecision
+    from ..usage.log import UsageLog
     from .forward import Kind, Lines
 
 __all__ = ["MOST_BYTES", "SERVICE", "EnvoyCheck", "listening", "message_class"]
@@ -66,7 +69,13 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "Address": {"socket_address": (1, "SocketAddress")},
     "SocketAddress": {"address": (2, "string")},
     "Request": {"http": (2, "HttpRequest")},
-    "HttpRequest": {"headers": (3, "HeaderValue..."), "header_map": (13, "HeaderMap")},
+    "HttpRequest": {
+        "id": (1, "bytes"),
+        "method": (2, "bytes"),
+        "headers": (3, "HeaderValue..."),
+        "path": (4, "bytes"),
+        "header_map": (13, "HeaderMap"),
+    },
     "HeaderMap": {"headers": (1, "HeaderValue...")},
     "HeaderValue": {"key": (1, "string"), "value": (2, "string"), "raw_value": (3, "bytes")},
     "CheckResponse": {
@@ -80,7 +89,10 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "HttpStatus": {"code": (1, "int32")},
     "HeaderValueOption": {"header": (1, "HeaderValue"), "append_action": (3, "int32")},
 }
-"""The messages: a field's number and type.  "..." is repeated, and an enum has the wire format of an int32."""
+"""The messages: a field's number and type.  "..." is repeated, and an enum has the wire format of an int32.
+
+A path need not be UTF-8, so it is bytes here; a text has the same wire format.
+"""
 
 
 def _make_pool() -> Any:
@@ -114,10 +126,11 @@ _CheckRequest, _CheckResponse = message_class("CheckRequest"), message_class("Ch
 
 
 class EnvoyCheck(Answerer):
-    """EnvoyCheck(guard, key_header, token, note): answer the questions that Envoy asks by gRPC."""
+    """EnvoyCheck(guard, key_header, token, note, usage=...): answer the questions that Envoy asks by gRPC."""
 
-    def __init__(self, *arguments: Any) -> None:
+    def __init__(self, *arguments: Any, usage: UsageLog | None = None) -> None:
         super().__init__(*arguments)
+        self._usage = usage
         self._allowances: dict[Kind, bytes] = {}
 
     async def check(self, message: bytes, context: object) -> bytes:  # noqa: ARG002  its peer is Envoy
@@ -127,20 +140,30 @@ class EnvoyCheck(Answerer):
     def answer(self, message: bytes) -> bytes:
         """Answer one question; whatever raises, the answer is a denial."""
         try:
-            found = self.decide(message)
+            started = perf_counter()
+            found, http = self.decide(message)
+            if self._usage is not None:
+                _note(self._usage, found, http, perf_counter() - started)
             kind = kind_of(found)
             return self._allowance(kind) if found.allowed else _denial(found, facts_of(kind))
         except Exception:
             _log.exception("a request was denied because its answer could not be made")
             return _REFUSED
 
-    def decide(self, message: bytes) -> GuardDecision:
-        """Decide about the request that a message describes; a message that cannot be read is denied."""
+    def decide(self, message: bytes) -> tuple[GuardDecision, Any]:
+        """Decide about the request that a message describes; a message that cannot be read is denied.
+
+        Returns:
+            The decision, and the part of the message about HTTP; None if it cannot be read.
+        """
+        http = None
         try:
-            peer, headers = self.origin_of(message)
+            attributes = _CheckRequest.FromString(message).attributes
+            http = attributes.request.http
+            peer, headers = self.origin_of(attributes)
         except Exception as error:  # whatever it is, nobody gets in by it
-            return self.fail(error)
-        return self.ask(peer, headers)
+            return self.fail(error), http
+        return self.ask(peer, headers), http
 
     def _allowance(self, kind: Kind) -> bytes:
         """Let the request pass, and leave no header of ours as the client sent it.
@@ -157,13 +180,12 @@ class EnvoyCheck(Answerer):
             self._allowances[kind] = made
         return made
 
-    def origin_of(self, question: bytes) -> tuple[str, Lines]:
+    def origin_of(self, attributes: Any) -> tuple[str, Lines]:
         """Give the other end of Envoy's connection, and the lines of the request.
 
         Raises:
-            ValueError, google.protobuf.message.DecodeError: this is no CheckRequest, or it has both kinds of headers.
+            ValueError: the message has both kinds of headers.
         """
-        attributes = _CheckRequest.FromString(question).attributes
         http = attributes.request.http
         joined, raw = http.headers, http.header_map.headers
         if joined and raw:
@@ -174,6 +196,17 @@ class EnvoyCheck(Answerer):
             if name == self.key_header and not set(doubtful).isdisjoint(value):
                 lines.append((name, b""))  # two lines are no key
         return attributes.source.address.socket_address.address or UNKNOWN_PEER, lines
+
+
+def _note(log: UsageLog, found: GuardDecision, http: Any, seconds: float) -> None:
+    """Note a question in the usage log; `http` is None for a message that cannot be read."""
+    method, path, request_id = (None, None, None) if http is None else map(_said, (http.method, http.path, http.id))
+    status = None if found.allowed else found.response().status
+    log.note(found, method=method, path=path_of(path), status=status, request_id=request_id, seconds=seconds)
+
+
+def _said(value: bytes) -> str | None:
+    return value.decode("utf-8", "backslashreplace") or None
 
 
 def _option(name: str, value: str) -> dict[str, object]:

@@ -33,11 +33,13 @@ from typing import TYPE_CHECKING, Any
 from ...client import only_line
 from ...errors import CidrmatchError
 from ...gateways.asgi import origin_of
+from .recording import ENVOY, note_question
 
 if TYPE_CHECKING:
     from ..._core import AllowList
     from ...gateways.asgi import Message, Receive, Scope, Send
     from ...gateways.guard import Guard, GuardDecision
+    from ..usage.log import UsageLog
 
     Lines = list[tuple[bytes, bytes]]
     Origin = tuple[str | None, Lines]
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["Answerer", "ForwardAuth", "StrangerError", "facts_of", "is_forward", "key_of", "kind_of"]
 
 _QUIET = "/auth/quiet"
-_ENVOY = "/envoy/"
+_ENVOY = f"{ENVOY}/"
 _BEARER = "bearer "
 _NO_GATEWAY = [(b"x-cidrmatch-reason", b"no_gateway"), (b"content-length", b"0"), (b"cache-control", b"no-store")]
 _match_key = re.compile(r"[!-+\--~]+").fullmatch
@@ -159,10 +161,12 @@ class ForwardAuth(Answerer):
 
     Args:
         gateways: who may ask.  A peer on a UNIX socket may, too; others are told 403, and never see the token.
+        usage: the log that each question is noted in, or None.
     """
 
-    def __init__(self, *given: Any, gateways: AllowList) -> None:
+    def __init__(self, *given: Any, gateways: AllowList, usage: UsageLog | None = None) -> None:
         super().__init__(*given)
+        self._usage = usage
         self._gateways = gateways
         self._allowances: dict[Kind, tuple[Message, Message]] = {}
 
@@ -185,13 +189,17 @@ class ForwardAuth(Answerer):
             await send({"type": "http.response.start", "status": 403, "headers": _NO_GATEWAY})
             await send(_NO_BODY)
             return
+        started = perf_counter()
         found = self.ask(peer, scope["headers"])
-        if found.allowed:
+        denial = None if found.allowed else found.response()
+        if self._usage is not None:
+            status = None if denial is None else denial.status
+            note_question(self._usage, scope, found, status, perf_counter() - started)
+        if denial is None:
             with_204, with_200 = self._allowance(kind_of(found))
             await send(with_200 if scope["path"].startswith(_ENVOY) else with_204)
             await send(_NO_BODY)
             return
-        denial = found.response()
         is_quiet = scope["path"] == _QUIET
         body = b"" if is_quiet or scope["method"] == "HEAD" else denial.body
         told = [("content-length", "0"), ("cache-control", "no-store")] if is_quiet else denial.headers

@@ -5,6 +5,8 @@
     cidrmatch_data_generation                     of the revision that is served; the smallest of all workers
     cidrmatch_data_age_seconds                    since the data was known to be current; the largest of all workers
     cidrmatch_log_records_dropped_total           log lines that could not be written
+    cidrmatch_usage_records_total{outcome}        records of the usage log: written, or lost_full and so on
+    cidrmatch_usage_alarms_total                  addresses that were denied again and again
 
     decision --note--> one worker:        `_Tally`, numbers in its memory -----------------> the page
                        several workers:   `_Files`, a file each in a folder --added up---> the page
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
     from ...engine.engine import Engine
     from ...gateways.guard import GuardDecision
+    from ..usage.log import UsageLog
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 
@@ -117,13 +120,16 @@ class Metrics:
 
     Args:
         engine: the `Engine` whose revision, age and policy are shown.
+        usage: the usage log whose counts are shown, or None.
     Attributes:
         note: counts a decision and the seconds that it took.
         dropped: the counter of log lines that could not be written.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, usage: UsageLog | None = None) -> None:
         self._engine = engine
+        self._usage = usage
+        self._noted: dict[str, int] = {}
         self._registry = CollectorRegistry()
         self._counts = (_Files if _FOLDER in os.environ else _Tally)(self._registry)
         self.note = self._counts.note
@@ -138,6 +144,13 @@ class Metrics:
         self.dropped = Counter(
             "cidrmatch_log_records_dropped", "Log lines that could not be written.", registry=self._registry
         )
+        if usage is not None:
+            self._records = Counter(
+                "cidrmatch_usage_records", "Records of the usage log.", ("outcome",), registry=self._registry
+            )
+            self._alarms = Counter(
+                "cidrmatch_usage_alarms", "Addresses that were denied again and again.", registry=self._registry
+            )
         self.look()
 
     def look(self) -> None:
@@ -146,6 +159,17 @@ class Metrics:
         revision = self._engine.revision
         self._generation.set(0 if revision is None else revision.generation)
         self._age.set(self._engine.age)
+        if self._usage is not None:
+            self._add_usage(self._usage.counts())
+
+    def _add_usage(self, counts: dict[str, int]) -> None:
+        """Add what the counts of the usage log have gained since the last look."""
+        for name, count in counts.items():
+            gained, self._noted[name] = count - self._noted.get(name, 0), count
+            if name == "alarms":
+                self._alarms.inc(gained)
+            elif name not in ("waiting", "attempts"):
+                self._records.labels(name).inc(gained)
 
     async def page(self) -> bytes:
         """Give the page of all workers."""

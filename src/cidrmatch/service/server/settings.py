@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ...client import ClientStrategy, PeerAddress, SingleHeader, TrustedHops, TrustedProxies, ready
 from ...errors import CidrmatchError, quote
@@ -60,6 +60,11 @@ class Settings:
         workers: the number of processes.
         connections: the most that a worker holds; others wait.
         batch: whether workers run as batch work, on Linux.
+        usage_log: the URL of the usage log, or None.
+        usage_days: how many whole days of it are kept; None for all.
+        usage_mask: how many bits of an address it keeps, as "24/48" for IPv4 and IPv6; None for all.
+        usage_secret_file: the bytes under which it hashes keys; None keeps them as they are.
+        usage_when_full: "drop" or "block".
     """
 
     snapshot: str
@@ -83,6 +88,11 @@ class Settings:
     workers: int = 1
     connections: int = 16_384
     batch: bool = True
+    usage_log: str | None = None
+    usage_days: int | None = None
+    usage_mask: str | None = None
+    usage_secret_file: str | None = None
+    usage_when_full: Literal["drop", "block"] = "drop"
 
     @classmethod
     def from_json(cls, text: str) -> Settings:
@@ -119,6 +129,7 @@ class Settings:
         self._check_listen()
         self._check_grpc()
         self._check_store()
+        self._check_usage()
         self.strategy()
         if self.when_stale not in ("deny", "serve"):
             raise SettingsError(f"--when-stale is deny or serve, not {quote(self.when_stale)}")
@@ -165,12 +176,33 @@ class Settings:
 
     def _check_store(self) -> None:
         """Look whether what a store needs is installed; read no data."""
-        if self.store is None:
+        if self.store is not None:
+            _check_database("--store", self.store)
+
+    def _check_usage(self) -> None:
+        """Look whether what the usage log needs is installed; open nothing."""
+        if self.usage_log is None:
+            if (self.usage_days, self.usage_mask, self.usage_secret_file) != (None, None, None):
+                raise SettingsError("--usage-days, --usage-mask and --usage-secret-file need --usage-log")
             return
-        needed = ["sqlalchemy", "alembic", *["psycopg"] * self.store.startswith("postgresql")]
-        missing = [name for name in needed if not _is_installed(name)]
-        if missing:
-            raise SettingsError(f"--store needs {' and '.join(missing)}: pip install 'cidrmatch[server,sql]'")
+        _check_database("--usage-log", self.usage_log)
+        _ = self.kept_bits
+        if self.usage_days is not None and self.usage_days < 1:
+            raise SettingsError(f"--usage-days is 1 or more, not {self.usage_days}")
+        if self.usage_when_full not in ("drop", "block"):
+            raise SettingsError(f"--usage-when-full is drop or block, not {quote(self.usage_when_full)}")
+
+    @property
+    def kept_bits(self) -> tuple[int | None, int | None]:
+        """How many bits of an IPv4 and of an IPv6 address the usage log keeps; None for all."""
+        if self.usage_mask is None:
+            return None, None
+        parts = self.usage_mask.split("/")
+        if len(parts) == 2 and all(part.isascii() and part.isdecimal() for part in parts):
+            bits4, bits6 = map(int, parts)
+            if bits4 <= 32 and bits6 <= 128:
+                return bits4, bits6
+        raise SettingsError(f"--usage-mask is the bits that are kept, such as 24/48, not {quote(self.usage_mask)}")
 
     def strategy(self) -> ClientStrategy:
         """Make the strategy that finds the client; SettingsError if it is refused."""
@@ -214,6 +246,13 @@ def _address_of(text: str, option: str, more: str = "") -> tuple[str, int]:
     if not 0 < found[1] < 65_536:
         raise SettingsError(f"{option}: a port is 1 to 65535, not {found[1]}")
     return found
+
+
+def _check_database(option: str, url: str) -> None:
+    needed = ["sqlalchemy", "alembic", *["psycopg"] * url.startswith("postgresql")]
+    missing = [name for name in needed if not _is_installed(name)]
+    if missing:
+        raise SettingsError(f"{option} needs {' and '.join(missing)}: pip install 'cidrmatch[server,sql]'")
 
 
 def _check_installed(what: str, modules: tuple[str, ...], extra: str) -> None:

@@ -17,3 +17,32 @@ questions    find, count, sums
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .attempts import Alarm
+    from .filters import UsageFilter
+    from .log import UsageLog
+    from .masks import Mask
+    from .record import UsageRecord
+    from .retention import Retention
+
+__all__ = ["Alarm", "Mask", "Retention", "UsageFilter", "UsageLog", "UsageRecord"]
+
+_ROOMS = {
+    "UsageLog": "log",
+    "UsageFilter": "filters",
+    "UsageRecord": "record",
+    "Mask": "masks",
+    "Retention": "retention",
+    "Alarm": "attempts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a room when its name is first used: others here need no database."""
+    if name not in _ROOMS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_ROOMS[name]}", __name__), name)
