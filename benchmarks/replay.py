@@ -90,7 +90,9 @@ class Cost(NamedTuple):
 def write_log(path: Path, lines: int, distinct: int) -> None:
     """Write a log of a seeded generator; with `distinct` 0 each line has an address of its own."""
     draw = random.Random(7)
-    pool = [0x01000000 + n * 37_411 % 0xDF000000 for n in range(distinct or lines)]
+    many = distinct or lines
+    pool = [0x01000000 + n * (0xDF000000 // many) for n in range(many)]
+    draw.shuffle(pool)
     with path.open("w", encoding="ascii") as log:
         for n in range(lines):
             number = draw.choice(pool) if distinct else pool[n]

@@ -83,7 +83,7 @@ def test_B28_an_example_tells_the_request_and_what_decided() -> None:
 
 
 def test_the_first_of_equal_requests_is_the_example_and_each_group_has_one() -> None:
-    requests = [seen("192.0.2.1", path="/a"), seen("192.0.2.2", path="/b"), seen("192.0.2.1", path="/c")]
+    requests = [seen("192.0.2.1", path=path) for path in ("/a", "/c")] + [seen("192.0.2.2", path="/b")]
     found = replay(requests, OFFICE, EVERYONE, examples=2).newly_blocked
     assert [(example.request.address, example.request.path) for example in found.examples] == [
         ("192.0.2.1", "/a"),
@@ -176,6 +176,14 @@ def test_a_request_without_a_time_is_asked_now_and_counted_where_it_matters() ->
     assert (after.is_unchanged, after.without_time) == (True, 3)
     before = replay(requests, timed_engine(start, start.timestamp() - 1))
     assert (before.newly_blocked.requests, before.without_time) == (3, 3)
+
+
+def test_the_times_of_the_earlier_engine_matter_too() -> None:
+    noon = datetime(2026, 6, 16, 12, tzinfo=UTC)
+    requests = [seen("203.0.113.7", time=noon.timestamp() + step) for step in (-1, 0)]
+    for after in (engine_of("203.0.113.0/24"), OFFICE):
+        report = replay(requests, after, before=timed_engine(noon, 0))
+        assert (report.still_allowed, report.newly_allowed.requests) == (1, 1)
 
 
 def test_the_engine_says_what_now_is_whichever_side_it_is_on() -> None:

@@ -189,13 +189,24 @@ class _EngineJudge:
 
     def answers(self, keys: Any, addresses: Addresses, moments: Moments) -> bytes:
         if moments is None:
-            self._moment = self._now
-            return self._checker.allows_many(keys, addresses)
-        return bytes(map(self._allows, keys, addresses, moments))
+            return self._answers_at(None, keys, addresses)
+        by_moment: dict[float | None, list[int]] = {}
+        for index, moment in enumerate(moments):
+            by_moment.setdefault(moment, []).append(index)
+        if len(by_moment) == 1:
+            return self._answers_at(moments[0], keys, addresses)
+        answers = bytearray(len(addresses))
+        for moment, indexes in by_moment.items():
+            found = self._answers_at(
+                moment, [keys[index] for index in indexes], [addresses[index] for index in indexes]
+            )
+            for index, answer in zip(indexes, found, strict=True):
+                answers[index] = answer
+        return bytes(answers)
 
-    def _allows(self, key: str, address: str | None, moment: float | None) -> bool:
+    def _answers_at(self, moment: float | None, keys: Any, addresses: Addresses) -> bytes:
         self._moment = self._now if moment is None else moment
-        return self._checker.allows(key, address)
+        return self._checker.allows_many(keys, addresses)
 
     def why(self, key: str | None, address: str | None, moment: float | None) -> Why:
         self._moment = self._now if moment is None else moment

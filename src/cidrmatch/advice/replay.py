@@ -485,20 +485,23 @@ class _Replay:
 
     def _moments(self, batch: RecordedBatch, edges: dict[str, Sequence[float] | None]) -> list[float | None]:
         """Give for each request one moment of its period; None where the time does not matter."""
-        keys, times, counts = batch.keys, batch.times(), batch.counts
-        moments: list[float | None] = []
-        for index, time in enumerate(times):
-            key = keys if isinstance(keys, str) else keys[index]  # type: ignore[index]
-            if key not in edges:
-                moments.append(None)
-            elif time is None:
-                self._without_time += 1 if counts is None else counts[index]
-                moments.append(_period(edges[key], self._now))
-            elif not math.isfinite(time):
-                raise ValueError(f"the time of a request is a number of seconds, not {time}")
-            else:
-                moments.append(_period(edges[key], time))
-        return moments
+        keys, times = batch.keys, batch.times()
+        keys = [keys] * len(times) if keys is None or isinstance(keys, str) else keys
+        pairs = list(zip(keys, times, strict=True))
+        if None in times:
+            counts = [1] * len(times) if batch.counts is None else batch.counts
+            for (key, time), count in zip(pairs, counts, strict=True):
+                self._without_time += count * (time is None and key in edges)
+        moments: dict[tuple[str | None, float | None], float] = {
+            (key, time): self._moment(edges[key], time) for key, time in set(pairs) if key in edges
+        }
+        return [moments.get(pair) for pair in pairs]
+
+    def _moment(self, edges: Sequence[float] | None, time: float | None) -> float:
+        time = self._now if time is None else time
+        if not math.isfinite(time):
+            raise ValueError(f"the time of a request is a number of seconds, not {time}")
+        return _period(edges, time)
 
 
 def _weighed(rows: Sequence[object], counts: Sequence[int]) -> dict[object, int]:

@@ -41,7 +41,7 @@ from .log_formats import (
     steps_of,
     value_at,
 )
-from .log_streams import AccessLogError, blocks_of, open_log
+from .log_streams import AccessLogError, Block, blocks_of, open_log
 
 if TYPE_CHECKING:
     from ..client.strategies import ClientStrategy
@@ -143,7 +143,7 @@ class _Plan:
 class _Reader(Protocol):
     """Reads blocks of one format."""
 
-    def take(self, block: str, first_line: int) -> _Batch: ...
+    def take(self, block: Block) -> _Batch: ...
 
 
 class AccessLog:
@@ -198,11 +198,9 @@ class AccessLog:
         """Give the requests as columns."""
         with open_log(self._source, self._watch) as file:
             reader: _Reader | None = None
-            line = 1
             for block in blocks_of(file, self.name):
-                reader = reader or self._reader(block)
-                batch = reader.take(block, line)
-                line += block.count("\n")
+                reader = reader or self._reader(block.text)
+                batch = reader.take(block)
                 self.requests += len(batch.addresses)
                 yield batch
 
@@ -334,7 +332,7 @@ class _Common:
         blocked = self.plan.options.blocked_status
         if blocked is None or self.plan.status is None:
             return None
-        column = columns.column(self.plan.status)
+        column = list(map(_hashable, columns.column(self.plan.status)))
         meant = {value: _was_allowed(value, blocked) for value in set(column)}
         return [meant[value] for value in column]
 
@@ -351,7 +349,10 @@ class _Common:
 
 
 def _hashable(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    """Give a value that can be looked up; an object, or a list of more than texts, says nothing."""
+    if isinstance(value, list):
+        return tuple(value) if all(isinstance(each, str) for each in value) else None
+    return None if isinstance(value, dict) else value
 
 
 def _without_port(peer: str) -> str:
@@ -380,21 +381,24 @@ class _TextReader:
             wanted.add(plan.status)
         self.names = [name for name in log_format.fields if name in wanted]
         self._pattern = log_format.pattern(self.names)
+        self._quick_pattern = log_format.quick_pattern(self.names)
 
-    def take(self, block: str, first_line: int) -> _Batch:
-        found = self._pattern.findall(block)
-        if len(found) == block.count("\n"):  # each match is one whole line, so every line was read
-            return _Batch(self, _TextColumns(self, block, found, range(first_line, first_line + len(found))))
-        good, numbers = [], []
-        for number, line in enumerate(block.split("\n")[:-1], start=first_line):
+    def take(self, block: Block) -> _Batch:
+        pattern = self._pattern if block.has_escaped_quotes else self._quick_pattern
+        found = pattern.findall(block.text)
+        if len(found) == block.lines:  # each match is one whole line, so every line was read
+            numbers = range(block.first_line, block.first_line + block.lines)
+            return _Batch(self, _TextColumns(self, block.text, found, numbers))
+        good, places = [], []
+        for number, line in enumerate(block.text.split("\n")[:-1], start=block.first_line):
             if self._pattern.fullmatch(line + "\n") is not None:
                 good.append(line)
-                numbers.append(number)
+                places.append(number)
             elif line.strip():
                 text = line.removesuffix("\r")
                 self.log.note(number, text, self.format.complain(text))
-        block = "".join(f"{line}\n" for line in good)
-        return _Batch(self, _TextColumns(self, block, self._pattern.findall(block), numbers))
+        readable = "".join(f"{line}\n" for line in good)
+        return _Batch(self, _TextColumns(self, readable, self._pattern.findall(readable), places))
 
 
 class _TextColumns:
@@ -430,63 +434,91 @@ class _TextColumns:
 # -- Lines of JSON ------------------------------------------------------------
 
 
+_decode = json.JSONDecoder().raw_decode
+
+
 class _JsonReader:
-    """Reads blocks of JSON objects, one in each line."""
+    """Reads blocks of JSON objects, one in each line; of an object only the values that are asked for are kept."""
 
-    def __init__(self, log: AccessLog, log_format: JsonFormat, plan: _Plan) -> None:
-        self.log, self.format, self.plan, self.common = log, log_format, plan, _Common(plan)
-        paths = [plan.address, *(found[0] for found in (plan.key,) if found is not None)]
-        self._marks = [json.dumps(steps_of(path)[-1]) for path in paths]
+    def __init__(self, log: AccessLog, _format: JsonFormat, plan: _Plan) -> None:
+        self.log, self.plan, self.common = log, plan, _Common(plan)
+        key, header = (None if found is None else found[0] for found in (plan.key, plan.header))
+        status = None if plan.options.blocked_status is None else plan.status
+        wanted: tuple[tuple[str | None, Callable[[str, Any], None]], ...] = (
+            (plan.address, _check_address), (key, _check_key), (header, _check_header), (status, _check_nothing),
+        )  # fmt: skip
+        self._wanted = [(path, check) for path, check in wanted if path is not None]
+        self._marks = [json.dumps(steps_of(path)[-1]) for path in (plan.address, key) if path is not None]
 
-    def take(self, block: str, first_line: int) -> _Batch:
-        objects: list[dict[str, Any]] = []
-        numbers: list[int] = []
-        for number, line in enumerate(block.split("\n")[:-1], start=first_line):
+    def take(self, block: Block) -> _Batch:
+        rows, texts, numbers = [], [], []
+        for number, line in enumerate(block.text.split("\n")[:-1], start=block.first_line):
             try:
-                found = json.loads(line)
-                if any(line.count(mark) > 1 for mark in self._marks):
-                    found = parse_json(line)  # which refuses an object that names a key twice
-                checked = self._checked(found)
+                rows.append(self._values(line))
             except (ValueError, RecursionError) as error:
                 if line.strip():
                     told = f"is not JSON: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
                     self.log.note(number, line.removesuffix("\r"), told)
             else:
-                objects.append(checked)
+                texts.append(line)
                 numbers.append(number)
-        return _Batch(self, _JsonColumns(objects, numbers))
+        return _Batch(self, _JsonColumns([path for path, _ in self._wanted], rows, texts, numbers))
 
-    def _checked(self, found: object) -> dict[str, Any]:
-        """Give an object back; refuse what has no address, or an address or a key that is no text."""
-        if not isinstance(found, dict):
+    def _values(self, line: str) -> list[Any]:
+        """Give the values of a line; refuse what has no address, or an address or a key that is no text."""
+        line = line.strip()
+        found, end = _decode(line)
+        if end != len(line):
+            raise json.JSONDecodeError("Extra data", line, end)
+        for mark in self._marks:
+            if line.count(mark) > 1:
+                found = parse_json(line)  # which refuses an object that names a key twice
+        if type(found) is not dict:
             raise ValueError(f"is not an object but {noun_of(found)}")
-        address = value_at(found, self.plan.address)
-        if type(address) is not str and address is not None:
-            what = "is missing" if address is MISSING else f"must be a text, not {noun_of(address)}"
-            raise ValueError(f"the field {quote(self.plan.address)} {what}")
-        if self.plan.key is not None:
-            key = _plain(value_at(found, self.plan.key[0]))
-            if type(key) is not str and key is not None and key is not MISSING:
-                raise ValueError(f"the field {quote(self.plan.key[0])} must be a text, not {noun_of(key)}")
-        if self.plan.header is not None:
-            header = value_at(found, self.plan.header[0])
-            is_text = isinstance(header, str) or header is None or header is MISSING
-            if not is_text and not (isinstance(header, list) and all(isinstance(value, str) for value in header)):
-                raise ValueError(f"the field {quote(self.plan.header[0])} must be a text or a list of texts")
-        return found
+        values = []
+        for path, check in self._wanted:
+            value = _plain(value_at(found, path))
+            if type(value) is not str:
+                check(path, value)
+            values.append(value)
+        return values
+
+
+def _check_address(path: str, value: Any) -> None:
+    if value is not None:
+        what = "is missing" if value is MISSING else f"must be a text, not {noun_of(value)}"
+        raise ValueError(f"the field {quote(path)} {what}")
+
+
+def _check_key(path: str, value: Any) -> None:
+    if value is not None and value is not MISSING:
+        raise ValueError(f"the field {quote(path)} must be a text, not {noun_of(value)}")
+
+
+def _check_header(path: str, value: Any) -> None:
+    is_list = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    if value is not None and value is not MISSING and not is_list:
+        raise ValueError(f"the field {quote(path)} must be a text or a list of texts")
+
+
+def _check_nothing(_path: str, _value: Any) -> None:
+    """Take any value as a status: what is none tells no answer."""
 
 
 class _JsonColumns:
-    """The values of readable lines of JSON."""
+    """The values of readable lines of JSON; a line is parsed again for a value that was not asked for at first."""
 
-    def __init__(self, objects: list[dict[str, Any]], numbers: list[int]) -> None:
-        self._objects, self._numbers = objects, numbers
+    def __init__(self, paths: list[str], rows: list[list[Any]], texts: list[str], numbers: list[int]) -> None:
+        self._paths, self._rows, self._texts, self._numbers = paths, rows, texts, numbers
 
     def column(self, name: str) -> list[Any]:
-        return [_plain(value_at(found, name)) for found in self._objects]
+        if name in self._paths:
+            number = self._paths.index(name)
+            return [row[number] for row in self._rows]
+        return [_hashable(_plain(value_at(json.loads(text), name))) for text in self._texts]
 
     def value(self, index: int, name: str) -> Any:
-        return _plain(value_at(self._objects[index], name))
+        return _hashable(_plain(value_at(json.loads(self._texts[index]), name)))
 
     def text(self, index: int, name: str) -> str:
         found = self.value(index, name)

@@ -100,6 +100,14 @@ class TextFormat:
         """Compile the pattern of a whole line with its newline, which captures these fields, in the line's order."""
         return _compiled(self.pieces, tuple(names))
 
+    def quick_pattern(self, names: Sequence[str]) -> re.Pattern[str]:
+        r"""Compile a faster pattern, for a block in which no quote is escaped (`\"`).
+
+        A field may run over the end of a line here.  So the pattern is right only if it matches as often as the block
+        has lines: each match then is one line, and what `pattern` would find.
+        """
+        return _compiled(tuple(map(_quick, self.pieces)), tuple(names))
+
     def reads(self, line: str) -> bool:
         """Tell whether a line, without its newline, has this format."""
         return self.pattern(()).fullmatch(line + "\n") is not None
@@ -111,6 +119,14 @@ class TextFormat:
                 missing = next((piece[0] for piece in self.pieces[count:] if not isinstance(piece, str)), "its end")
                 return f"is not {self.name}: {missing} was expected after column {found.end()}"
         return f"is not {self.name}: {self.fields[0]} was expected at its beginning"
+
+
+def _quick(piece: _Piece) -> _Piece:
+    """Write sets of characters as "all but this one", which the regular expression engine runs over at full speed."""
+    name, text = ("", piece) if isinstance(piece, str) else piece
+    for slow, fast in ((_QUOTED, '[^"]*+'), (r"[^ \n]", "[^ ]"), (r'[^"\n]', '[^"]')):
+        text = text.replace(slow, fast)
+    return (name, text) if name else text
 
 
 def _uncaptured(piece: _Piece) -> str:
@@ -155,7 +171,7 @@ def _unhash(text: str) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-_USER: Final = r'[^ "\\\n]+|(?:[^"\\\n]|\\.)+?'
+_USER: Final = r'[^ "\n]+|(?:\\"|[^"\n])+?'
 """A user may have blanks in it; the quote behind it ends the search, because servers escape quotes in a user."""
 
 _COMMON: Final[tuple[_Piece, ...]] = (
@@ -224,9 +240,9 @@ MISSING: Final = object()
 def value_at(found: Any, path: str) -> Any:
     """Give the value at a path; `MISSING` if there is none."""
     for step in steps_of(path):
-        if type(found) is not dict or step not in found:
+        if type(found) is not dict:
             return MISSING
-        found = found[step]
+        found = found.get(step, MISSING)
     return found
 
 

@@ -1,7 +1,7 @@
 """Logs as blocks of whole lines: from a file or standard input, plain, gzip or zstd.
 
-    access.log.gz  --open_log-->  bytes  --blocks_of-->  "line 1\\nline 2\\n ... line 6000\\n"     about 1 MiB
-                                                        "line 6001\\n ..."                       the next one
+    access.log.gz  --open_log-->  bytes  --blocks_of-->  "line 1\\nline 2\\n ... line 1200\\n"     about 256 KiB
+                                                        "line 1201\\n ..."                       the next one
 
 The first bytes of a file say how it is compressed, not its name.  A file of several gzip members or zstd frames, as log
 rotation writes them, is read to its end.
@@ -23,14 +23,16 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from .documents import STDIN, DocumentError, name_of
 
-__all__ = ["AccessLogError", "blocks_of", "open_log"]
+__all__ = ["AccessLogError", "Block", "blocks_of", "open_log"]
 
-_BLOCK: Final = 1 << 20
-"""How many bytes are read at once, and the most bytes of one line."""
+_BLOCK: Final = 256 << 10
+"""How many bytes are read at once: few enough to stay in the cache of a processor."""
+_LONGEST: Final = 1 << 20
+"""The most bytes of one line."""
 _FED: Final = 4096
 """How many bytes of zstd are decompressed at once: no more than some hundred megabytes can come of them."""
 _GZIP: Final = b"\x1f\x8b"
@@ -39,6 +41,22 @@ _NO_ZSTD: Final = (
     "is compressed with zstd, which this Python does not read: install cidrmatch[zstd], use Python 3.14, or pipe it "
     "through zstdcat"
 )
+
+
+class Block(NamedTuple):
+    """Hold whole lines of a log.
+
+    Attributes:
+        text: the lines, each with its newline.
+        first_line: the number of the first one in its log, from 1.
+        lines: how many there are.
+        has_escaped_quotes: whether a backslash stands before a quote somewhere.
+    """
+
+    text: str
+    first_line: int
+    lines: int
+    has_escaped_quotes: bool
 
 
 class AccessLogError(DocumentError):
@@ -124,7 +142,11 @@ class _Frames:
 
 def _decompressed(raw: Any, name: str, watch: Callable[[int, int | None], None] | None) -> Any:
     first = raw.read(4)  # a pipe may give fewer bytes at a time
-    file = io.BufferedReader(_Source(first, raw, watch), _BLOCK)
+    if watch is None and raw.seekable():
+        raw.seek(0)
+        file = raw
+    else:
+        file = io.BufferedReader(_Source(first, raw, watch), _BLOCK)
     if first.startswith(_GZIP):
         return gzip.GzipFile(fileobj=file, mode="rb")
     if first == _ZSTD:
@@ -144,28 +166,33 @@ def _zstd_decompressor(name: str) -> Callable[[], Any]:
     raise AccessLogError(name, _NO_ZSTD)
 
 
-def blocks_of(file: Any, name: str) -> Iterator[str]:
+def blocks_of(file: Any, name: str) -> Iterator[Block]:
     """Yield blocks of whole lines; each line ends with a newline, also the last one.
 
     Raises:
         AccessLogError: the compressed data is damaged or cut short, a line is too long, or reading fails.
     """
-    rest, lines = b"", 0
-    while True:
-        read = _read(file, name)
-        if not read:
-            break
+    rest, first_line = b"", 1
+    while read := _read(file, name):
         end = read.rfind(b"\n") + 1
         if end == 0:
             rest += read
-            if len(rest) > _BLOCK:
-                raise AccessLogError(f"{name}:{lines + 1}", f"has a line of more than {_BLOCK:,} bytes: this is no log")
+            if len(rest) > _LONGEST:
+                reason = f"has a line of more than {_LONGEST:,} bytes: this is no log"
+                raise AccessLogError(f"{name}:{first_line}", reason)
             continue
-        block, rest = rest + read[:end], read[end:]
-        lines += block.count(b"\n")
-        yield block.decode("utf-8", "surrogateescape")
+        block = _block(rest + read[:end], first_line)
+        rest, first_line = read[end:], first_line + block.lines
+        yield block
     if rest:
-        yield rest.decode("utf-8", "surrogateescape") + "\n"
+        yield _block(rest + b"\n", first_line)
+
+
+def _block(content: bytes, first_line: int) -> Block:
+    # A backslash is looked for first, because one character is found much faster than two.
+    has_escaped_quotes = b"\\" in content and b'\\"' in content
+    text = content.decode("utf-8", "surrogateescape")
+    return Block(text, first_line, content.count(b"\n"), has_escaped_quotes)
 
 
 def _read(file: Any, name: str) -> bytes:
