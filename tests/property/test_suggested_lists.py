@@ -282,11 +282,11 @@ def test_an_iterable_is_a_request_for_each_item_and_greedy_is_never_better(seen:
         assert (found.left_out_requests, found.extra) <= (found.greedy.left_out, found.greedy.extra)
 
 
-@pytest.mark.parametrize("least", [0, 1, 3])
+@pytest.mark.parametrize("least", [0, 1, 2])
 def test_C24_a_policy_that_refuses_everyone_gets_a_list_that_is_not_everyone(least: int) -> None:
     policy = replace(Policy(allow_any=False), min_entries=least)
     ends = ["0.0.0.1", "127.255.255.254", "128.0.0.1", "255.255.255.254"]
-    found = suggest(ends, policy, max_entries=3)
+    found = suggest(ends, policy, max_entries=2)
     assert found.report.ok
     everyone = ["0.0.0.0/1", "128.0.0.0/1"]
     with pytest.raises(PolicyError, match="no restriction"):

@@ -53,10 +53,25 @@ def test_an_outlier_stays_if_it_does_not_narrow_the_list() -> None:
 
 
 def test_a_budget_is_exactly_the_share_that_was_written() -> None:
-    observed = {"203.0.113.1": 29, "203.0.113.4": 971}
-    found = suggest(observed, max_entries=1, leave_out=0.029)  # as binary numbers, 0.029 * 1000 is below 29
+    observed = {"203.0.113.1": 29, "203.0.113.4": 71}
+    found = suggest(observed, max_entries=1, leave_out=0.29)  # as a binary number, 0.29 is a little less
     assert found.entries == ("203.0.113.4/32",)
-    assert suggest(observed, max_entries=1, leave_out=Fraction(28, 1000)).extra == 6
+    assert suggest(observed, max_entries=1, leave_out=Fraction(28, 100)).extra == 6
+
+
+def test_of_different_outliers_the_one_that_saves_the_most_is_left_out() -> None:
+    """Four corners: after each, the next outlier saves less.  The budget has room for the first one."""
+    observed = {f"198.51.{group}.1": 97 for group in range(4)}
+    observed |= {f"198.51.{group}.{(8 << group) + 1}": 3 for group in range(4)}
+    found = suggest(observed, max_entries=4, leave_out=0.01)
+    assert [str(one.prefix) for one in found.left_out] == ["198.51.3.65/32"]
+    assert (found.extra, found.left_out_requests) == (14 + 30 + 62, 3)
+    assert suggest(observed, max_entries=4, leave_out=0.0225).left_out_requests == 9
+
+
+def test_B17_a_wish_for_more_entries_than_the_policy_accepts_is_not_granted() -> None:
+    observed = [f"20.{number}.0.1" for number in range(0, 240, 8)]
+    assert len(suggest(observed, presets.bitbybit(), max_entries=25).entries) == 20
 
 
 def test_the_optimum_is_better_than_the_greedy_list() -> None:

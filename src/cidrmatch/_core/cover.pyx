@@ -30,7 +30,7 @@ one.  An entry may not touch a prefix of `excluded` at all.
 
 Invariants: leaves are sorted and disjoint, and none is inside a bar.  Every cost is below UNABLE, or is UNABLE.
 Cost: a sort; then for n leaves and K entries n * K steps.  Memory: 32 bytes for a leaf, 32 for a node, and 4 for each
-entry that a node may have, at most K: some 90 bytes for each of a million addresses and 20 entries.
+entry that a node may have, at most K: 106 MB in all for a million addresses and 20 entries.
 Threads: an object belongs to the thread that fills it; it is not locked.
 Source: the knapsack on a tree, with tables that are as long as the part has leaves, takes n * K steps (Cygan et al.).
 """
