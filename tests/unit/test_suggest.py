@@ -329,3 +329,12 @@ def test_the_compiled_room_refuses_questions_in_the_wrong_order() -> None:
         held.add_each(["203.0.113.8"])
     with pytest.raises(IndexError, match="no leaf 1"):
         held.leaves_of([1])
+
+
+def test_a_cost_above_64_bits_is_exact() -> None:
+    held = Observed((32, 64), (0, 0))
+    held.add_each(["0.0.0.1", "255.0.0.1", "::1:0:0:0:0", "fe00::1"])
+    assert held.settle([], [], [], 2) == []
+    found = held.solve(1 << 65, 1, 2**64 - 1)
+    assert found is not None
+    assert (found[0], sum(found[4:])) == (2**32 + 2**64 - 4, 2**32 + 2**64 - 4)
