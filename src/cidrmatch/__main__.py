@@ -32,11 +32,12 @@ def main() -> None:
 
 
 def _add_services(app: typer.Typer) -> None:
-    """Add `serve`, `store`, `fleet` and `take`, if the library has its service."""
+    """Add `serve`, `store`, `fleet`, `take` and `usage`, if the library has its service."""
     try:
         from .service.server.command import serve  # noqa: PLC0415  an extra
         from .service.stores.command import store  # noqa: PLC0415
         from .service.stores.fleet import fleet, take  # noqa: PLC0415
+        from .service.usage.command import usage  # noqa: PLC0415
     except ModuleNotFoundError as missing:
         if not (missing.name or "").startswith("cidrmatch.service"):
             raise
@@ -45,6 +46,7 @@ def _add_services(app: typer.Typer) -> None:
     app.add_typer(store, name="store")
     app.command("fleet")(fleet)
     app.command("take")(take)
+    app.add_typer(usage, name="usage")
 
 
 if __name__ == "__main__":

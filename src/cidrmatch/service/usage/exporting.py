@@ -185,14 +185,9 @@ def json_chunks(pages: Iterable[list[Row]], words: Words) -> Iterator[bytes]:
     """Write pages of rows as JSON Lines, a piece a page."""
     cells = _Cells(words)
     for page in pages:
-        lines = [json.dumps(_values(words.record(row), cells.time(row[0] - row[1]))) for row in page]
+        records = [(words.record(row).to_dict(), cells.time(row[0] - row[1])) for row in page]
+        lines = [json.dumps({**values, "time": time}) for values, time in records]
         yield ("\n".join(lines) + "\n").encode()
-
-
-def _values(record: UsageRecord, time: str) -> dict[str, object]:
-    values: dict[str, object] = {name: getattr(record, name) for name in FIELDS}
-    values["time"] = time
-    return values
 
 
 # -- Reading back -------------------------------------------------------------

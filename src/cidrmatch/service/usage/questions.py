@@ -21,8 +21,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from ..._core import format_address
+from ...engine.recorded import RecordedRequest
 from ...errors import quote
-from .errors import UsageUnavailable
+from .errors import UsageError, UsageUnavailable
 from .exporting import csv_chunks, json_chunks
 from .filters import Conditions, UsageFilter
 from .formatting import stored_key
@@ -344,6 +345,22 @@ class Questions:
 
             return parquet_chunks(pages, self._words)
         return (csv_chunks if format == "csv" else json_chunks)(pages, self._words)
+
+    def recorded(self, filter: UsageFilter | None = None) -> Iterator[RecordedRequest]:  # noqa: A002
+        """Give the requests to `advice.replay`, the oldest first; what has no key, and lost ones, are left out.
+
+        Raises:
+            UsageError: a mask hides whose requests they were, or from where.
+            UsageUnavailable: the database does not answer.
+        """
+        for page in self.pages(filter):
+            for record in map(self._words.record, page):
+                if record.masked is not None:
+                    raise UsageError(f"record {record.number} is masked ({record.masked}): nobody can judge it again")
+                if record.key is not None and record.lost is None:
+                    yield RecordedRequest(
+                        record.key, record.address, 1, record.time, record.method, record.path, record.allowed
+                    )
 
     # -- What all of them share -----------------------------------------------
 

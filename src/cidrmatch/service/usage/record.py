@@ -95,6 +95,10 @@ class UsageRecord:
         """Whether the request was ended before the application: by the guard, or by a step of the host (B29)."""
         return self.allowed is False or self.stopped_at is not None
 
+    def to_dict(self) -> dict[str, object]:
+        """Give the fields as plain values, for JSON."""
+        return {name: getattr(self, name) for name in FIELDS}
+
 
 FIELDS: Final = tuple(UsageRecord.__dataclass_fields__)
 """The names of the fields, in the order of every export."""

@@ -91,6 +91,9 @@ def upgrade(database: SqliteDatabase | PostgresDatabase) -> None:
         UsageError: the tables are of a newer program.
         UsageUnavailable: the database does not answer, or has other tables of these names.
     """
+    with database.reading() as connection:
+        if schema_version(connection, database.kind) == VERSION:
+            return
     with database.writing() as connection:
         if database.kind == "postgresql":
             connection.run(f"SELECT pg_advisory_xact_lock({_UPGRADES})")
