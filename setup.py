@@ -34,9 +34,10 @@ ROOMS = {
         "allow_list",
         "bars",
         "cover",
+        "column",
         "probe",
     ],
-    "_keys": ["store_builder", "store", "rule", "view", "judge", "check", "capi", "probe"],
+    "_keys": ["store_builder", "store", "rule", "view", "judge", "check", "column", "capi", "probe"],
     "client": ["common"],
 }
 WANTED = os.environ.get("CIDRMATCH_ROOMS", "").split() or [room for rooms in ROOMS.values() for room in rooms]

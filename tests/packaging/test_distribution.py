@@ -85,6 +85,9 @@ EXTRAS = {
     "fsspec",
     "httpx",
     "zstandard",
+    "polars",
+    "duckdb",
+    "pyspark",
 }
 """What an extra needs; the library itself needs nothing."""
 

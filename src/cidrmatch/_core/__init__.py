@@ -43,6 +43,10 @@ from .address import (
 )
 from .allow_list import AllowList
 from .bars import without_covered  # suggest takes out of its list of outsiders whom an entry admits all the same
+from .column import (
+    PROBLEMS,  # the words for what is wrong with rows of a column
+    match_column,  # tables of other engines ask a list
+)
 from .condition import (
     Condition,  # what an entry says besides its prefix
     Standing,  # whether an entry counts at a moment, and if not, why
@@ -74,6 +78,7 @@ from .refusal import (
 )
 
 __all__ = [
+    "PROBLEMS",
     "AddressLike",
     "AllowList",
     "Condition",
@@ -91,6 +96,7 @@ __all__ = [
     "fields_of_entry",
     "format_address",
     "is_address",
+    "match_column",
     "numbered_prefixes",
     "parse_address",
     "parse_entry",

@@ -37,6 +37,7 @@ cdef class Chunk:
     cdef Py_ssize_t item_size   # bytes of an address, an offset or a view
     cdef uint8_t family         # of packed addresses
     cdef bint is_reversed
+    cdef bint is_binary         # an item of strings or views is no text, but a packed address
     cdef Py_ssize_t before      # how many items the chunks before this one have
     cdef Py_ssize_t count
     cdef Py_ssize_t filled      # how many items stand before the first null
@@ -126,5 +127,5 @@ cdef inline bint parse_item(const Item *item, Bits *bits) noexcept nogil:
 
 cdef object broken(str what)
 cdef bint offers_arrow(object addresses) except -1
-cdef list take_chunks(object addresses)
+cdef list take_chunks(object addresses, bint takes_binary=*)
 cdef Py_ssize_t count_items(list chunks) except -1

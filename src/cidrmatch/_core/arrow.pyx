@@ -12,6 +12,7 @@ time.
     vu         text, UTF-8                         nulls | views | long texts ... | their sizes, 64 bits
     I          IPv4, 10.0.0.1 is 0x0a000001        nulls | numbers in this machine's order
     w:4, w:16  IPv4 or IPv6 in network order       nulls | addresses, one after the other
+    z, Z, vz   either, 4 or 16 bytes an item       as u, U and vu; only columns take it (column.pyx)
 
     "u"  offsets     [ 0 | 9 | 18 | 29 ]           text i is characters[offsets[i] : offsets[i + 1]]
          characters  [ 192.0.2.1192.0.2.72001:db8::1f ]
@@ -82,7 +83,11 @@ cdef dict LAYOUTS = {           # layout, bytes of an item, family
     b"I": (PACKED, 4, 4),
     b"w:4": (PACKED, 4, 4),
     b"w:16": (PACKED, 16, 6),
+    b"z": (STRINGS32, 4, 0),
+    b"Z": (STRINGS64, 8, 0),
+    b"vz": (VIEWS, 16, 0),
 }
+cdef tuple BINARY = (b"z", b"Z", b"vz")                 # an item is a packed address, or of a wrong size
 
 
 # -- What an object offers -----------------------------------------------------
@@ -98,13 +103,13 @@ cdef bint offers_arrow(object addresses) except -1:
     )
 
 
-cdef list take_chunks(object addresses):
+cdef list take_chunks(object addresses, bint takes_binary=False):
     """Take over the chunks of an Arrow array; they are released when the list is destroyed."""
     if hasattr(type(addresses), "__arrow_c_array__"):
         schema, array = addresses.__arrow_c_array__()
-        return [take_array(schema, array)]
+        return [take_array(schema, array, takes_binary)]
     if hasattr(type(addresses), "__arrow_c_stream__"):
-        return take_stream(addresses.__arrow_c_stream__())
+        return take_stream(addresses.__arrow_c_stream__(), takes_binary)
     raise TypeError("an Arrow array that lies on a device is not read: copy it to the CPU first")
 
 
@@ -116,20 +121,20 @@ cdef Py_ssize_t count_items(list chunks) except -1:
     return last.before + last.count
 
 
-cdef Chunk take_array(object schema_capsule, object array_capsule):
+cdef Chunk take_array(object schema_capsule, object array_capsule, bint takes_binary):
     cdef ArrowSchema *schema = <ArrowSchema *>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
     cdef Chunk chunk = Chunk.__new__(Chunk)
     # Move the array first, so that it is released even if the schema is refused.
     chunk.move(<ArrowArray *>PyCapsule_GetPointer(array_capsule, "arrow_array"))
-    chunk.read(take_format(schema), 0)
+    chunk.read(take_format(schema, takes_binary), 0)
     return chunk
 
 
-cdef list take_stream(object capsule):
+cdef list take_stream(object capsule, bint takes_binary):
     cdef Stream stream = Stream.__new__(Stream)
     cdef list chunks = []
     stream.move(<ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream"))
-    format = stream.read_format()
+    format = stream.read_format(takes_binary)
     while True:
         chunk = stream.read_chunk()
         if chunk is None:
@@ -140,19 +145,19 @@ cdef list take_stream(object capsule):
 
 # -- Schemas ---------------------------------------------------------------------
 
-cdef bytes take_format(ArrowSchema *lent):
+cdef bytes take_format(ArrowSchema *lent, bint takes_binary):
     """Read the format of a schema; the schema is moved out and released."""
     cdef ArrowSchema schema = lent[0]
     if schema.release is NULL:
         raise ValueError("the Arrow schema was taken before")
     lent.release = NULL
     try:
-        return accepted_format(&schema)
+        return accepted_format(&schema, takes_binary)
     finally:
         schema.release(&schema)
 
 
-cdef bytes accepted_format(const ArrowSchema *schema):
+cdef bytes accepted_format(const ArrowSchema *schema, bint takes_binary):
     if schema.format is NULL:
         raise ValueError("the Arrow schema has no format")
     format = <bytes>schema.format
@@ -160,7 +165,7 @@ cdef bytes accepted_format(const ArrowSchema *schema):
     if schema.dictionary is not NULL:
         raise TypeError(f"a dictionary-encoded Arrow array (indices {shown}) is not read: decode it first, in pyarrow "
                         f"with .dictionary_decode()")
-    if format not in LAYOUTS:
+    if format not in LAYOUTS or (format in BINARY and not takes_binary):
         hint = "; pass one column" if format == b"+s" else ""
         raise TypeError(f"an Arrow array of addresses has format 'u', 'U' or 'vu' (text), 'I' (uint32), "
                         f"'w:4' or 'w:16' (packed), not {shown}{hint}")
@@ -209,6 +214,7 @@ cdef class Chunk:
         self.layout, self.item_size, self.family = LAYOUTS[format]
         size = self.item_size
         self.is_reversed = format == b"I" and byteorder == "little"
+        self.is_binary = format in BINARY
         # 1. the counts
         if array.length < 0 or array.offset < 0 or not -1 <= array.null_count <= array.length:
             raise broken(f"length {array.length}, offset {array.offset}, nulls {array.null_count}")
@@ -323,14 +329,14 @@ cdef class Stream:
         reason = "no reason given" if said is NULL else (<bytes>said).decode("utf-8", "replace")
         raise OSError(error, f"the Arrow stream failed: {reason}")
 
-    cdef bytes read_format(self):
+    cdef bytes read_format(self, bint takes_binary):
         cdef ArrowSchema schema
         cdef int error
         memset(&schema, 0, sizeof(schema))
         with nogil:
             error = self.stream.get_schema(&self.stream, &schema)
         self.check(error)
-        return take_format(&schema)
+        return take_format(&schema, takes_binary)
 
     cdef Chunk read_chunk(self):
         """The next chunk; None behind the last."""

@@ -24,12 +24,17 @@ from .check import (
     carried_by,  # explain tells the IPv4 addresses in an IPv6 address
     client_of,  # explain asks entries for the address that was judged
 )
+from .column import judge_columns  # tables of other engines ask an engine
 from .key_record import KeyRecord  # what people put and get back
 from .notes import (
     entry_as_values,  # named lists are written as notes are
     parse_notes,  # and read
 )
-from .reasons import Reason, State  # the two vocabularies of answers
+from .reasons import (
+    REASONS_BY_VERDICT,  # a column tells reasons by their numbers
+    Reason,  # the two vocabularies of answers
+    State,
+)
 from .records import (
     rule_of,  # a draft makes rules of records
     write_rule,  # a fold writes them
@@ -54,6 +59,7 @@ from .view import (
 )
 
 __all__ = [
+    "REASONS_BY_VERDICT",
     "Builder",
     "Checker",
     "Decision",
@@ -77,6 +83,7 @@ __all__ = [
     "entry_as_values",
     "flush_name",
     "identify",
+    "judge_columns",
     "key_text",
     "named",
     "open_block",

@@ -35,7 +35,7 @@ from cidrmatch._core.address cimport OK, Bits, take_address, take_uncommon
 from cidrmatch._core.frozen cimport NOT_COMMON, ask_common
 from cidrmatch._core.prefix cimport Entry, Prefix, new_prefix
 from cidrmatch._keys.block cimport (
-    ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, LAST_ALLOWED, MATCHED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, Parts, Record,
+    ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, MATCHED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, Parts, Record,
     Verdict,
 )
 from cidrmatch._keys.judge cimport (
@@ -105,10 +105,6 @@ cdef Verdict judge_key(View view, object key, object address, Client *client) ex
         if verdict != MATCHED:
             return verdict
     return judge_stored(view, key, record, &parts, address, client)
-
-
-cdef inline bint is_allowed(View view, Verdict verdict) noexcept:
-    return (verdict <= LAST_ALLOWED) | ((verdict == UNKNOWN_KEY) & view.unknown_passes)
 
 
 # -- The checker --------------------------------------------------------------
@@ -338,13 +334,6 @@ cdef class Decision:
 
     Exactly one of `address` and `problem` is None.
     """
-
-    cdef View view              # None: `asked` holds `Facts`; or the object was not made by a check
-    cdef Rule rule
-    cdef Verdict verdict
-    cdef Client client
-    cdef readonly object key
-    cdef object asked           # what was given as the address
 
     cdef object fact(self, str name):
         """Give a fact of a decision that has no view."""
