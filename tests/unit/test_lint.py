@@ -297,3 +297,36 @@ def test_an_odd_owner_in_a_snapshot_is_told_and_never_raises(owner: object) -> N
         )
     engine.view = View(builder.build(generation=1, lists=0), {}, {}, None, 1, engine.view.settings)
     assert codes(lint(engine))[0] == ("damaged", "warning", "key_1", None)
+
+
+def test_entries_that_decided_about_nothing_for_long_are_named() -> None:
+    engine = build_engine()
+    engine.put_list("office", ["198.51.100.0/24", "198.51.101.0/24"])
+    later = {"prefix": "203.0.113.9", "not_before": NOW + HOUR}
+    engine.put_key("key_1", ["203.0.113.5", "203.0.113.6", "203.0.113.7", later], lists=["office"])
+    since = NOW - 90 * 24 * HOUR
+    recent, old = NOW.timestamp() - 1, since.timestamp() - 1
+    uses = {
+        ("key_1", None, "203.0.113.5/32"): recent,
+        ("key_1", None, "203.0.113.6/32"): old,
+        ("key_2", None, "203.0.113.7/32"): recent,
+        (None, "office", "198.51.100.0/24"): since.timestamp(),
+        (None, "other", "198.51.101.0/24"): recent,
+    }
+    findings = lint(engine, uses=uses, unused_since=since)
+    assert codes(findings) == [
+        ("not_used_lately", "advice", "office", "198.51.101.0/24"),
+        ("not_used_lately", "advice", "key_1", "203.0.113.6/32"),
+        ("not_used_lately", "advice", "key_1", "203.0.113.7/32"),
+    ]
+    assert findings[0].message == f"it has decided about no request since {since.isoformat()}"
+    assert lint(engine) == ()
+
+
+def test_last_uses_need_a_moment_and_a_moment_needs_a_zone() -> None:
+    with pytest.raises(ValueError, match="belong together"):
+        lint(build_engine(), uses={})
+    with pytest.raises(ValueError, match="belong together"):
+        lint(build_engine(), unused_since=NOW)
+    with pytest.raises(ValueError, match="time zone"):
+        lint(build_engine(), uses={}, unused_since=NOW.replace(tzinfo=None))

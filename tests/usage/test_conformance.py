@@ -90,9 +90,8 @@ def test_B26_the_log_filters_by_key_method_and_status_and_by_all_of_them(product
     everything = product.find()
     assert len(everything) == 16
     keys, methods, statuses = (None, "key_1", "key_2", "nobody"), (None, "GET", "POST", "PUT"), (None, 201, 403, 500)
-    for key, method, status in itertools.product(keys, methods, statuses):
-        wanted = UsageFilter(key=key, method=method, status=status)
-        asked = (key, method, status)
+    for asked in itertools.product(keys, methods, statuses):
+        wanted = UsageFilter(key=asked[0], method=asked[1], status=asked[2])
         told = [(record, (record.key, record.method, record.status)) for record in everything]
         expected = [record for record, facts in told if all(a in (None, f) for a, f in zip(asked, facts, strict=True))]
         assert product.find(wanted) == expected

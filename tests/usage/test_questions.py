@@ -15,8 +15,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cidrmatch import AllowList
+from cidrmatch.advice.lint import lint
+from cidrmatch.advice.replay import replay
+from cidrmatch.service.usage.errors import UsageError
 from cidrmatch.service.usage.filters import UsageFilter
-from tests.usage.usage_stand import METHODS, PATHS, Twin, make_guard, note_random, opened, peer_guard
+from cidrmatch.service.usage.masks import Mask
+from tests.usage.usage_stand import METHODS, PATHS, Twin, make_engine, make_guard, note_random, opened, peer_guard
 
 if TYPE_CHECKING:
     from cidrmatch.service.usage.log import UsageLog
@@ -228,3 +232,33 @@ def test_a_key_with_more_kinds_than_sqlite_has_arms_is_found(log_url: str, tmp_p
         assert [record.status for record in log.find(UsageFilter(key="key_1"), limit=3)] == [599, 598, 597]
         found = log.find(UsageFilter(status=range(100, 590)), limit=1_000, oldest_first=True)
         assert [record.status for record in found] == list(range(100, 590))
+
+
+def test_lint_names_the_entries_that_the_log_says_nobody_needs(log_url: str, tmp_path: Path) -> None:
+    engine = make_engine()
+    guard = make_guard(engine)
+    since = datetime.now(UTC) - timedelta(days=30)
+    with opened(log_url, tmp_path) as log:
+        log.note(guard.check("key_1", "203.0.113.9"))
+        log.note(guard.check("key_1", "192.0.2.1"))
+        assert log.close()
+        findings = lint(engine, uses=log.entry_uses(), unused_since=since)
+    unused = {(finding.kind, finding.name, finding.entry) for finding in findings if finding.code == "not_used_lately"}
+    assert unused == {("key", "key_1", "198.51.100.1/32"), ("list", "partners", "2001:db8::/48")}
+
+
+def test_a_replay_of_the_log_finds_whom_a_list_would_block(log_url: str, tmp_path: Path) -> None:
+    guard = make_guard()
+    with opened(log_url, tmp_path) as log:
+        for address in ("203.0.113.9", "203.0.113.9", "198.51.100.1", "192.0.2.1"):
+            log.note(guard.check("key_1", address), method="GET", path="/")
+        log.note(guard.check(None, "203.0.113.9"))
+        assert log.flush()
+        report = replay(log.recorded(), after=AllowList(["203.0.113.0/24"]))
+        assert report.newly_blocked.requests == 1
+        assert report.newly_allowed.requests == 0
+    with opened(log_url, tmp_path, mask=Mask()) as log:
+        log.note(guard.check("key_1", "203.0.113.9"))
+        assert log.flush()
+        with pytest.raises(UsageError, match="is masked"):
+            list(log.recorded())

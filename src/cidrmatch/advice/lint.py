@@ -12,6 +12,7 @@ These are the codes of its findings:
     of a list      the policy's own warnings (covered, private, no_restriction ...), in the policy's words
                    expired, disabled      entries that no longer count
                    never_used             entries that cover none of the addresses that their keys were used from
+                   not_used_lately        entries that have decided about no request since a moment
                    unused_list            neither linked nor the default: it affects nothing (P12)
                    empty_list             a list in use without entries: it denies everyone (C22)
                    nobody_passes          it lets nobody in, and keys depend on this list alone
@@ -50,6 +51,8 @@ __all__ = ["OPEN", "Finding", "lint"]
 
 Kind: TypeAlias = Literal["engine", "list", "key", "owner"]
 _Entries: TypeAlias = "tuple[Entry, ...]"
+Uses: TypeAlias = "Mapping[tuple[str | None, str | None, str], float]"
+"""For the key or the named list of an entry, and its prefix, when it decided last, in seconds since 1970."""
 
 OPEN: Final = frozenset(("unrestricted", "disabled_list", "open_key", "no_restriction"))
 """The codes which say that a key is open, if the finding is about a key."""
@@ -95,18 +98,28 @@ class Finding:
         }
 
 
-def lint(engine: Engine, *, seen: Mapping[str, Iterable[AddressLike]] | None = None) -> tuple[Finding, ...]:
+def lint(
+    engine: Engine,
+    *,
+    seen: Mapping[str, Iterable[AddressLike]] | None = None,
+    uses: Uses | None = None,
+    unused_since: datetime | None = None,
+) -> tuple[Finding, ...]:
     """Find what looks like a mistake in all lists and keys of an engine.
 
     Args:
         engine: the engine to look at.
         seen: maps the plain id of a key to the client addresses that it was used from.  An entry is called "never used"
             only if `seen` has every key that uses the entry's list.
+        uses: when each entry decided last, as `UsageLog.entry_uses` gives it.
+        unused_since: an entry that has decided about no request since then is called "not used lately"; `uses` must
+            go back as far.  A moment with a time zone; needed with `uses`.
     Returns:
         Findings, in this order: open switches, open keys, then all else about lists, keys and owners.  Each group is
         sorted by name.
     Raises:
         InvalidAddress, TypeError: something in `seen` is no address.
+        ValueError: one of `uses` and `unused_since` is missing, or the moment has no time zone.
 
     >>> engine = Engine(presets.bitbybit())
     >>> report = engine.put_key("key_1", ["198.51.100.0/24", "198.51.100.7"], owner="acme")
@@ -115,7 +128,11 @@ def lint(engine: Engine, *, seen: Mapping[str, Iterable[AddressLike]] | None = N
     warning: key 'key_1': 198.51.100.7/32: covered by the broader entry '198.51.100.0/24'; one of the two is enough
     advice: owner 'acme': all keys (1) are restricted; an unrestricted backup key helps when an address changes
     """
-    linter = _Linter(engine.view, {} if seen is None else seen)
+    if (uses is None) != (unused_since is None):
+        raise ValueError("uses and unused_since belong together")
+    if unused_since is not None and unused_since.tzinfo is None:
+        raise ValueError("unused_since needs a time zone")
+    linter = _Linter(engine.view, {} if seen is None else seen, uses, unused_since)
     return (
         *linter.lint_switches(),
         *linter.lint_open_keys(),
@@ -128,8 +145,16 @@ def lint(engine: Engine, *, seen: Mapping[str, Iterable[AddressLike]] | None = N
 class _Linter:
     """Looks at one version of the data, at one moment."""
 
-    def __init__(self, view: View, seen: Mapping[str, Iterable[AddressLike]]) -> None:
+    def __init__(
+        self,
+        view: View,
+        seen: Mapping[str, Iterable[AddressLike]],
+        uses: Uses | None,
+        unused_since: datetime | None,
+    ) -> None:
         self.view = view
+        self.unused_since = unused_since
+        self.used = _used_since(view, uses or {}, unused_since)
         self.settings = settings_of(view)
         self.policy = self.settings.policy
         self.now = self.settings.clock()
@@ -290,8 +315,16 @@ class _Linter:
         yield from self._ask_policy(kind, name, entries)
         seen = self._seen_by(tuple(keys))
         for entry in entries:
-            for code, message in self._judge_use(entry, seen):
+            for code, message in (*self._judge_use(entry, seen), *self._judge_last_use(kind, name, entry)):
                 yield Finding(code, "advice", kind, name, self.policy.canonical(entry.prefix), message)
+
+    def _judge_last_use(self, kind: Kind, name: str, entry: Entry) -> Iterator[tuple[str, str]]:
+        """Say whether an entry that counts has decided about no request for long."""
+        since = self.unused_since
+        if since is None or standing_of(entry, self.now) is not Standing.COUNTS:
+            return
+        if (kind, name, str(entry.prefix)) not in self.used:
+            yield "not_used_lately", f"it has decided about no request since {since.isoformat()}"
 
     def _ask_policy(self, kind: Kind, name: str, entries: _Entries) -> Iterator[Finding]:
         """Ask the policy what it says now about the entries that count, or will."""
@@ -338,6 +371,21 @@ class _Linter:
 
     def _is_alive(self, entry: Entry) -> bool:
         return standing_of(entry, self.now) in (Standing.COUNTS, Standing.WAITS)
+
+
+def _used_since(view: View, uses: Uses, since: datetime | None) -> frozenset[tuple[Kind, str, str]]:
+    """Name the entries that have decided since a moment: key or list, its name, the prefix."""
+    if since is None:
+        return frozenset()
+    used: set[tuple[Kind, str, str]] = set()
+    for (key, list_name, prefix), seconds in uses.items():
+        if seconds < since.timestamp():
+            continue
+        if list_name is not None:
+            used.add(("list", list_name, prefix))
+        elif key is not None:
+            used.add(("key", view.held_id(key), prefix))
+    return frozenset(used)
 
 
 def _why_nobody(alive: _Entries) -> str:

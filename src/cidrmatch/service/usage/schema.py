@@ -17,15 +17,15 @@
     index (key, kind, number)     a key, and its method, status, decision and reason; the newest first
     index (kind, number)          the same without a key
 
-A record is in the table of its number.  So a day is dropped as a whole, which takes milliseconds, and a deletion of a
-million rows takes seconds.  In PostgreSQL the tables of days are partitions of `usage`.
+A record is in the table of its number.  So a day is dropped as a whole: in SQLite in half of the time of a deletion,
+and without holes in what stays.  In PostgreSQL the tables of days are partitions of `usage`, and are dropped at once.
 
 Texts are bytes of UTF-8, because a path may hold NUL or half a character, and PostgreSQL has no text with either.
 
 Two indexes answer every filter by key, method, status, decision and reason: all of these words are one number, the
 kind.  There are few kinds: `formatting.py` bounds the methods that a client can make up.
 
-Cost: 100 to 150 bytes a record, with its two indexes.  Threads: safe, nothing changes.
+Cost: 160 bytes a record, with its two indexes.  Threads: safe, nothing changes.
 """
 
 from __future__ import annotations
