@@ -21,7 +21,6 @@ Source: B27; RFC 4180; https://owasp.org/www-community/attacks/CSV_Injection
 from __future__ import annotations
 
 import csv
-import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -45,7 +44,7 @@ _ESCAPED: Final = re.compile(r"\\(?:([nrt\\])|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 _LONG: Final = {short[1]: plain for plain, short in _SHORT.items()}
 _GUARDED: Final = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_BOOLEANS: Final = {None: None, True: "true", False: "false"}
+_OF_ADDRESSES: Final = b"0123456789abcdefABCDEF.:\0"
 _MOST_CACHED: Final = 50_000
 
 
@@ -80,112 +79,96 @@ def _unescape(found: re.Match[str]) -> str:
     return _LONG[short] if short else chr(int(code or long, 16))
 
 
-class _Cells:
-    """Make cells of rows; what many rows share is made once."""
+class _Lines:
+    """Make lines of CSV of rows.  What many rows share is made once, commas and quotes included."""
 
     def __init__(self, words: Words) -> None:
         self._words = words
-        self._kinds: dict[int, tuple[Any, ...]] = {}
-        self._entries: dict[int | None, tuple[Any, ...]] = {None: (None, None, None)}
-        self._data: dict[int | None, tuple[Any, ...]] = {None: (None, None)}
-        self._keys: dict[Any, str | None] = {None: None}
-        self._second, self._second_text = -1, ""
+        self._kinds: dict[int, tuple[str, ...]] = {}
+        self._entries: dict[int | None, str] = {None: ",,"}
+        self._data: dict[int | None, str] = {None: ","}
+        self._keys: dict[Any, str] = {None: ""}
 
-    def time(self, micros: int) -> str:
-        """Write a moment as ISO 8601."""
-        second, micro = divmod(micros, 1_000_000)
-        if second != self._second:
-            self._second = second
-            self._second_text = (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._second_text}.{micro:06d}+00:00"
-
-    def key(self, key: Any) -> str | None:
+    def _key(self, key: Any) -> str:
         """Write a key; those that were written lately are remembered."""
-        cell = self._keys.get(key)
-        if cell is None and key is not None:
-            if len(self._keys) > _MOST_CACHED:
-                self._keys = {None: None}
-            cell = self._keys[bytes(key)] = text_in_cell(text_of(key))
+        if len(self._keys) > _MOST_CACHED:
+            self._keys = {None: ""}
+        cell = self._keys[bytes(key)] = _quoted(text_of(key))
         return cell
 
-    def kind(self, number: int) -> tuple[Any, ...]:
-        """Write the words of a kind, text by text."""
-        words = self._words.kinds[number]
-        cells = tuple(_cell(word) for word in words)
-        self._kinds[number] = cells
+    def _kind(self, number: int) -> tuple[str, ...]:
+        """Write the words of a kind: those that stand together are one text."""
+        method, status, allowed, reason, problem, policy, stopped_at, would_allow, masked = self._words.kinds[number]
+        decided = ",".join(map(_cell, (allowed, reason, stopped_at, would_allow)))
+        told = tuple(map(_cell, (method, status, problem, policy, masked or None)))
+        cells = self._kinds[number] = (*told, decided)
         return cells
 
-    def line(self, row: Row) -> tuple[Any, ...]:
+    def __call__(self, row: Row) -> str:
         """Make the line of a row, in the order of `FIELDS`."""
         number, lag, key, kind, packed, path, trail, entry, data, request_id, micros, lost = row
-        words = self._kinds.get(kind) or self.kind(kind)
-        method, status, allowed, reason, problem, policy, stopped_at, would_allow, masked = words
+        method, status, problem, policy, masked, decided = self._kinds.get(kind) or self._kind(kind)
         place = self._entries.get(entry)
         if place is None:
-            place = self._entries[entry] = tuple(map(_cell, self._words.entries[entry]))
+            place = self._entries[entry] = ",".join(map(_cell, self._words.entries[entry]))
         version = self._data.get(data)
         if version is None:
-            version = self._data[data] = tuple(map(_cell, self._words.data[data]))
-        address = None if packed is None else format_address(bytes(packed))
+            version = self._data[data] = ",".join(map(_cell, self._words.data[data]))
+        whose = self._keys.get(key)
+        address = "" if packed is None else f'"{format_address(bytes(packed))}"'
         return (
-            str(number),
-            self.time(number - lag),
-            self.key(key),
-            method,
-            None if path is None else text_in_cell(text_of(path)),
-            status,
-            address,
-            problem,
-            f'["{address}"]' if trail is None and address else _trail(trail),
-            allowed,
-            reason,
-            stopped_at,
-            would_allow,
-            *place,
-            policy,
-            *version,
-            None if request_id is None else text_in_cell(text_of(request_id)),
-            None if micros is None else micros / 1e6,
-            None if masked == "'" else masked,
-            lost,
+            f'"{number}","{_time(number - lag)}",{self._key(key) if whose is None else whose},{method},'
+            f"{'' if path is None else _quoted(text_of(path))},{status},{address},{problem},"
+            f"{_trail(trail, address)},{decided},{place},{policy},{version},"
+            f"{'' if request_id is None else _quoted(text_of(request_id))},"
+            f"{'' if micros is None else micros / 1e6},{masked},{'' if lost is None else lost}\r\n"
         )
 
 
-def _cell(word: Any) -> Any:
-    if isinstance(word, str):
-        return text_in_cell(word)
-    return _BOOLEANS[word] if word is None or isinstance(word, bool) else word
+def _time(micros: int) -> str:
+    """Write a moment as ISO 8601."""
+    return (_EPOCH + timedelta(0, 0, micros)).isoformat(timespec="microseconds")
 
 
-def _trail(data: bytes | None) -> str | None:
+def _quoted(text: str | None) -> str:
+    """Write a text as a cell, in quotes."""
+    cell = text_in_cell(text)
+    if cell is None:
+        return ""
+    return '"' + cell.replace('"', '""') + '"' if '"' in cell else f'"{cell}"'
+
+
+def _cell(word: Any) -> str:
+    if word is None:
+        return ""
+    if isinstance(word, bool):
+        return '"true"' if word else '"false"'
+    return _quoted(word) if isinstance(word, str) else str(word)
+
+
+def _trail(data: bytes | None, address: str) -> str:
+    """Write a trail as a JSON list; a plain one, of addresses, without an encoder."""
+    if data is None:
+        return f'"[""{address[1:-1]}""]"' if address else ""
+    data = bytes(data)
+    if data and not data.strip(_OF_ADDRESSES):
+        return '"[""' + data.decode().replace("\0", '"",""') + '""]"'
     elements = trail_of(data, None)
-    return text_in_cell(json.dumps(elements)) if elements else None
+    return _quoted(json.dumps(elements)) if elements else ""
 
 
 def csv_chunks(pages: Iterable[list[Row]], words: Words) -> Iterator[bytes]:
     """Write pages of rows as CSV, a piece a page; the first one has the header."""
-    cells = _Cells(words)
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
-    writer.writerow(FIELDS)
-    yield _taken(buffer)
+    line = _Lines(words)
+    yield (",".join(f'"{name}"' for name in FIELDS) + "\r\n").encode()
     for page in pages:
-        writer.writerows(map(cells.line, page))
-        yield _taken(buffer)
-
-
-def _taken(buffer: io.StringIO) -> bytes:
-    data = buffer.getvalue().encode()
-    buffer.seek(0)
-    buffer.truncate()
-    return data
+        yield "".join(map(line, page)).encode()
 
 
 def json_chunks(pages: Iterable[list[Row]], words: Words) -> Iterator[bytes]:
     """Write pages of rows as JSON Lines, a piece a page."""
-    cells = _Cells(words)
     for page in pages:
-        records = [(words.record(row).to_dict(), cells.time(row[0] - row[1])) for row in page]
+        records = [(words.record(row).to_dict(), _time(row[0] - row[1])) for row in page]
         lines = [json.dumps({**values, "time": time}) for values, time in records]
         yield ("\n".join(lines) + "\n").encode()
 
