@@ -74,6 +74,8 @@ def make_app(settings: Settings) -> Application:
     engine, admin = source.engine, source.admin
     guard = Guard(engine, settings.strategy(), show_address=settings.show_address)
     usage = open_log(settings, engine)
+    if admin is not None:
+        admin.usage = usage
     metrics = Metrics(engine, usage)
     logs.dropped(metrics.dropped.inc)
     shared = guard, settings.key_header, read_token(settings.token_file, "--token-file"), metrics.note, tracer()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ...engine.engine import Engine
 
 if TYPE_CHECKING:
-    from ...gateways.asgi import Application
+    from .admin.face import Admin
     from .settings import Settings
 
 __all__ = ["Source", "open_source"]
@@ -45,7 +45,7 @@ class Source:
 
     engine: Engine
     document: bytes
-    admin: Application | None = None
+    admin: Admin | None = None
     stop: Callable[[], None] = lambda: None
 
 
@@ -80,6 +80,6 @@ def _open_store(settings: Settings, url: str, secret: bytes | None, document: by
     except StoreError as error:
         _log.error("there is no data of the store yet, so every request is denied: %s", error)
         follower.start(None)
-    admin = Admin(store, settings.strategy(), lambda: follower.revision)
+    admin = Admin(store, settings.strategy(), lambda: follower.revision, follower.engine)
     described = json.dumps(describe(json.loads(document))).encode("ascii")
     return Source(follower.engine, described, admin, follower.stop)

@@ -25,10 +25,12 @@ from ...._core import parse_address
 
 if TYPE_CHECKING:
     from ...._keys import Revision
+    from ....engine.engine import Engine
     from ....policy.policy import Report
     from ...stores.change import StoreChange
     from ...stores.store import Store
     from ...stores.tokens import Bearer
+    from ...usage.log import UsageLog
 
 __all__ = ["Answer", "Asked", "Conditions", "Refusal", "moment_of", "told", "written"]
 
@@ -66,12 +68,16 @@ class Answer:
         status: of HTTP.
         tag: of the key or list, without quotes; None for none.
         revision: of the data after a change, as text; None for no change.
+        stream: pieces of another kind of body, in the place of `body`; or None.
+        content_type: of the stream.
     """
 
     body: dict[str, Any]
     status: int = 200
     tag: str | None = None
     revision: str | None = None
+    stream: Iterator[bytes] | None = None
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,8 @@ class Asked:
         conditions: what the caller expects.
         origin: the address that the request comes from, or None.
         served: gives the revision that this worker serves.
+        engine: the data that this worker serves.
+        usage: the usage log, or None.
     """
 
     store: Store
@@ -150,6 +158,8 @@ class Asked:
     conditions: Conditions
     origin: str | None
     served: Callable[[], Revision | None]
+    engine: Engine
+    usage: UsageLog | None
 
     @contextmanager
     def change(self, operation: str) -> Iterator[StoreChange]:

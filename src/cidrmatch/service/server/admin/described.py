@@ -131,7 +131,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
 
 def _responses(operation: Operation) -> dict[str, Any]:
     answer = {"description": "The answer.", "headers": _headers(operation)}
-    answer["content"] = {"application/json": {"schema": {"$ref": f"#/components/schemas/{operation.gives}"}}}
+    schema = {"schema": {"$ref": f"#/components/schemas/{operation.gives}"}}
+    answer["content"] = dict.fromkeys(operation.kinds, schema)
     found: dict[str, Any] = {"200": answer}
     if operation.makes:
         found |= {"201": answer}

@@ -27,7 +27,7 @@ from urllib.parse import quote, unquote_to_bytes
 from anyio import CapacityLimiter, to_thread
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from ....client import UNKNOWN_PEER
 from ....errors import CidrmatchError, Conflict
@@ -35,6 +35,7 @@ from ....gateways.admin import REFUSED, refused_change
 from ....gateways.asgi import origin_of
 from ...stores.errors import StoreError, StoreUnavailable
 from ...stores.tokens import Bearer, Tokens
+from ...usage.errors import UsageUnavailable
 from ..api import read_object
 from .asked import Answer, Asked, Conditions, Refusal
 from .described import judge_body, read_name, read_query
@@ -43,8 +44,10 @@ from .operations import OPERATIONS, ROOT, Operation
 if TYPE_CHECKING:
     from ...._keys import Revision
     from ....client import ClientStrategy
+    from ....engine.engine import Engine
     from ....gateways.asgi import Receive, Scope, Send
     from ...stores.store import Store
+    from ...usage.log import UsageLog
 
 __all__ = ["Admin"]
 
@@ -52,19 +55,26 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 _READERS, _WRITERS = 8, 4
 _ROOT = tuple(ROOT.split("/"))
-_REFUSED = (Refusal, HTTPException, *REFUSED, StoreError, ValueError)
+_REFUSED = (Refusal, HTTPException, *REFUSED, StoreError, UsageUnavailable, ValueError)
 
 
 class Admin:
-    """Admin(store, client, served): answer administrators.
+    """Admin(store, client, served, engine): answer administrators.
 
     Args:
         store: what is read and changed.
         client: finds the address that a request comes from, for the history.
         served: gives the revision that this worker serves.
+        engine: the data that this worker serves.
+    Attributes:
+        usage: the usage log; None until the server has opened one.
     """
 
-    def __init__(self, store: Store, client: ClientStrategy, served: Callable[[], Revision | None]) -> None:
+    def __init__(
+        self, store: Store, client: ClientStrategy, served: Callable[[], Revision | None], engine: Engine
+    ) -> None:
+        self.usage: UsageLog | None = None
+        self._engine = engine
         self._store = store
         self._client = client
         self._served = served
@@ -104,6 +114,8 @@ class Admin:
             conditions=Conditions.of(match, none_match),
             origin=self._origin_of(request.scope),
             served=self._served,
+            engine=self._engine,
+            usage=self.usage,
         )
         return await self._beside(partial(operation.work, asked), self._writing if operation.is_change else None)
 
@@ -177,7 +189,7 @@ async def _body_of(request: Request, operation: Operation) -> dict[str, Any]:
 
 
 def _written(request: Request, answer: Answer) -> Response:
-    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    headers = {"content-type": answer.content_type, "cache-control": "no-store"}
     if answer.revision is not None:
         headers["x-cidrmatch-revision"] = answer.revision
     if answer.tag is not None:
@@ -186,6 +198,8 @@ def _written(request: Request, answer: Answer) -> Response:
         if known is not None and Conditions.of(None, known).has(answer.tag):
             del headers["content-type"]
             return Response(status_code=304, headers=headers)
+    if answer.stream is not None:
+        return StreamingResponse(answer.stream, answer.status, headers, answer.content_type)
     return Response(json.dumps(answer.body, separators=(",", ":")).encode("ascii"), answer.status, headers)
 
 
@@ -200,14 +214,16 @@ def _refused(error: Exception) -> Response:
     if isinstance(error, REFUSED):
         response = refused_change(error)
         return Response(response.body, response.status, dict(response.headers))
-    if isinstance(error, StoreError):
+    if isinstance(error, StoreError | UsageUnavailable):
         return _unavailable(error)
     return _problem(422, {"detail": str(error), "reason": "invalid"})
 
 
-def _unavailable(error: StoreError) -> Response:
-    """Answer that the store cannot be used; whether a change was made is said, if it is not known."""
-    _log.warning("the admin API cannot use the store: %s", error)
+def _unavailable(error: StoreError | UsageUnavailable) -> Response:
+    """Answer that a database cannot be used; whether a change was made is said, if it is not known."""
+    _log.warning("the admin API cannot use its database: %s", error)
+    if isinstance(error, UsageUnavailable):
+        return _problem(503, {"detail": "the usage log does not answer", "reason": "usage"}, {"retry-after": "1"})
     is_unknown = isinstance(error, StoreUnavailable) and error.is_unknown
     detail = "the store does not answer, or cannot be used as it is; the log of the server says more"
     if is_unknown:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from . import changing, reading
+from . import changing, reading, usage
 
 if TYPE_CHECKING:
     from .asked import Answer, Asked
@@ -41,6 +41,7 @@ class Operation:
         query: the names of what the query may have.
         tagged: whether it is about one thing that has a tag, so that If-Match and If-None-Match mean something.
         makes: whether it may answer 201.
+        kinds: the content types of the answer.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Operation:
     query: tuple[str, ...] = ()
     tagged: bool = False
     makes: bool = False
+    kinds: tuple[str, ...] = ("application/json",)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -137,6 +139,19 @@ OPERATIONS: Final = (
     ),
     Operation("POST", "/history/{number}/undo", "admin", changing.undo_commit, "Changed", query=_SAID),
     Operation("GET", "/readers", "viewer", reading.list_readers, "Readers"),
+    Operation("GET", "/usage", "viewer", usage.find_usage, "UsageFound", query=(*usage.FILTERS, "before", "limit")),
+    Operation("GET", "/usage/count", "viewer", usage.count_usage, "UsageCount", query=usage.FILTERS),
+    Operation("GET", "/usage/sums", "viewer", usage.sum_usage, "UsageSums", query=(*usage.FILTERS, "by", "limit")),
+    Operation(
+        "GET", "/usage/export", "viewer", usage.export_usage, "UsageExport", query=(*usage.FILTERS, "format"),
+        kinds=("text/csv", "application/jsonl"),
+    ),
+    Operation("GET", "/keys/{key}/last-use", "viewer", usage.get_last_use, "LastUse"),
+    Operation(
+        "GET", "/keys/{key}/suggestion", "viewer", usage.get_suggestion, "Suggestion",
+        query=("since", "records", "max_entries", "leave_out"),
+    ),
+    Operation("POST", "/preview", "viewer", usage.preview_list, "Preview", "PreviewAsked"),
     Operation("GET", "/tokens", "admin", reading.list_tokens, "Tokens"),
     Operation("POST", "/tokens", "admin", changing.create_token, "TokenMade", "TokenNew", _SAID, makes=True),
     Operation("DELETE", "/tokens/{name}", "admin", changing.delete_token, "Changed", query=_SAID),
