@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from cidrmatch.client import UNKNOWN_PEER
+from cidrmatch.client import UNKNOWN_PEER, ClientAddress
+from cidrmatch.gateways.guard import Guard
 from cidrmatch.service.usage.errors import UsageError
 from cidrmatch.service.usage.filters import UsageFilter
 from cidrmatch.service.usage.log import UsageLog
@@ -71,6 +72,26 @@ def test_B28_the_record_shows_the_evaluated_address_in_canonical_form(log_url: s
     assert [record.reason for record in records] == ["matched", "ip_not_listed", *["client_ip_unknown"] * 3]
     assert records[0].trail == ("::ffff:203.0.113.9",)
     assert [record.problem for record in records[2:]] == ["malformed_peer", "no_peer", "no_peer"]
+
+
+class Mapped:
+    """A strategy of a host that does not know of mapped addresses."""
+
+    def find(self, peer: str | None, headers: object = (), /) -> ClientAddress:
+        return ClientAddress(bytes(10) + b"\xff\xff" + bytes([203, 0, 113, 9]), None, ("x",))
+
+
+def test_B28_a_mapped_address_of_the_hosts_own_strategy_is_logged_as_it_was_judged(
+    log_url: str, tmp_path: Path
+) -> None:
+    found = Guard(make_engine(), Mapped()).check("key_1", None)
+    assert found.decision is not None
+    with opened(log_url, tmp_path) as log:
+        log.note(found)
+        assert log.flush()
+        (record,) = log.find(UsageFilter(within="203.0.113.0/24"))
+    assert record.address == found.decision.address == "203.0.113.9"
+    assert (record.reason, record.trail) == ("matched", ("x",))
 
 
 HARD_TEXTS = [
