@@ -459,19 +459,21 @@ def test_page_has_a_line_for_each_operation() -> None:
 
 
 def test_session_of_the_page_is_one(tmp_path: Path) -> None:
-    first, second = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    first, second, of_usage = re.findall(r"```sh\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     serve = next(line for line in first.splitlines() if "serve" in line)
     port = free_port()
     mine = {**environment(), "CIDRMATCH_STORE": f"sqlite:///{tmp_path / 'keys.db'}"}
     function = f'cidrmatch() {{ {PYTHON} -m cidrmatch "$@"; }}\n'
     made = first.replace(serve, "").replace("sqlite:///keys.db", mine["CIDRMATCH_STORE"])
     bash(function + made, tmp_path)
-    words = [PYTHON, "-m", *serve.split(), f"--listen=127.0.0.1:{port}"]
+    words = [PYTHON, "-m", *serve.replace("///", f"///{tmp_path}/").split(), f"--listen=127.0.0.1:{port}"]
     with started(words, port, tmp_path / "log", mine):
-        told = bash(second.replace("9180", str(port)), tmp_path)
+        told = bash((second + of_usage).replace("9180", str(port)), tmp_path)
     assert '"warnings":[]' in told
     assert '"operation":"update_key"' in told
     assert '"here":' in told
+    assert '"newly_blocked":{"requests":0,' in told
+    assert (tmp_path / "usage.csv").read_text(encoding="utf-8").startswith('"number","time",')
 
 
 def bash(script: str, folder: Path) -> str:

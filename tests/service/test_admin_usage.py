@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cidrmatch.service.client import Calls, Client
 from tests.databases import Postgres, wait_until
 from tests.service.admin_stand import Stand, serving_store
 
@@ -127,6 +128,19 @@ def test_B31_suggestion_is_one_that_shuts_nobody_out(stand: Stand) -> None:
     again = stand.call("POST", "/preview", {"key": "key", "entries": found["entries"]}).json()
     assert again["newly_blocked"]["requests"] == 0
     assert stand.call("GET", "/keys/open/suggestion").status_code == 404
+
+
+def test_client_asks_the_log_by_types(stand: Stand) -> None:
+    with Client(stand.base, stand.tokens["viewer"]) as client:
+        page = client.do(Calls.usage(key="key", limit=5))
+        assert ([each["address"] for each in page.records], len(page.records)) == ([FAR, AWAY, AWAY, AWAY, HOME], 5)
+        assert client.do(Calls.usage(key="key", before=page.next)).next is None
+        assert client.do(Calls.usage_count(key="=cmd()", status=403)) == 1
+        assert client.do(Calls.usage_count(key="key", allowed=False)) == 0, "False is a filter, too"
+        assert client.do(Calls.usage_count(key="key", allowed=True)) == 12
+        assert client.do(Calls.usage_sums("key", key="key")) == [{"value": "key", "requests": 12, "blocked": 0}]
+        found = client.do(Calls.suggestion("key", max_entries=5))
+        assert client.do(Calls.preview(found["entries"], key="key"))["newly_blocked"]["requests"] == 0
 
 
 def test_server_without_a_log_says_so(tmp_path: Path) -> None:

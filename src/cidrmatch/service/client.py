@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import quote as quoted
 
 import httpx
@@ -56,6 +56,7 @@ __all__ = [
     "Rules",
     "Stale",
     "Unavailable",
+    "UsagePage",
 ]
 
 ANY: Final = "*"
@@ -228,6 +229,13 @@ class Commit:
     reason: str | None
     operation: str
     things: list[dict[str, Any]]
+
+
+class UsagePage(NamedTuple):
+    """Hold a page of the usage log: records as the API writes them, and what `before` takes for the next page."""
+
+    records: list[dict[str, Any]]
+    next: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -439,6 +447,38 @@ class Calls:
         """Undo a commit."""
         return _change("POST", _path("history", str(number), "undo"), reason=reason)
 
+    # The usage log, if the server keeps one; filters are those of the page, such as key, status, since, within.
+
+    @staticmethod
+    def usage(*, before: int | None = None, limit: int = 100, **filters: Any) -> Call[UsagePage]:
+        """Find records, the newest first."""
+        query = _query(before=before, limit=limit, **filters)
+        return Call("GET", "/usage", lambda said: UsagePage(said["records"], said["next"]), query=query)
+
+    @staticmethod
+    def usage_count(**filters: Any) -> Call[int]:
+        """Count records."""
+        return Call("GET", "/usage/count", lambda said: int(said["records"]), query=_query(**filters))
+
+    @staticmethod
+    def usage_sums(by: str, *, limit: int = 100, **filters: Any) -> Call[list[dict[str, Any]]]:
+        """Count requests by key, address, reason, hour, method, status or path; each has value, requests, blocked."""
+        query = _query(by=by, limit=limit, **filters)
+        return Call("GET", "/usage/sums", lambda said: list(said["sums"]), query=query)
+
+    @staticmethod
+    def preview(
+        entries: _Entries, *, key: str | None = None, named_list: str | None = None, **more: Any
+    ) -> Call[dict[str, Any]]:
+        """Say whom a list would shut out, before it is saved; more is since, records, top."""
+        named = {"key": key} if named_list is None else {"list": named_list}
+        return Call("POST", "/preview", dict, {**named, "entries": list(entries), **more})
+
+    @staticmethod
+    def suggestion(key: str, **more: Any) -> Call[dict[str, Any]]:
+        """Find the best list for the addresses that a key came from; more is since, records, max_entries, leave_out."""
+        return Call("GET", _path("keys", key, "suggestion"), dict, query=_query(**more))
+
     @staticmethod
     def create_token(name: str, role: str) -> Call[Done]:
         """Make a token: `Done.token`."""
@@ -460,9 +500,11 @@ def _path(*parts: str) -> str:
 
 
 def _query(**said: Any) -> dict[str, str]:
-    """Write a query; what is None, False or empty is not said."""
+    """Write a query; what is None or empty is not said."""
     return {
-        name: "true" if value is True else str(value) for name, value in said.items() if value not in (None, False, "")
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in said.items()
+        if value is not None and value != ""
     }
 
 
