@@ -21,7 +21,8 @@ highest load is the largest rate at which 99 of 100 requests are answered within
 
 The highest load is not the rate of wrk.  Requests of wrk come in groups, because the answers did, and a group costs the
 server less.  Nobody can offer 80 % of that rate one by one if the server does not keep up with it.  So p99 at 80 % of
-the rate of wrk is printed, but it does not count.  The last line shows the client: the same rate, answered by bare.
+the rate of wrk is printed, but it does not count.  The last line shows the client and the machine: what bare has at the
+rate at which ours was judged.
 
 Each run waits for a moment in which both cores are idle.
 """
@@ -246,7 +247,7 @@ def main() -> int:
         print(f"{'ours':24}{highest:10,.0f} requests a second one by one is the highest load")
         p99 = measure_time("ours, at 80 % of it", ports["ours"], SHARE * highest)
         measure_time("ours, at 80 % of wrk's", ports["ours"], SHARE * requests)
-        measure_time("bare, the same rate", ports["bare"], SHARE * requests)
+        measure_time("bare, at 80 % of ours", ports["bare"], SHARE * highest)
     return told({"ratio": ratio, "requests": requests, "p99": p99})
 
 
