@@ -148,7 +148,7 @@ class UsageLog(Questions):
             request_id: by which other logs name the request.
             seconds: how long it took.
             stopped_at: the host's step that ended it.
-        Cost: half a microsecond; if the log is full and blocks, up to its `patience`.
+        Cost: less than a microsecond; if the log is full and blocks, up to its `patience`.
         Threads: safe.
         """
         try:
