@@ -76,6 +76,16 @@ def test_constants_null_and_no_rows(connection: duckdb.DuckDBPyConnection) -> No
     assert differences(found, [engine_row(engine, "key_1", text) for text in ASKED], ASKED) == []
 
 
+def test_C23_a_prepared_statement_asks_the_engine_as_it_is_now(connection: duckdb.DuckDBPyConnection) -> None:
+    engine = new_engine()
+    register(connection, engine, "decide")
+    address = next(text for text in ASKED if text is not None and engine.allows("key_1", text))
+    connection.execute(f"PREPARE one AS SELECT decide('key_1', '{address}').allowed")
+    assert connection.execute("EXECUTE one").fetchall() == [(True,)]
+    engine.remove_key("key_1")
+    assert connection.execute("EXECUTE one").fetchall() == [(False,)]
+
+
 def test_a_query_filters_by_the_answer_and_counts_reasons(connection: duckdb.DuckDBPyConnection) -> None:
     register(connection, OFFICE, "look_up")
     kept = rows(connection, "SELECT ip FROM requests WHERE look_up(ip).listed ORDER BY n")

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -149,6 +150,8 @@ def test_a_sample_has_one_format_and_no_damaged_sample_has_any(name: str) -> Non
         (COMMON.replace("203.0.113.7", "host.example.com"), "host.example.com"),
         (COMMON.replace("key_1", "-"), "203.0.113.7"),
         (COMMON.replace("key_1", "John Doe"), "203.0.113.7"),
+        (COMMON.replace("key_1", '""'), "203.0.113.7"),
+        (COMMON.replace("key_1", '""').replace("/v1", r"/\"v1"), "203.0.113.7"),
         (COMMON.replace("512", "-"), "203.0.113.7"),
         (COMMON.replace("GET /v1/items?page=2 HTTP/1.1", "-"), "203.0.113.7"),
         (COMMON.replace("GET /v1/items?page=2 HTTP/1.1", r"\x16\x03\x01"), "203.0.113.7"),
@@ -179,10 +182,28 @@ def test_fields_that_say_nothing_are_none(tmp_path: Path) -> None:
     line = COMMON.replace("key_1", "-").replace("GET /v1/items?page=2 HTTP/1.1", "-").replace(" 200 ", " - ")
     (request,) = log_of(tmp_path, line, key_field="user", blocked_status=403)
     assert (request.key, request.method, request.path, request.allowed) == (None, None, "-", None)
+    assert [each.key for each in log_of(tmp_path, COMMON.replace("key_1", '""'), key_field="user")] == [None]
     (request,) = log_of(tmp_path, HAPROXY, key_field="capture.9")
     assert (request.key, request.time) == (None, None)
     (request,) = log_of(tmp_path, HAPROXY, key_field="capture.2", zone=ZoneInfo("Europe/Vienna"))
     assert (request.key, request.time) == ("curl/8.5 {x}", NOON + 0.655 - 3600)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "blocked", "expected"),
+    [
+        (("403", '"403"', "403.0", "200", "200.0"), 403, [False, False, False, True, True]),
+        (("403.0", "403"), 403, [False, False]),
+        (("0", '"000"', "-1", "true", "null", "403.5", "1e400", '"x"', "[]"), 403, [None] * 9),
+        (("0", "1"), 1, [True, False]),  # codes of a log's own
+    ],
+)
+def test_a_status_that_no_server_sends_tells_no_answer(
+    statuses: Sequence[str], blocked: int, expected: list[bool | None], tmp_path: Path
+) -> None:
+    lines = [f'{{"ip": "203.0.113.7", "s": {status}}}' for status in statuses]
+    log = log_of(tmp_path, *lines, log_format="json", address_field="ip", status_field="s", blocked_status=blocked)
+    assert [request.allowed for request in log] == expected
 
 
 def test_escaped_fields_are_what_the_client_sent(tmp_path: Path) -> None:
@@ -523,6 +544,15 @@ def test_a_damaged_file_is_told_and_never_taken_for_its_end(way: str, damage: st
         list(AccessLog(path))
 
 
+def test_of_a_file_as_standard_input_only_what_is_left_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "access.log"
+    path.write_bytes(CONTENT)
+    with path.open("rb") as file, monkeypatch.context() as patched:
+        file.readline()
+        patched.setattr(sys, "stdin", SimpleNamespace(buffer=file))
+        assert addresses_of(AccessLog("-")) == EXPECTED[1:]
+
+
 def test_standard_input_is_read_also_from_a_slow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     content = gzip.compress(CONTENT)
@@ -605,6 +635,10 @@ def test_bytes_that_are_no_utf_8_cost_one_answer_and_no_file(tmp_path: Path) -> 
         ("1795981436.250", NOON + 0.25),
         (NOON, NOON),
         (int(NOON), NOON),
+        (10**400, None),
+        ("9" * 400, None),
+        (float("inf"), None),
+        (float("nan"), None),
         ("31/Feb/2026:19:43:56 +0000", None),
         ("29/Foo/2026:19:43:56 +0000", None),
         ("2026-11-29T19:43:56", None),
@@ -633,7 +667,7 @@ def slow_twin(line: str) -> str | None:
     is_line = (
         bracket and closing and quote and len(words) == 3 and all(words) and len(numbers) == 2
         and '"' not in escaped and not escaped.endswith("\\")
-        and '"' not in user
+        and ('"' not in user or user == '""')
         and (numbers[0] == "-" or (numbers[0].isdecimal() and len(numbers[0]) == 3))
         and (numbers[1] == "-" or numbers[1].isdecimal())
         and seconds_of(time) is not None

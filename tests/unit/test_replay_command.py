@@ -255,6 +255,8 @@ def test_a_call_that_makes_no_sense_is_exit_2_and_says_why(arguments: list[str],
 
 def test_a_log_of_which_nothing_can_be_asked_is_exit_2() -> None:
     write("junk.log", "junk\n")
+    own = ("--format", "json", "--address-field", "ip", "--status-field")
+    write("own.log", '{"ip": "198.51.100.7", "status": 200}\n')
     write("both.log", line("203.0.113.7") + line("203.0.113.7").strip() + ' "-" "-"\n')
     for call, error in (
         (["none.log", "--list", "new.txt"], "none.log: cannot be read: No such file"),
@@ -264,7 +266,12 @@ def test_a_log_of_which_nothing_can_be_asked_is_exit_2() -> None:
             "none of 1 line can be read as an access log",
         ),
         (["both.log", "--list", "new.txt"], "its first lines fit common and combined; name the format (--format)"),
+        (["access.log", "junk.log", "--list", "new.txt", "--format", "common"], "none of 1 line can be read"),
         (["access.log", "--config", "new.toml"], "none of 3 requests names a key: name it (--key)"),
+        (
+            ["own.log", "--list", "new.txt", *own, "x", "--blocked-status", "403"],
+            "none of 1 request tells what was decided then",
+        ),
         (
             ["access.log", "--list", "new.txt", "--key-field", "x"],
             "the format common has no field 'x'; it has",

@@ -114,6 +114,14 @@ def test_an_observed_prefix_stands_for_its_addresses() -> None:
     assert (found.entries, found.extra, found.requests) == (("198.51.100.0/24",), 127, 7)
 
 
+def test_B18_of_many_pieces_no_more_requests_are_left_out_than_there_are() -> None:
+    found = suggest({"198.51.0.0/16": 1, "192.0.2.7": 5}, Policy(min_prefix_v4=24), max_entries=20)
+    assert (found.requests, found.left_out_requests) == (256 + 5, 256 + 5 - 19 - 5)
+    assert found.greedy.left_out == found.left_out_requests
+    found = suggest({"198.51.0.0/16": 1}, Policy(min_prefix_v4=24), must_exclude=["198.51.7.0"])
+    assert (found.requests, found.left_out_requests, found.greedy.left_out) == (256 + 8, 1, 1)
+
+
 def test_B18_an_observed_prefix_that_is_too_broad_is_two_entries() -> None:
     found = suggest({"20.0.0.0/8": 3}, presets.bitbybit())
     assert (found.entries, found.extra, found.requests) == (("20.0.0.0/9", "20.128.0.0/9"), 0, 3)

@@ -154,7 +154,8 @@ class Suggestion:
         admitted_by_family: how many units the list admits, of IPv4 and of IPv6.
         extra_by_family: how many of them were neither observed nor to be included, of IPv4 and of IPv6.
         at_least: no list within the limits and the budget has fewer extra units.
-        requests: how many requests were observed.
+        requests: how many requests were observed.  A prefix that is too broad for one entry counts as one or more for
+            each of its pieces.
         left_out: the observed addresses that the list does not admit, those with the most requests first.
         greedy: the greedy list, which leaves nobody out for being an outlier.
         report: what the policy says about the list; it is accepted, perhaps with warnings.
@@ -378,10 +379,10 @@ def _answer(asked: _Asked, observed: _Given, shortest: _Pair) -> Suggestion:
         held.add_mapping(observed)
     else:
         held.add_each(observed)
-    requests = held.requests
     held.add(asked.include)
     bars = _bars(asked.policy)
     outside = held.settle(list(bars), aggregate(asked.exclude), aggregate(asked.include), asked.most)
+    requests = held.requests + sum(count for _, count, _, _ in outside)
     _refuse_unlistable(asked, bars, outside)
     best, at_least, budget = _best(asked, held)
     if not best.entries:

@@ -10,8 +10,9 @@
               list as it is, and otherwise: every request passed
 
 Exit status: 0 nobody's answer changes, 1 somebody's does, 2 a wrong call, or a log that cannot be read.  A log of which
-no line can be read, or no line names a key where one is needed, is such a log.  Single lines that cannot be read are
-told on stderr; with --strict they are exit 2, too.
+no line can be read is such a log.  So are logs of which no line names a key, or tells what was decided, where that is
+needed: nothing is compared then.  Single lines that cannot be read are told on stderr; with --strict they are exit 2,
+too.
 """
 
 import sys
@@ -132,7 +133,7 @@ def replay(
             fail(str(error))
         except ValueError as error:  # the options do not fit the format that was found
             fail(f"{error}")
-    _fail_if_nothing_was_asked(read, report)
+    _fail_if_nothing_was_compared(read, report)
     if as_json:
         print_json(before=told, logs=[log_facts(log) for log in read.logs], **report.to_dict())
     else:
@@ -286,16 +287,18 @@ class _Logs:
             yield from log.batches()
 
 
-def _fail_if_nothing_was_asked(read: _Logs, report: ReplayReport) -> None:
-    if report.requests:
-        return
-    if report.without_key:
+def _fail_if_nothing_was_compared(read: _Logs, report: ReplayReport) -> None:
+    for log in read.logs:
+        if log.unreadable and not log.requests:
+            first = f"{log.problems[0].place}: {log.problems[0].reason}"
+            fail(f"none of {count(log.unreadable, 'line')} can be read as an access log; the first one is {first}")
+    if report.without_key and not report.requests:
         fail(f"none of {count(report.without_key, 'request')} names a key: name it (--key), or its field (--key-field)")
-    problems = [problem for log in read.logs for problem in log.problems]
-    if problems:
-        unreadable = sum(log.unreadable for log in read.logs)
-        first = f"{problems[0].place}: {problems[0].reason}"
-        fail(f"none of {count(unreadable, 'line')} can be read as an access log; the first one is {first}")
+    if report.requests and report.not_recorded == report.requests:
+        fail(
+            f"none of {count(report.requests, 'request')} tells what was decided then: name the field of the status"
+            f" (--status-field), or who decided before (--before)"
+        )
 
 
 # -- What is said -------------------------------------------------------------

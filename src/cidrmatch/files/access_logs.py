@@ -50,6 +50,8 @@ __all__ = ["AccessLog", "AccessLogError", "LineProblem", "LogOptions"]
 
 _SNIFFED: Final = 100
 """How many lines at the beginning say which format a log has."""
+_LEAST_STATUS: Final = 100
+"""The least status of HTTP (RFC 9110 section 15)."""
 _MOST_MEMORIES: Final = 100_000
 """How many times, or pairs of peer and header, are remembered with what they mean."""
 
@@ -361,11 +363,15 @@ def _without_port(peer: str) -> str:
 
 
 def _was_allowed(status: Any, blocked: int) -> bool | None:
-    """Say what a status tells; None where it is no status: a request that was broken off has none."""
+    """Say what a status tells; None where it is no status: of a request that was broken off, servers write 000 or -1.
+
+    Equal numbers tell the same, whether JSON has them as 403 or as 403.0.
+    """
     try:
-        return int(status) != blocked if type(status) in (int, str) else None
+        number = int(status) if type(status) in (int, str) or (type(status) is float and status.is_integer()) else None
     except ValueError:
         return None
+    return None if number is None or number < _LEAST_STATUS <= blocked else number != blocked
 
 
 # -- Lines of text ------------------------------------------------------------

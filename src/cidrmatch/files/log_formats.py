@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import calendar
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -171,8 +172,11 @@ def _unhash(text: str) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-_USER: Final = r'[^ "\n]+|(?:\\"|[^"\n])+?'
-"""A user may have blanks in it; the quote behind it ends the search, because servers escape quotes in a user."""
+_USER: Final = r'""|[^ "\n]+|(?:\\"|[^"\n])+?'
+"""A user may have blanks in it; the quote behind it ends the search, because servers escape quotes in a user.
+
+Apache writes two quotes for a user without a name; a client may send one, and its line is read all the same.
+"""
 
 _COMMON: Final[tuple[_Piece, ...]] = (
     (ADDRESS, _WORD), " ", ("ident", _WORD), " ", ("user", _USER), r" \[", ("time", _CLF_TIME), r'\] "',
@@ -396,7 +400,7 @@ def field_named(log_format: LogFormat, name: str) -> tuple[str, Callable[[str], 
     plain = name.removeprefix("$")
     found = plain if plain in log_format.fields else _ROLES.get(plain, plain)
     if found in log_format.fields:
-        return found, lambda text: None if text in ("-", "") else log_format.unescapes(text)
+        return found, lambda text: None if text in ("-", "", '""') else log_format.unescapes(text)
     raise ValueError(f"the format {log_format.name} has no field {quote(name)}; it has {', '.join(log_format.fields)}")
 
 
@@ -461,25 +465,30 @@ def seconds_of(time: object, zone: tzinfo | None = None) -> float | None:
         time: text or a number.
         zone: of times that name none; None if nobody knows it.
     Returns:
-        POSIX seconds; None if it is no time, or one without a known zone.
+        POSIX seconds; None if it is no time, such as an infinite one, or one without a known zone.
 
     >>> seconds_of("29/Nov/2026:19:43:56 +0100"), seconds_of("2026-11-29T18:43:56Z"), seconds_of("yesterday")
     (1795977836.0, 1795977836.0, None)
     """
-    if isinstance(time, int | float) and not isinstance(time, bool):
-        return float(time)
-    if not isinstance(time, str):
-        return None
     try:
+        if isinstance(time, int | float) and not isinstance(time, bool):
+            return _finite(time)
+        if not isinstance(time, str):
+            return None
         found = _CLF_PARTS.fullmatch(time)
         if found is not None:
             return _seconds_of_clf(found, zone)
         if re.fullmatch(r"\d+(\.\d+)?", time):
-            return float(time)
+            return _finite(time)
         moment = datetime.fromisoformat(time)
     except (ValueError, OverflowError, KeyError):
         return None
     return _in_zone(moment, zone)
+
+
+def _finite(number: float | str) -> float | None:
+    seconds = float(number)
+    return seconds if math.isfinite(seconds) else None
 
 
 def _seconds_of_clf(found: re.Match[str], zone: tzinfo | None) -> float | None:

@@ -143,7 +143,7 @@ class _Frames:
 def _decompressed(raw: Any, name: str, watch: Callable[[int, int | None], None] | None) -> Any:
     first = raw.read(4)  # a pipe may give fewer bytes at a time
     if watch is None and raw.seekable():
-        raw.seek(0)
+        raw.seek(-len(first), os.SEEK_CUR)  # standard input may be a file of which a part was read before
         file = raw
     else:
         file = io.BufferedReader(_Source(first, raw, watch), _BLOCK)
