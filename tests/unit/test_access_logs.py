@@ -206,6 +206,18 @@ def test_a_status_that_no_server_sends_tells_no_answer(
     assert [request.allowed for request in log] == expected
 
 
+@pytest.mark.parametrize("name", ["key", "schlüssel", "x-forwarded-for"])
+def test_a_field_that_stands_twice_makes_its_line_unreadable(name: str, tmp_path: Path) -> None:
+    lines = [f'{{"ip": "192.0.2.1", "{name}": "a", "{name}": "b"}}', f'{{"ip": "192.0.2.1", "{name}": "c"}}']
+    options: dict[str, Any] = {"log_format": "json", "address_field": "ip"}
+    if name == "x-forwarded-for":
+        options |= {"header_field": name, "client": TrustedProxies(["192.0.2.0/24"])}
+    else:
+        options["key_field"] = name
+    log = log_of(tmp_path, *lines, **options)
+    assert (len(list(log)), log.unreadable, log.problems[0].reason) == (1, 1, f"the key {name!a} stands twice")
+
+
 def test_escaped_fields_are_what_the_client_sent(tmp_path: Path) -> None:
     lines = [COMMON.replace("key_1", text) for text in (r"a\x22b", r"a\"b", r"\xc3\xbc", r"a\\x22")]
     assert [request.key for request in log_of(tmp_path, *lines, key_field="user")] == ['a"b', 'a"b', "ü", r"a\x22"]

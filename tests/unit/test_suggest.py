@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cidrmatch import InvalidPrefix, Policy, Prefix, presets
-from cidrmatch._core import Observed
+from cidrmatch._core import Observed, without_covered
 from cidrmatch.advice import suggest
 from cidrmatch.advice.suggest import REASONS, LeftOut
 
@@ -346,3 +346,11 @@ def test_a_cost_above_64_bits_is_exact() -> None:
     found = held.solve(1 << 65, 1, 2**64 - 1)
     assert found is not None
     assert (found[0], sum(found[4:])) == (2**32 + 2**64 - 4, 2**32 + 2**64 - 4)
+
+
+def test_the_compiled_part_refuses_what_is_no_prefix() -> None:
+    prefix = Prefix("192.0.2.7")
+    assert without_covered([(prefix,)], [prefix]) == []
+    for outside, entries in (([(None,)], []), ([("192.0.2.7",)], [prefix]), ([(prefix,)], [None])):
+        with pytest.raises((TypeError, AttributeError), match=r"Cannot convert|NoneType"):
+            without_covered(outside, entries)

@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, nonecheck=True
 """Many prefixes to be compared with one: is it inside one of them, does it touch one?
 
 The prefixes are disjoint and sorted, so two steps of bisection answer both questions:
@@ -64,4 +64,4 @@ cdef class Bars:
 def without_covered(list outside, list entries, /):
     """Keep those of some tuples whose first item, a `Prefix`, is in none of the entries, which are disjoint."""
     cdef Bars covering = Bars(entries)
-    return [one for one in outside if covering.find_around(&(<Prefix>one[0]).bits) < 0]
+    return [one for one in outside if covering.find_around(&(<Prefix?>one[0]).bits) < 0]

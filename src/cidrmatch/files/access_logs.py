@@ -454,7 +454,8 @@ class _JsonReader:
             (plan.address, _check_address), (key, _check_key), (header, _check_header), (status, _check_nothing),
         )  # fmt: skip
         self._wanted = [(path, check) for path, check in wanted if path is not None]
-        self._marks = [json.dumps(steps_of(path)[-1]) for path in (plan.address, key) if path is not None]
+        names = {steps_of(path)[-1] for path in (plan.address, key, header) if path is not None}
+        self._marks = [{json.dumps(name), json.dumps(name, ensure_ascii=False)} for name in names]
 
     def take(self, block: Block) -> _Batch:
         rows, texts, numbers = [], [], []
@@ -476,8 +477,8 @@ class _JsonReader:
         found, end = _decode(line)
         if end != len(line):
             raise json.JSONDecodeError("Extra data", line, end)
-        for mark in self._marks:
-            if line.count(mark) > 1:
+        for spellings in self._marks:
+            if sum(map(line.count, spellings)) > 1:
                 found = parse_json(line)  # which refuses an object that names a key twice
         if type(found) is not dict:
             raise ValueError(f"is not an object but {noun_of(found)}")
