@@ -130,6 +130,12 @@ def test_B31_suggestion_is_one_that_shuts_nobody_out(stand: Stand) -> None:
     assert stand.call("GET", "/keys/open/suggestion").status_code == 404
 
 
+def test_C26_an_address_that_was_denied_gets_into_no_suggestion(stand: Stand) -> None:
+    assert count(stand, key="=cmd()", within=AWAY, blocked="true") == 1
+    found = stand.call("GET", "/keys/%3Dcmd()/suggestion", role="viewer").json()
+    assert found["entries"] == [f"{HOME}/32"]
+
+
 def test_client_asks_the_log_by_types(stand: Stand) -> None:
     with Client(stand.base, stand.tokens["viewer"]) as client:
         page = client.do(Calls.usage(key="key", limit=5))

@@ -134,6 +134,7 @@ def test_long_texts_are_cut_and_long_keys_stay_two(log_url: str, tmp_path: Path)
         assert len({record.key for record in records}) == 2
         assert log.count(UsageFilter(key=long + "a")) == 1
         assert log.count(UsageFilter(path=long)) == 2
+        assert log.count(UsageFilter(request_id=long)) == 2
     assert all(len(record.path or "") == 2_048 and long.startswith(record.path or "") for record in records)
 
 
@@ -142,10 +143,12 @@ def test_a_client_that_makes_up_methods_makes_up_no_end_of_kinds(log_url: str, t
     with opened(log_url, tmp_path) as log:
         for number in range(300):
             log.note(guard.check("key_1", "203.0.113.9"), method=f"M{number}")
-        log.note(guard.check("key_1", "203.0.113.9"), method="M3")
+        for method in ("M3", "PATCH"):
+            log.note(guard.check("key_1", "203.0.113.9"), method=method)
         assert log.flush()
         methods = {each.value: each.requests for each in log.sums("method")}
-    assert len(methods) == 65
+    assert len(methods) == 66
+    assert methods["PATCH"] == 1, "a method of HTTP has its place"
     assert methods["OTHER"] == 300 - 64
     assert methods["M3"] == 2
 
@@ -224,12 +227,19 @@ def test_a_full_log_that_blocks_has_a_bound(tmp_path: Path) -> None:
         log.note(found)
         log.flush()
         with log.database.writing():
-            for _ in range(3):  # the first may be taken by the writer already
-                log.note(found)
             began = time.monotonic()
-            log.note(found)
+            for _ in range(4):  # the first may be taken by the writer already
+                log.note(found)
             assert 0.1 < time.monotonic() - began < 5
-        assert log.counts()["lost_full"] >= 1
+            began = time.monotonic()
+            for _ in range(50):
+                log.note(found)
+            assert time.monotonic() - began < 5, "one request has waited for all: in one event loop they would queue"
+        assert log.counts()["lost_full"] >= 50
+        assert log.flush()
+        log.note(found)
+        assert log.flush()
+        assert log.count(UsageFilter(reason="matched")) >= 3
 
 
 def test_numbers_grow_in_the_order_of_the_notes_of_eight_threads(log_url: str, tmp_path: Path) -> None:

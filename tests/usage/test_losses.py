@@ -11,24 +11,26 @@ import os
 import random
 import signal
 import sqlite3
+import struct
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from cidrmatch.service.usage import sessions
 from cidrmatch.service.usage.filters import UsageFilter
+from cidrmatch.service.usage.log import UsageLog
 from cidrmatch.service.usage.writer import Writer
 from tests.databases import Postgres, wait_until
 from tests.servers import ROOT
 from tests.usage.usage_stand import opened, peer_guard
-
-if TYPE_CHECKING:
-    from cidrmatch.service.usage.log import UsageLog
 
 NOTING = """
     import mmap, os, sys, threading, time
@@ -262,3 +264,141 @@ def test_a_file_that_is_replaced_is_written_anew(tmp_path: Path) -> None:
         log.note(found)
         assert log.flush()
         assert log.count() == 1
+
+
+def test_a_backup_in_the_place_of_a_file_gives_no_record_the_words_of_another(tmp_path: Path) -> None:
+    """The backup has fewer words.  Another process gives their ids to other words, and the first one goes on."""
+    file, backup = tmp_path / "usage.db", tmp_path / "backup.db"
+    guard = peer_guard()
+    allowed, denied = guard.check("key_1", "203.0.113.9"), guard.check("key_1", "198.51.100.99")
+    with opened(f"sqlite:///{file}") as log:
+        log.note(allowed, method="GET", status=200)
+        assert log.flush()
+        with sqlite3.connect(file) as there, sqlite3.connect(backup) as kept:
+            there.backup(kept)
+        for status in (403, 401):
+            log.note(denied, method="GET", status=status)
+        assert log.flush()
+        assert [record.status for record in log.find()] == [401, 403, 200], "this reader knows the words, too"
+        for suffix in ("-wal", "-shm"):
+            Path(f"{file}{suffix}").unlink(missing_ok=True)
+        backup.replace(file)
+        with opened(f"sqlite:///{file}") as other:
+            other.note(allowed, method="POST", status=201)
+            assert other.flush()
+        log.note(denied, method="GET", status=403)
+        assert log.flush()
+        wanted = [("GET", 403, False), ("POST", 201, True), ("GET", 200, True)]
+        with opened(f"sqlite:///{file}") as reader:
+            for each in (reader, log):
+                assert [(record.method, record.status, record.allowed) for record in each.find()] == wanted
+
+
+def test_what_others_put_among_the_counters_keeps_no_log_waiting(tmp_path: Path) -> None:
+    """The folder for temporary files is everybody's: a pipe, a link and a file of another user have names of ours."""
+    file = tmp_path / "usage.db"
+    numbers = struct.pack("QQ", 2**64 - 1, 0)
+    os.mkfifo(f"{file}-{'0' * 16}.noted")
+    target = tmp_path / "target"
+    target.write_bytes(numbers)
+    Path(f"{file}-{'1' * 16}.noted").symlink_to(target)
+    if os.geteuid() == 0:
+        stranger = Path(f"{file}-{'2' * 16}.noted")
+        stranger.write_bytes(numbers)
+        os.chown(stranger, 65_534, 65_534)
+    with opened(f"sqlite:///{file}") as log:
+        log.note(peer_guard().check("key_1", "203.0.113.9"))
+        assert log.flush(5)
+        assert [record.reason for record in log.find()] == ["matched"]
+    assert len(list(tmp_path.glob("*.noted"))) == 2 + (os.geteuid() == 0), "they are left alone"
+
+
+def test_a_log_that_cannot_be_written_is_closed_in_time(tmp_path: Path) -> None:
+    file = tmp_path / "usage.db"
+    found = peer_guard().check("key_1", "203.0.113.9")
+    log = UsageLog(f"sqlite:///{file}")
+    log.note(found)
+    assert log.flush()
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        log.note(found)
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert not log.close(timeout=0.2)
+        assert time.monotonic() - began < 10, "SQLite waits for a lock for half a minute"
+        other.execute("ROLLBACK")
+    wait_until(lambda: not any(each.name == "cidrmatch-usage" for each in threading.enumerate()), "the thread ends")
+    log.database.close()
+
+
+def test_a_forked_child_does_not_hold_the_counter_of_its_parent(tmp_path: Path) -> None:
+    """Else nobody would be told of a killed parent's records while its children live."""
+    with opened(f"sqlite:///{tmp_path / 'usage.db'}") as log:
+        log.note(peer_guard().check("key_1", "203.0.113.9"))
+        assert log.flush()
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            links = [os.readlink(f"/proc/self/fd/{file}") for file in os.listdir("/proc/self/fd") if _is_open(file)]
+            os.write(write, b"yes" if any(link.endswith(".noted") for link in links) else b"no")
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(read, 10) == b"no"
+        os.close(read)
+        os.close(write)
+        log.note(peer_guard().check("key_1", "203.0.113.9"))
+        assert log.flush(), "the parent goes on"
+
+
+def _is_open(file: str) -> bool:
+    return os.path.lexists(f"/proc/self/fd/{file}")
+
+
+def test_a_counter_is_no_hole_in_its_file(tmp_path: Path) -> None:
+    """A hole is filled when it is written through the map; where the disk is full then, the process gets SIGBUS."""
+    file = sessions._make(str(tmp_path / "usage.db-1.noted"))
+    try:
+        assert os.lseek(file, 0, os.SEEK_DATA) == 0
+    finally:
+        os.close(file)
+
+
+def test_notes_that_find_no_room_for_a_counter_are_counted_and_told_later(tmp_path: Path) -> None:
+    folder = tmp_path / "later"
+    found = peer_guard().check("key_1", "203.0.113.9")
+    with opened(f"sqlite:///{tmp_path / 'usage.db'}", folder) as log:
+        log.note(found)
+        log.note(found)
+        assert log.counts()["lost_disk"] == 2
+        folder.mkdir()
+        log.note(found)
+        assert log.flush()
+        assert sorted((record.reason, record.lost) for record in log.find()) == [("lost_disk", 2), ("matched", None)]
+    assert list(folder.glob("*.noted")) == [], "nothing is missing at the end"
+
+
+def test_C26_trouble_with_postgresql_quotes_no_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """PostgreSQL says in its CONTEXT which row it could not take, with the key, the address and the path."""
+    found = peer_guard().check("key_1", "203.0.113.9")
+    with Postgres() as server:
+        url = server.url(server.create_database())
+        with opened(url, tmp_path) as log:
+            log.note(found)
+            assert log.flush()
+            for code in ("53100", "23514"):  # the disk is full; a row breaks a rule
+                with log.database.writing() as connection:
+                    connection.run(
+                        "CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                        f" $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '{code}'; END $$"
+                    )
+                    connection.run(
+                        "CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON usage FOR EACH ROW EXECUTE FUNCTION refuse()"
+                    )
+                log.note(found)
+                wait_until(lambda: log.trouble is not None, "the trouble is known")
+                with log.database.writing() as connection:
+                    connection.run("DROP TRIGGER refuse ON usage")
+                assert log.flush(20)
+    assert "no room" in caplog.text
+    assert "COPY" not in caplog.text
+    assert b"key_1".hex() not in caplog.text

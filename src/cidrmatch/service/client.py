@@ -476,7 +476,7 @@ class Calls:
 
     @staticmethod
     def suggestion(key: str, **more: Any) -> Call[dict[str, Any]]:
-        """Find the best list for the addresses that a key came from; more is since, records, max_entries, leave_out."""
+        """Find the best list for the addresses from which a key passed; more: since, records, max_entries, ..."""
         return Call("GET", _path("keys", key, "suggestion"), dict, query=_query(**more))
 
     @staticmethod

@@ -73,7 +73,8 @@ class Buffer:
 
     Args:
         size: the most notes that wait.
-        patience: seconds that a request waits for room; 0 drops at once.
+        patience: seconds that a request waits for room; 0 drops at once.  After one has waited in vain, the others drop
+            at once until the writer takes notes again: in one event loop they would wait one after the other.
     """
 
     def __init__(self, size: int, patience: float) -> None:
@@ -87,6 +88,7 @@ class Buffer:
         self._losses: dict[str, Loss] = {}
         self.totals = dict.fromkeys(LOST, 0)
         self._waiting = 0
+        self._has_given_up = False
         self._long = 0
         self.most_long = size // _LONG_SHARE + 1
         """The most long notes that wait."""
@@ -108,12 +110,14 @@ class Buffer:
     def _find_room(self) -> bool:
         """Wait for room, if that is wanted."""
         self.awake.set()
-        if not self.patience:
+        if not self.patience or self._has_given_up:
             return False
         with self._room:
             self._waiting += 1
             try:
-                return self._room.wait_for(lambda: len(self.notes) < self.size, self.patience)
+                has_room = self._room.wait_for(lambda: len(self.notes) < self.size, self.patience)
+                self._has_given_up = not has_room
+                return has_room
             finally:
                 self._waiting -= 1
 
@@ -129,6 +133,7 @@ class Buffer:
         """Take the oldest notes."""
         notes = self.notes
         taken = [notes.popleft() for _ in range(min(most, len(notes)))]
+        self._has_given_up = False
         if self._long:
             with self._room:
                 self._long -= sum(map(_is_long, taken))
@@ -142,6 +147,12 @@ class Buffer:
         with self._room:
             self.totals[cause] += count
             self._merge(Loss(cause, count, first, last))
+
+    @property
+    def untold(self) -> int:
+        """How many notes were lost, and are not written as such."""
+        with self._room:
+            return sum(loss.notes for loss in self._losses.values())
 
     def take_losses(self) -> list[Loss]:
         """Take what was lost since the last call."""

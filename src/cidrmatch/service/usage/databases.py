@@ -44,6 +44,7 @@ __all__ = ["Connection", "Database", "open_database"]
 
 _LOCK_SECONDS: Final = 30
 _FORK_SECONDS: Final = 5.0
+_CLOSE_SECONDS: Final = 2.0
 _ROWS_AT_ONCE: Final = (256, 16, 1)
 """Rows of one INSERT.  The driver gives up the interpreter once for each statement, and gets it back 5 ms later where a
 thread computes; so a statement a row would write 200 rows a second beside such a thread."""
@@ -261,11 +262,16 @@ class SqliteDatabase:
         self._make_locks()
 
     def close(self) -> None:
-        """Close the writer's connection."""
-        with self._one_writer, self._in_use():
-            if self._kept is not None:
-                self._kept.close()
-                self._kept = None
+        """Close the writer's connection, unless a transaction waits for another program's lock."""
+        if not self._one_writer.acquire(timeout=_CLOSE_SECONDS):
+            return
+        try:
+            with self._in_use():
+                if self._kept is not None:
+                    self._kept.close()
+                    self._kept = None
+        finally:
+            self._one_writer.release()
 
     # -- Differences ----------------------------------------------------------
 
@@ -357,12 +363,17 @@ def _told_by_server() -> Iterator[None]:
         yield
     except psycopg.errors.UndefinedTable as error:
         raise UsageUnavailable(_GONE, is_gone=True) from error
-    except (psycopg.DataError, psycopg.IntegrityError):  # of the rows, not of the database
-        raise
+    except (psycopg.DataError, psycopg.IntegrityError) as error:  # of the rows, not of the database
+        raise ValueError(_said(error)) from None
     except (psycopg.Error, SQLAlchemyError) as error:
         original = getattr(error, "orig", None) or error
-        said = " ".join(str(original).split())[:500] or type(original).__name__
-        raise UsageUnavailable(said, is_full=isinstance(original, psycopg.errors.DiskFull)) from error
+        raise UsageUnavailable(_said(original), is_full=isinstance(original, psycopg.errors.DiskFull)) from None
+
+
+def _said(error: BaseException) -> str:
+    """Give the first line of a server's message; the others may quote a row, with its key and its address."""
+    primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
+    return " ".join((primary or str(error)).split())[:500] or type(error).__name__
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from ..._core import AllowList, Prefix
 from ...errors import quote
-from .formatting import bytes_of, stored_key, stored_path
+from .formatting import stored_id, stored_key, stored_path
 
 if TYPE_CHECKING:
     from ..._core import PrefixLike
@@ -142,7 +142,7 @@ class UsageFilter:
         if self.path_prefix is not None:
             made.add_prefix("path", stored_path(self.path_prefix))
         if self.request_id is not None:
-            made.add("request_id = ?", bytes_of(self.request_id))
+            made.add("request_id = ?", stored_id(self.request_id))
         if self.within is not None:
             made.add_within(self.within)
         return made

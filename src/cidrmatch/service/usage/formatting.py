@@ -10,7 +10,8 @@
 Words that many rows share are interned.  A cache maps them to their ids; it is forgotten when a transaction fails,
 because its new ids failed with it.
 
-A client can make up methods and paths.  A log knows `_MOST_METHODS` methods; each further one is written as "OTHER".
+A client can make up methods and paths.  A log knows the methods of HTTP, and others up to `_MOST_METHODS`; each further
+one is written as "OTHER".
 Texts that are too long are cut; a key keeps a hash of the rest, so two long keys stay two.
 
 The number of a record is its time in microseconds, or one more than the number before.  So numbers grow in the order of
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from .databases import Connection
     from .masks import Mask
 
-__all__ = ["Formatter", "Rows", "bytes_of", "stored_key", "stored_path"]
+__all__ = ["Formatter", "Rows", "bytes_of", "stored_id", "stored_key", "stored_path"]
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +46,8 @@ _LONGEST_PATH: Final = 2_048
 _LONGEST_ID: Final = 256
 _LONGEST_TRAIL: Final = 1_024
 _MOST_METHODS: Final = 64
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"))
+"""The methods of HTTP (RFC 9110, RFC 5789); no client's inventions take their places."""
 _OTHER: Final = "OTHER"
 _LONGEST_WORD: Final = 64
 _MOST_CACHED: Final = 50_000
@@ -70,6 +73,11 @@ def stored_key(key: str) -> bytes:
 def stored_path(path: str) -> bytes:
     """Give a path as the log keeps it."""
     return bytes_of(path[:_LONGEST_PATH])
+
+
+def stored_id(request_id: str) -> bytes:
+    """Give a request's id as the log keeps it."""
+    return bytes_of(request_id[:_LONGEST_ID])
 
 
 class Rows:
@@ -179,7 +187,7 @@ class Formatter:
         if path is not None:
             path = path[:_LONGEST_PATH].encode("utf-8", "surrogatepass")  # type: ignore[index]
         if request_id is not None:
-            request_id = str(request_id)[:_LONGEST_ID].encode("utf-8", "surrogatepass")
+            request_id = stored_id(str(request_id))
         if seconds is not None:
             seconds = int(seconds * 1e6)  # type: ignore[operator]
             if not 0 <= seconds <= _MOST_MICROS:
@@ -261,7 +269,7 @@ class Formatter:
             rows = connection.rows("SELECT words FROM usage_words WHERE what = 'kind'")
             self._methods = {json.loads(words)[0] for (words,) in rows} - {None}
         name = str(method)[:_LONGEST_WORD]
-        if name not in self._methods and len(self._methods) >= _MOST_METHODS:
+        if name not in self._methods and name not in _METHODS and len(self._methods) >= _MOST_METHODS:
             return _OTHER
         self._methods.add(name)
         return name

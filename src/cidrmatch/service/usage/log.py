@@ -166,13 +166,26 @@ class UsageLog(Questions):
             OSError: the folder for counters cannot be written.
         """
         with self._starting:
-            if self._writer is None:
-                formatter = Formatter(self._mask, self._engine)
-                self._writer = Writer(self.database, self._buffer, formatter, self._watch, self._stem, self._keep_house)
-                self._tick = self._writer.session.tick
+            self._start()
+
+    def _start(self) -> None:
+        if self._writer is not None:
+            return
+        lost = self._buffer.untold
+        formatter = Formatter(self._mask, self._engine)
+        self._writer = Writer(self.database, self._buffer, formatter, self._watch, self._stem, self._keep_house)
+        self._tick = self._writer.session.tick
+        for _ in range(lost):  # what was lost before there was a counter will be settled, too
+            self._tick()
 
     def _start_and_tick(self) -> object:
-        self.start()
+        with self._starting:
+            try:
+                self._start()
+            except OSError:  # there is no room for a counter
+                now = time()
+                self._buffer.lose("disk", 1, now, now)
+                raise
         return self._tick()
 
     def _keep_house(self) -> None:

@@ -7,7 +7,8 @@ Each process that writes has a file of its own.  Each note adds one to `noted`, 
 the process is killed.  Each transaction of the writer sets `settled` in the database: how many of these notes are
 written, or are written off as lost.  So after a crash, `noted - settled` records are missing.
 
-Whoever starts next finds files that nobody has locked.  It writes one record that says how many are missing and since
+Whoever starts next finds files that nobody has locked, of its own user: in a folder for temporary files anybody may put
+one of this name, a pipe or a link, too.  It writes one record that says how many are missing and since
 when, and deletes the session, in one transaction.  Then it deletes the file.
 
 The counter is one call of C from `__next__` to the store in the mapped memory.  So with the GIL no other thread comes
@@ -23,6 +24,7 @@ import itertools
 import mmap
 import os
 import secrets
+import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -51,7 +53,8 @@ class Session:
         self._path = f"{stem}-{self.id}{_SUFFIX}"
         self._file = _make(self._path)
         self._map = mmap.mmap(self._file, _BYTES)
-        self._numbers = memoryview(self._map).cast("Q")
+        self._bytes = memoryview(self._map)
+        self._numbers = self._bytes.cast("Q")
         self.tick: Callable[[], object] = _ticks(self._numbers)
         self.beat()
 
@@ -65,7 +68,13 @@ class Session:
         self._numbers[1] = int(time.time() * 1e6)
 
     def leave(self) -> None:
-        """Let go of the counter in a forked child; the parent goes on."""
+        """Let go of the counter in a forked child; the parent goes on.
+
+        The map has the file open, too, and with it the lock, which would outlive the parent.
+        """
+        self._numbers.release()
+        self._bytes.release()
+        self._map.close()
         os.close(self._file)
 
     def end(self, *, settled: bool) -> None:
@@ -80,7 +89,7 @@ def _make(path: str) -> int:
     draft = path + "~"
     file = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.truncate(file, _BYTES)
+        os.pwrite(file, bytes(_BYTES), 0)  # a hole would be filled later, and a full disk end the process by SIGBUS
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.rename(draft, path)
     except OSError:
@@ -113,7 +122,9 @@ def abandoned(stem: str) -> Iterator[Abandoned]:
     path = Path(stem)
     for file in sorted(path.parent.glob(f"{_plain(path.name)}-*{_SUFFIX}")):
         try:
-            with file.open("rb") as opened:
+            with open(file, "rb", opener=_open_plainly) as opened:
+                if not _is_ours(opened.fileno()):
+                    continue
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 numbers = opened.read(_BYTES)
                 if len(numbers) == _BYTES and file.exists():  # somebody else may have dealt with it
@@ -121,6 +132,16 @@ def abandoned(stem: str) -> Iterator[Abandoned]:
                     yield Abandoned(file.name[len(path.name) + 1 : -len(_SUFFIX)], noted, seen / 1e6, file)
         except OSError:
             continue
+
+
+def _open_plainly(path: str, flags: int) -> int:
+    """Open a file without following a link, and without waiting at a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _is_ours(file: int) -> bool:
+    found = os.fstat(file)
+    return stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _plain(name: str) -> str:

@@ -9,13 +9,15 @@ Cost: 2 microseconds a record.  Threads: safe, an id never changes its words.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..._core import format_address
 from .record import UsageRecord
 
 if TYPE_CHECKING:
     from .databases import Connection
+
+_NEW_WORDS: Final = "SELECT id, what, words FROM usage_words WHERE id >= ? ORDER BY id"
 
 __all__ = ["Row", "Words", "text_of", "trail_of"]
 
@@ -24,19 +26,32 @@ Row: TypeAlias = "tuple[Any, ...]"
 
 
 class Words:
-    """What is interned, read when it is needed.  Threads: safe, an entry never changes."""
+    """What is interned, read when it is needed; read anew if another database is there, such as a backup.
+
+    Threads: safe, an entry never changes.
+    """
 
     def __init__(self) -> None:
+        self._newest: tuple[Any, ...] | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget all words."""
         self.kinds: dict[int, list[Any]] = {}
         self.entries: dict[int, list[Any]] = {}
         self.data: dict[int, list[Any]] = {}
 
     def learn(self, connection: Connection) -> None:
         """Read the words that are new."""
-        newest = max((0, *self.kinds, *self.entries, *self.data))
-        rows = connection.rows("SELECT id, what, words FROM usage_words WHERE id > ?", (newest,))
+        newest = self._newest
+        rows = connection.rows(_NEW_WORDS, (0 if newest is None else newest[0],))
+        if newest is not None and rows and tuple(rows[0]) != newest:  # none: another thread has seen a later moment
+            self.forget()
+            rows = connection.rows(_NEW_WORDS, (0,))
         for number, what, words in rows:
             {"kind": self.kinds, "entry": self.entries, "data": self.data}[what][number] = json.loads(words)
+        if rows:
+            self._newest = tuple(rows[-1])
 
     def record(self, row: Row) -> UsageRecord:
         """Make a record of a row."""

@@ -249,9 +249,13 @@ class Writer:
     def _is_settled_already(self, connection: Connection) -> bool:
         """The answer to a commit may be lost; then the session says that the batch is written."""
         found = connection.rows("SELECT settled FROM usage_sessions WHERE id = ?", (self.session.id,))
-        if not found or found[0][0] <= self._settled:
+        settled = (found[0][0] if found else 0) - self._settled
+        if settled < 0:  # another database is there, such as a backup: its words have other ids
+            self._formatter.forget()
+            self._days.clear()
+            self._entries = {}
+        if settled <= 0:
             return False
-        settled = found[0][0] - self._settled
         refused = len(self._batch) + sum(loss.notes for loss in self._losses) - settled
         if refused > 0:
             self._buffer.lose("refused", refused, self._batch[0][0], self._batch[-1][0])

@@ -3,7 +3,7 @@
     GET  /usage, /usage/count, /usage/sums, /usage/export     the log, by filters that combine
     GET  /keys/{key}/last-use                                 when the key was used last
     POST /preview                                             a list over recorded requests, before it is saved
-    GET  /keys/{key}/suggestion                               the best list for the addresses that the key came from
+    GET  /keys/{key}/suggestion                               the best list for the addresses from which the key passed
 
     a preview:  key "key_1", entries [...]  --proposed--> the data as it would be
                 the newest records of this key  --replay--> who would be newly blocked, and newly allowed
@@ -124,13 +124,15 @@ def get_last_use(asked: Asked) -> Answer:
 class _Records:
     """The newest records of a key, or of all keys; only those that say who came, and by which key.
 
+    Args:
+        blocked: only requests that were blocked, or that were not; None for both.
     Attributes:
         masked: how many were left out, because a mask cut the address, or hashed the keys that are asked for.
     """
 
-    def __init__(self, asked: Asked, key: str | None, facts: Mapping[str, Any]) -> None:
+    def __init__(self, asked: Asked, key: str | None, facts: Mapping[str, Any], blocked: bool | None = None) -> None:
         self._log = _log_of(asked)
-        self._filter = _filter_of(asked, key=key, since=moment_of(facts.get("since")))
+        self._filter = _filter_of(asked, key=key, since=moment_of(facts.get("since")), blocked=blocked)
         self._key = key
         self._left = facts.get("records", _RECORDS)
         self.masked = 0
@@ -183,12 +185,12 @@ def preview_list(asked: Asked) -> Answer:
 
 
 def get_suggestion(asked: Asked) -> Answer:
-    """Find the best list for the addresses that a key came from, within the tenant's policy."""
+    """Find the best list for the addresses from which a key passed, within the tenant's policy."""
     key, query = asked.names["key"], asked.query
-    records = _Records(asked, key, query)
+    records = _Records(asked, key, query, blocked=False)  # else whoever tries a key often gets into its list
     seen = Counter(each.address for each in records if each.address is not None)
     if not seen:
-        raise Refusal(404, "nothing_seen", "no record of this key has an address")
+        raise Refusal(404, "nothing_seen", "no request of this key passed with an address that is on record")
     found = suggest(
         seen, asked.engine.policy, max_entries=query.get("max_entries"), leave_out=query.get("leave_out", 0) / 100
     )
