@@ -351,6 +351,7 @@ def test_a_cost_above_64_bits_is_exact() -> None:
 def test_the_compiled_part_refuses_what_is_no_prefix() -> None:
     prefix = Prefix("192.0.2.7")
     assert without_covered([(prefix,)], [prefix]) == []
-    for outside, entries in (([(None,)], []), ([("192.0.2.7",)], [prefix]), ([(prefix,)], [None])):
+    wrong: list[tuple[Any, Any]] = [([(None,)], []), ([("192.0.2.7",)], [prefix]), ([(prefix,)], [None])]
+    for outside, entries in wrong:
         with pytest.raises((TypeError, AttributeError), match=r"Cannot convert|NoneType"):
             without_covered(outside, entries)
