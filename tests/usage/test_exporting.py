@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from cidrmatch.service.usage.log import UsageLog
 
 HARD = [
+    "/a;=HYPERLINK(1)",
+    "a;b;-1;@x",
     "=HYPERLINK(1)",
     "+1+1",
     "-2+3",
@@ -301,3 +303,10 @@ def test_today_is_not_archived(log_url: str, tmp_path: Path) -> None:
         assert log.flush()
         assert archive(log, "memory://usage", drop=True) == []
         assert log.count() == 1
+
+
+def test_B27_no_semicolon_stands_before_a_formula() -> None:
+    """Some spreadsheets part cells there."""
+    for text in HARD:
+        assert not re.search(r";[=+\-@'\uff1d\uff0b\uff0d\uff20]", text_in_cell(text) or "")
+    assert text_in_cell("a;b") == "a;b"

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import subprocess
 import sys
 import textwrap
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cidrmatch.client import UNKNOWN_PEER, ClientAddress
+from cidrmatch import Engine, Policy
+from cidrmatch.client import UNKNOWN_PEER, ClientAddress, PeerAddress
 from cidrmatch.gateways.guard import Guard
 from cidrmatch.service.usage.errors import UsageError
 from cidrmatch.service.usage.filters import UsageFilter
@@ -412,3 +415,25 @@ def test_a_bad_url_is_refused_without_its_password(url: str, message: str) -> No
 def test_bad_arguments_are_refused(tmp_path: Path, words: dict[str, Any], message: str) -> None:
     with pytest.raises((TypeError, ValueError), match=message):
         UsageLog(f"sqlite:///{tmp_path / 'usage.db'}", **words)
+
+
+def test_long_names_fit_into_the_words_of_both_databases(log_url: str, tmp_path: Path) -> None:
+    engine = Engine(Policy())
+    engine.put_list("\u6f22" * 1_500, [{"prefix": "203.0.113.0/24", "label": "\U0001f600" * 255}])
+    engine.put_key("key_1", lists=["\u6f22" * 1_500])
+    with opened(log_url, tmp_path) as log:
+        log.note(Guard(engine, PeerAddress()).check("key_1", "203.0.113.9"))
+        assert log.flush()
+        (found,) = log.find()
+        assert found.entry == "203.0.113.0/24"
+        assert (found.list or "").startswith("\u6f22" * 50)
+
+
+def test_C26_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "usage.db"
+    with closing(UsageLog(f"sqlite:///{path}")) as log:
+        log.note(None, key="key_1")
+        assert log.flush()
+        assert {
+            stat.S_IMODE(each.stat().st_mode) for each in tmp_path.glob("usage.db*") if "noted" not in each.name
+        } == {0o600}

@@ -154,6 +154,19 @@ def test_days_that_are_too_old_are_dropped_whole(log_url: str, tmp_path: Path, m
         assert upkeep(log.database, Retention(days=3)) == []
 
 
+def test_C26_uses_are_forgotten_with_the_days(log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with opened(log_url, tmp_path) as log:
+        now = time.time()
+        monkeypatch.setattr("cidrmatch.service.usage.log.time", iter([now - 20 * 86_400, now]).__next__)
+        for key in ("old", "key_1"):
+            log.note(peer_guard().check(key, "203.0.113.9"))
+        assert log.close()
+        assert set(log.last_uses()) == {"old", "key_1"}
+        assert upkeep(log.database, Retention(days=3))
+        assert set(log.last_uses()) == {"key_1"}
+        assert {key for key, _, _ in log.entry_uses()} <= {"key_1", None}
+
+
 def test_the_oldest_days_are_dropped_until_the_log_is_small_enough(
     log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import psycopg
@@ -196,6 +196,10 @@ class SqliteDatabase:
                 raise
 
     def _connect(self) -> sqlite3.Connection:
+        """Open the file; a new one is its owner's alone, because it tells who came from where."""
+        if not os.path.lexists(self.path):
+            with suppress(OSError):  # SQLite says what is wrong
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         connection = sqlite3.connect(
             self.path, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )

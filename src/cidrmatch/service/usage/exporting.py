@@ -5,6 +5,7 @@ takes some text for formulas, and some characters end its files.  So a text is w
 takes them back:
 
     a\\nb          1  control and half characters, and backslashes, become escapes:  a\\\\nb  \\\\x00  \\\\ud800
+    a;=1             so does a semicolon before what begins a formula:  a\\x3b=1
     =SUM(1)       2  what begins like a formula, or with an apostrophe, gets an apostrophe:  '=SUM(1)   ''quoted
     (empty)       3  an empty text is one apostrophe; an empty cell is a value that is not there
 
@@ -38,7 +39,10 @@ if TYPE_CHECKING:
 
 __all__ = ["csv_chunks", "json_chunks", "read_csv", "read_json_lines", "text_in_cell", "text_of_cell"]
 
-_UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff\ufffe\uffff\u2028\u2029\ufeff]")
+_UNSAFE: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff\ufffe\uffff\u2028\u2029\ufeff]|;(?=[=+\-@'\uff1d\uff0b\uff0d\uff20])"
+)
+"""What is escaped; some spreadsheets part cells at a semicolon, too, so none stands before what begins a formula."""
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 _ESCAPED: Final = re.compile(r"\\(?:([nrt\\])|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 _LONG: Final = {short[1]: plain for plain, short in _SHORT.items()}

@@ -50,6 +50,7 @@ _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", 
 """The methods of HTTP (RFC 9110, RFC 5789); no client's inventions take their places."""
 _OTHER: Final = "OTHER"
 _LONGEST_WORD: Final = 64
+_MOST_BYTES: Final = 1_200
 _MOST_CACHED: Final = 50_000
 _MOST_MICROS: Final = 2**53
 _MAPPED: Final = bytes(10) + b"\xff\xff"
@@ -278,7 +279,7 @@ class Formatter:
         number = self._places.get((entry, list_name))
         if number is None:
             shown = str(entry.prefix) if self._may_show(entry.prefix) else None
-            number = self._intern(connection, "entry", (shown, entry.label, list_name))
+            number = self._intern(connection, "entry", (shown, _short(entry.label), _short(list_name)))
             _remember(self._places, (entry, list_name), number)
         return number
 
@@ -316,6 +317,13 @@ class Formatter:
         if not rows:
             rows = connection.rows("INSERT INTO usage_words (what, words) VALUES (?, ?) RETURNING id", (what, text))
         return int(rows[0][0])
+
+
+def _short(word: str | None) -> str | None:
+    """Cut a word that does not fit into an index of PostgreSQL, whose rows have at most 2,704 bytes."""
+    if word is None or len(json.dumps(word)) <= _MOST_BYTES:
+        return word
+    return f"{word[: _MOST_BYTES // 12 - 3]}..."  # a character has at most twelve bytes in JSON
 
 
 def _remember(cache: dict[Any, Any], key: object, value: object) -> None:

@@ -2,6 +2,8 @@
 
     days 20780 20781 20782 ... 20786 (today)      Retention(days=5): 20780 and 20781 go
 
+With a day that is too old, the last uses of keys and entries from then on back are forgotten, too.
+
 The day that is written now stays.  SQLite gives the pages of a dropped day to the next one; the file does not shrink.
 
 Cost: a query or two, twice a minute; to drop a million records takes SQLite a second or more, while notes wait.
@@ -69,7 +71,14 @@ def _drop_old(database: SqliteDatabase | PostgresDatabase, retention: Retention,
         for day in _days(connection):
             if day < today - retention.days:
                 drop_day(connection, day)
+                _forget_uses(connection, (today - retention.days) * DAY_MICROS)
                 yield day
+
+
+def _forget_uses(connection: Any, before: int) -> None:
+    """Forget the keys and entries that were not used since a moment, in microseconds."""
+    connection.run("DELETE FROM usage_keys WHERE seen < ?", (before,))
+    connection.run("DELETE FROM usage_entries WHERE used < ?", (before,))
 
 
 def _drop_large(database: SqliteDatabase | PostgresDatabase, most: int, today: int) -> list[int]:
