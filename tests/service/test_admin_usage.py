@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cidrmatch import Policy
 from cidrmatch.service.client import Calls, Client
 from tests.databases import Postgres, wait_until
 from tests.service.admin_stand import Stand, serving_store
@@ -118,6 +119,7 @@ def test_B31_preview_says_who_would_be_shut_out_and_changes_nothing(stand: Stand
     refused = stand.call("POST", "/preview", {"key": "key", "entries": ["0.0.0.0/0"]})
     assert refused.status_code == 422, "what the policy refuses is not previewed"
     assert stand.call("POST", "/preview", {"key": "nobody", "entries": [HOME]}).status_code == 404
+    assert stand.call("POST", "/preview", {"list": "nothing", "entries": [HOME]}).status_code == 404
     assert stand.call("POST", "/preview", {"entries": [HOME]}).status_code == 422
     assert stand.call("POST", "/preview", {"key": "key", "list": "x", "entries": [HOME]}).status_code == 422
 
@@ -165,3 +167,18 @@ def test_C26_masked_records_are_counted_and_not_replayed(tmp_path: Path) -> None
         wait_until(lambda: count(found, key="key") == 2, "the records")
         report = found.call("POST", "/preview", {"key": "key", "entries": ["203.0.113.0/24"]}).json()
         assert (report["requests"], report["masked"], report["newly_blocked"]["requests"]) == (1, 1, 1)
+
+
+def test_B31_preview_of_a_named_list_asks_the_records_of_all_keys(tmp_path: Path) -> None:
+    log = f"--usage-log=sqlite:///{tmp_path / 'usage.db'}"
+    with serving_store(tmp_path, None, log, policy=Policy()) as found:
+        assert found.call("PUT", "/lists/office", {"entries": ["203.0.113.0/24"]}).status_code == 201
+        for key in ("one", "two"):
+            assert found.call("PUT", f"/keys/{key}", {"entries": [], "lists": ["office"]}).status_code == 201
+        wait_until(lambda: found.ask("two", HOME).status == 204, "the keys")
+        assert found.ask("one", HOME).status == 204
+        wait_until(lambda: count(found, allowed="true", key="one") == 1, "the records")
+        report = found.call("POST", "/preview", {"list": "office", "entries": [AWAY]}).json()
+        assert {each["key"] for each in report["newly_blocked"]["by_key"]} == {"one", "two"}
+        assert report["newly_allowed"]["requests"] == 0
+        assert found.call("GET", "/lists/office").json()["entries"][0]["prefix"] == "203.0.113.0/24"

@@ -11,7 +11,8 @@ The path is taken apart before it is decoded, so the id of a key may have a slas
 key or an address; the history of the store has the author of each change.
 
 Bounds: a body has at most 1 MiB, a list 10,000 entries, an import 10,000 keys, a page 1,000 names.
-Threads: one event loop; at most eight threads read and four change, so that gateways are answered meanwhile.
+Threads: one event loop; at most eight threads read, four change, and two read many records of the usage log, so that
+gateways are answered meanwhile, and tokens are found.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ __all__ = ["Admin"]
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
-_READERS, _WRITERS = 8, 4
+_READERS, _WRITERS, _SLOW = 8, 4, 2
 _ROOT = tuple(ROOT.split("/"))
 _REFUSED = (Refusal, HTTPException, *REFUSED, StoreError, UsageUnavailable, ValueError)
 
@@ -80,6 +81,7 @@ class Admin:
         self._served = served
         self._tokens = Tokens(store)
         self._reading, self._writing = CapacityLimiter(_READERS), CapacityLimiter(_WRITERS)
+        self._slow = CapacityLimiter(_SLOW)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -117,7 +119,8 @@ class Admin:
             engine=self._engine,
             usage=self.usage,
         )
-        return await self._beside(partial(operation.work, asked), self._writing if operation.is_change else None)
+        limiter = self._slow if operation.is_slow else self._writing if operation.is_change else self._reading
+        return await self._beside(partial(operation.work, asked), limiter)
 
     async def _bearer(self, request: Request) -> Bearer:
         """Find whose token came; ask the store each time."""

@@ -42,6 +42,7 @@ class Operation:
         tagged: whether it is about one thing that has a tag, so that If-Match and If-None-Match mean something.
         makes: whether it may answer 201.
         kinds: the content types of the answer.
+        is_slow: whether it may read many records; few of these run at a time.
     """
 
     method: str
@@ -54,6 +55,7 @@ class Operation:
     tagged: bool = False
     makes: bool = False
     kinds: tuple[str, ...] = ("application/json",)
+    is_slow: bool = False
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -139,19 +141,25 @@ OPERATIONS: Final = (
     ),
     Operation("POST", "/history/{number}/undo", "admin", changing.undo_commit, "Changed", query=_SAID),
     Operation("GET", "/readers", "viewer", reading.list_readers, "Readers"),
-    Operation("GET", "/usage", "viewer", usage.find_usage, "UsageFound", query=(*usage.FILTERS, "before", "limit")),
-    Operation("GET", "/usage/count", "viewer", usage.count_usage, "UsageCount", query=usage.FILTERS),
-    Operation("GET", "/usage/sums", "viewer", usage.sum_usage, "UsageSums", query=(*usage.FILTERS, "by", "limit")),
+    Operation(
+        "GET", "/usage", "viewer", usage.find_usage, "UsageFound", query=(*usage.FILTERS, "before", "limit"),
+        is_slow=True,
+    ),
+    Operation("GET", "/usage/count", "viewer", usage.count_usage, "UsageCount", query=usage.FILTERS, is_slow=True),
+    Operation(
+        "GET", "/usage/sums", "viewer", usage.sum_usage, "UsageSums", query=(*usage.FILTERS, "by", "limit"),
+        is_slow=True,
+    ),
     Operation(
         "GET", "/usage/export", "viewer", usage.export_usage, "UsageExport", query=(*usage.FILTERS, "format"),
-        kinds=("text/csv", "application/jsonl"),
+        kinds=("text/csv", "application/jsonl"), is_slow=True,
     ),
     Operation("GET", "/keys/{key}/last-use", "viewer", usage.get_last_use, "LastUse"),
     Operation(
         "GET", "/keys/{key}/suggestion", "viewer", usage.get_suggestion, "Suggestion",
-        query=("since", "records", "max_entries", "leave_out"),
+        query=("since", "records", "max_entries", "leave_out"), is_slow=True,
     ),
-    Operation("POST", "/preview", "viewer", usage.preview_list, "Preview", "PreviewAsked"),
+    Operation("POST", "/preview", "viewer", usage.preview_list, "Preview", "PreviewAsked", is_slow=True),
     Operation("GET", "/tokens", "admin", reading.list_tokens, "Tokens"),
     Operation("POST", "/tokens", "admin", changing.create_token, "TokenMade", "TokenNew", _SAID, makes=True),
     Operation("DELETE", "/tokens/{name}", "admin", changing.delete_token, "Changed", query=_SAID),

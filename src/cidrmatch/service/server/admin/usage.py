@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ....advice.replay import proposed, replay
 from ....advice.suggest import suggest
 from ....engine.recorded import RecordedRequest
+from ....errors import UnknownName, quote
 from .asked import Answer, Refusal, moment_of
 
 if TYPE_CHECKING:
@@ -179,6 +180,8 @@ def preview_list(asked: Asked) -> Answer:
             transaction.put_list(name, body["entries"])
 
     engine = asked.engine
+    if name is not None and name not in engine.lists():
+        raise UnknownName(f"there is no list {quote(name)} in the data that this worker serves")
     records = _Records(asked, key, body)
     report = replay(records, proposed(engine, change), before=engine, top=body.get("top", 20))
     return Answer({**report.to_dict(), "masked": records.masked})
