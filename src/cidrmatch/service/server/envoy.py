@@ -43,9 +43,10 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from ...client import UNKNOWN_PEER
 from .forward import Answerer, facts_of, kind_of
-from .recording import path_of
+from .recording import path_of, text_of
 
 if TYPE_CHECKING:
+    from ..._keys import Response
     from ...gateways.guard import GuardDecision
     from ..usage.log import UsageLog
     from .forward import Kind, Lines
@@ -142,10 +143,11 @@ class EnvoyCheck(Answerer):
         try:
             started = perf_counter()
             found, http = self.decide(message)
+            denial = None if found.allowed else found.response()
             if self._usage is not None:
-                _note(self._usage, found, http, perf_counter() - started)
+                _note(self._usage, found, http, None if denial is None else denial.status, perf_counter() - started)
             kind = kind_of(found)
-            return self._allowance(kind) if found.allowed else _denial(found, facts_of(kind))
+            return self._allowance(kind) if denial is None else _denial(denial, facts_of(kind))
         except Exception:
             _log.exception("a request was denied because its answer could not be made")
             return _REFUSED
@@ -198,15 +200,11 @@ class EnvoyCheck(Answerer):
         return attributes.source.address.socket_address.address or UNKNOWN_PEER, lines
 
 
-def _note(log: UsageLog, found: GuardDecision, http: Any, seconds: float) -> None:
+def _note(log: UsageLog, found: GuardDecision, http: Any, status: int | None, seconds: float) -> None:
     """Note a question in the usage log; `http` is None for a message that cannot be read."""
-    method, path, request_id = (None, None, None) if http is None else map(_said, (http.method, http.path, http.id))
-    status = None if found.allowed else found.response().status
+    told = (b"", b"", b"") if http is None else (http.method, http.path, http.id)
+    method, path, request_id = (text_of(value or None) for value in told)
     log.note(found, method=method, path=path_of(path), status=status, request_id=request_id, seconds=seconds)
-
-
-def _said(value: bytes) -> str | None:
-    return value.decode("utf-8", "backslashreplace") or None
 
 
 def _option(name: str, value: str) -> dict[str, object]:
@@ -218,9 +216,8 @@ def _texts_of(lines: Lines) -> list[tuple[str, str]]:
     return [(name.decode("ascii"), value.decode("ascii")) for name, value in lines]
 
 
-def _denial(found: GuardDecision, facts: Lines) -> bytes:
+def _denial(denial: Response, facts: Lines) -> bytes:
     """Give the product's response; Envoy counts the bytes of the body itself."""
-    denial = found.response()
     told = _texts_of(facts) + [(name, value) for name, value in denial.headers if name != "content-length"]
     return _refusal(denial.status, told, denial.body.decode("utf-8"))
 

@@ -18,7 +18,6 @@ Source: B25, B28, B29.
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +36,10 @@ if TYPE_CHECKING:
 
     Lines = list[tuple[bytes, bytes]]
 
-__all__ = ["ENVOY", "id_of", "note_answer", "note_question", "open_log", "path_of"]
+__all__ = ["ENVOY", "note_answer", "note_question", "open_log", "path_of", "text_of"]
 
 ENVOY = "/envoy"
 """What Envoy puts before the path of the client's request."""
-_log = logging.getLogger(__name__)
 
 
 def open_log(settings: Settings, engine: Engine | None) -> UsageLog | None:
@@ -65,10 +63,9 @@ def open_log(settings: Settings, engine: Engine | None) -> UsageLog | None:
             more["mask"] = Mask(bits4, bits6, "keep" if secret is None else "hash", secret)
         if settings.usage_days is not None:
             more["retention"] = Retention(days=settings.usage_days)
-        log = UsageLog(settings.usage_log, engine=engine, when_full=settings.usage_when_full, **more)
+        return UsageLog(settings.usage_log, engine=engine, when_full=settings.usage_when_full, **more)
     except (UsageError, ValueError, OSError) as error:
         raise SettingsError(f"the usage log: {error}") from error
-    return log
 
 
 def note_question(log: UsageLog, scope: Scope, found: GuardDecision, status: int | None, seconds: float) -> None:
@@ -77,9 +74,10 @@ def note_question(log: UsageLog, scope: Scope, found: GuardDecision, status: int
     if scope["path"].startswith(f"{ENVOY}/"):
         method, path = scope["method"], path_of(scope["path"].removeprefix(ENVOY))
     else:
-        method = _text_of(only_line(headers, b"x-forwarded-method"))
-        path = path_of(_text_of(only_line(headers, b"x-forwarded-uri")))
-    log.note(found, method=method, path=path, status=status, request_id=id_of(headers), seconds=seconds)
+        method = text_of(only_line(headers, b"x-forwarded-method"))
+        path = path_of(text_of(only_line(headers, b"x-forwarded-uri")))
+    request_id = text_of(only_line(headers, b"x-request-id"))
+    log.note(found, method=method, path=path, status=status, request_id=request_id, seconds=seconds)
 
 
 def note_answer(log: UsageLog, guard: Guard, key: str, decision: Decision) -> None:
@@ -96,10 +94,6 @@ def path_of(target: str | None) -> str | None:
     return target and target.partition("?")[0]
 
 
-def id_of(headers: Lines) -> str | None:
-    """Give the id of the request, if there is one line with it."""
-    return _text_of(only_line(headers, b"x-request-id"))
-
-
-def _text_of(value: bytes | None) -> str | None:
+def text_of(value: bytes | None) -> str | None:
+    """Give a value as the log has it; bytes that are no UTF-8 become escapes."""
     return None if value is None else value.decode("utf-8", "backslashreplace")
