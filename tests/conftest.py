@@ -10,9 +10,13 @@ can be seen again: `pytest --hypothesis-seed=THE_NUMBER`.
 
 import os
 import random
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.shell import Shell
 
 SLOW_MACHINE = [HealthCheck.too_slow]
 
@@ -49,3 +53,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "long" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="needs --run-long"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    """A shell in an empty folder, for the commands of a page."""
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()

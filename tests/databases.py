@@ -22,8 +22,9 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -336,3 +337,27 @@ def _children_of(pid: int) -> list[int]:
     """List the children; those of PostgreSQL lead groups of their own, so a signal to its group misses them."""
     ids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
     return [each for each in ids if _stat(each)[1] == str(pid)]
+
+
+def is_there(name: str) -> bool:
+    """Tell whether a module is installed; it is not imported."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def ignored_without(*needed: str) -> list[str]:
+    """Give what a conftest leaves out if any of these modules is missing; nothing in CI."""
+    return [] if os.environ.get("CIDRMATCH_SERVERS") or all(map(is_there, needed)) else ["*"]
+
+
+def empty_database(request: pytest.FixtureRequest, path: Path) -> Iterator[str]:
+    """Give the URL of an empty database of the kind that the fixture's parameter names; in SQLite, at a path."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{path}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create_database()
+    yield server.url(name)
+    server.drop_database(name)

@@ -15,7 +15,9 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["Shell", "follow_console"]
+from tests.servers import ROOT
+
+__all__ = ["Shell", "blocks_of", "follow_console", "follow_session"]
 
 END = "-- end of what this command prints --"
 NEWS = re.compile(r"\[\d+\]|WARNING: ")
@@ -82,3 +84,15 @@ def follow_console(shell: Shell, block: str) -> None:
         while command.startswith("sleep ") and not is_as_written(expected, printed) and time.monotonic() < deadline:
             printed = shell.run(command)
         assert is_as_written(expected, printed), f"$ {command}\n{printed}"
+
+
+def blocks_of(page: str, *kinds: str) -> list[tuple[str, str]]:
+    """Give the blocks of a page in docs that are of these kinds, each with its kind, in their order."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```({'|'.join(kinds)})\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def follow_session(shell: Shell, folder: Path, text: str, options: str = "") -> None:
+    """Run a session with Python in the shell's folder; doctest compares what it prints."""
+    (folder / "session.txt").write_text(text, encoding="utf-8")
+    assert shell.run(f"python -m doctest {options} session.txt") == ""

@@ -5,25 +5,14 @@ store_url     postgresql: a fresh database of the server     sqlite: a file that
 Left out in a library without its service, or without the extra, but not in CI.
 """
 
-import os
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from tests.databases import Postgres, Redis
+from tests.databases import Postgres, Redis, empty_database, ignored_without
 
-
-def is_there(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
-
-
-needed = ("cidrmatch.service.stores", "sqlalchemy", "alembic", "psycopg", "redis")
-collect_ignore_glob = [] if os.environ.get("CIDRMATCH_SERVERS") or all(map(is_there, needed)) else ["*"]
+collect_ignore_glob = ignored_without("cidrmatch.service.stores", "sqlalchemy", "alembic", "psycopg", "redis")
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +42,4 @@ def s3() -> Iterator[str]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Give the URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'store.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create_database()
-    yield server.url(name)
-    server.drop_database(name)
+    yield from empty_database(request, tmp_path / "store.db")

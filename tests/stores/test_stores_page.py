@@ -6,26 +6,13 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import pytest
+from tests.shell import Shell, blocks_of, follow_console
 
-from tests.servers import ROOT
-from tests.shell import Shell, follow_console
-
-PAGE = (ROOT / "docs" / "stores.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(console|sql)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    shell = Shell(tmp_path)
-    yield shell
-    shell.close()
+BLOCKS = blocks_of("stores.md", "console", "sql")
 
 
 def test_what_the_page_shows_is_what_happens(shell: Shell, tmp_path: Path) -> None:

@@ -6,24 +6,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.shell import Shell, blocks_of, follow_console, follow_session
 
-from tests.servers import ROOT
-from tests.shell import Shell, follow_console
-
-PAGE = (ROOT / "docs" / "suggest.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(console|pycon)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    shell = Shell(tmp_path)
-    yield shell
-    shell.close()
+BLOCKS = blocks_of("suggest.md", "console", "pycon")
 
 
 def test_what_the_page_shows_is_what_happens(shell: Shell, tmp_path: Path) -> None:
@@ -32,5 +19,4 @@ def test_what_the_page_shows_is_what_happens(shell: Shell, tmp_path: Path) -> No
         if kind == "console":
             follow_console(shell, text)
         else:
-            (tmp_path / "session.txt").write_text(text, encoding="utf-8")
-            assert shell.run("python -m doctest session.txt") == ""
+            follow_session(shell, tmp_path, text)
