@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cidrmatch import AllowList, Policy, PolicyError, Prefix, presets
@@ -221,6 +221,7 @@ policies = st.builds(
 )
 
 
+@example([("0.0.0.0/1", 1)], presets.bitbybit(), None, 0, [], [])
 @given(
     st.lists(st.tuples(clients, st.integers(1, 100)), min_size=1, max_size=30),
     st.one_of(policies, st.sampled_from([presets.bitbybit(), presets.nomsa(), presets.unkey(), presets.pigment()])),
@@ -259,7 +260,10 @@ def test_the_policy_accepts_every_suggestion(
             assert one.address in allow or any(other.covers(one) for other in left)
     assert not any(other.is_address and other.address in allow for other in left)
     assert found.at_least <= found.extra <= found.admitted
-    assert found.requests == sum(observed.values())
+    # A prefix broader than any entry may be is taken in pieces, and each piece counts as a request at least.
+    assert found.requests >= sum(observed.values())
+    if all(Prefix(one).is_address for one in observed):
+        assert found.requests == sum(observed.values())
 
 
 @given(st.lists(st.tuples(clients, st.integers(1, 100)), min_size=1, max_size=30), st.randoms(), st.integers(1, 5))
