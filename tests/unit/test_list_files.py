@@ -352,3 +352,24 @@ def test_a_file_of_no_bytes_is_an_empty_list(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"")
     assert read_list(path).entries == ()
+
+
+# -- Bytes that the caller has already ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.txt", b"\xef\xbb\xbf203.0.113.5\n"), ("a.csv", b"prefix,label\n203.0.113.5,HQ\n"), ("a.json", b'["::/0"]')],
+)
+def test_bytes_are_read_as_the_file_that_holds_them(folder: Path, name: str, content: bytes) -> None:
+    from_file = read(folder, name, content)
+    (folder / name).unlink()
+    assert read_list(name, content=content) == from_file
+
+
+def test_bytes_named_as_standard_input_are_text_and_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    give_stdin(monkeypatch, b"::/0\n")
+    assert read_list(STDIN, content=b"203.0.113.5\n").entries == (("203.0.113.5", None),)
+    assert read_list(STDIN, content=b"").entries == ()
+    with pytest.raises(ListFileError, match="<stdin>:2: is not UTF-8"):
+        read_list(STDIN, content=b"203.0.113.5\n\xff")

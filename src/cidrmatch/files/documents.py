@@ -104,16 +104,17 @@ def noun_of(value: object) -> str:
 # -- From a file to text ------------------------------------------------------
 
 
-def read_text(source: str | Path) -> str:
+def read_text(source: str | Path, content: bytes | None = None) -> str:
     """Read a file, or standard input, as UTF-8 without a byte order mark.
 
     Args:
         source: a path, or `STDIN`.
+        content: the bytes, if the caller has read them already; then the source is only their name.
     Raises:
         DocumentError: it cannot be read, or is not UTF-8.
     """
     name = name_of(source)
-    content = _read_bytes(source, name)
+    content = _read_bytes(source, name) if content is None else content
     try:
         return without_mark(content.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -91,12 +91,14 @@ class ListFile:
         return place_in(self.name, self.marks[index])
 
 
-def read_list(source: str | Path, file_format: Format | None = None) -> ListFile:
+def read_list(source: str | Path, file_format: Format | None = None, *, content: bytes | None = None) -> ListFile:
     """Read the entries of a list.
 
     Args:
         source: a path, or ``"-"`` for standard input.
         file_format: the format; by default the suffix of the path says it, and standard input is text.
+        content: the bytes of the list, if the caller has them already: then nothing is read, and the source is only
+            their name, in messages and for the suffix.
     Returns:
         `ListFile`; it may have no entries.
     Raises:
@@ -106,7 +108,7 @@ def read_list(source: str | Path, file_format: Format | None = None) -> ListFile
     name = name_of(source)
     chosen = file_format or _format_of(source)
     try:
-        text = read_text(source)
+        text = read_text(source, content)
     except DocumentError as error:
         raise ListFileError(error.place, error.reason) from error
     items = list(_PARSERS[chosen](name, text))
