@@ -688,3 +688,10 @@ def test_of_very_many_mistakes_the_first_are_told() -> None:
 @pytest.mark.parametrize(("given", "shown"), [(2, "2"), (0, "0"), (1.5, "1.5"), (True, "true"), (1 << 80, "a number")])
 def test_a_wrong_number_is_shown_as_it_is(given: object, shown: str) -> None:
     assert problems_of(document(format=given)) == [("format", f"must be 1, not {shown}")]
+
+
+def test_a_configuration_may_name_its_schema_for_editors() -> None:
+    written = document(**{"$schema": "./config.schema.json"})
+    assert loads(json.dumps(written), "json").policy.name == "bitbybit"
+    assert loads('"$schema" = "x"\nformat = 1\npolicy = "bitbybit"\n[end]', "toml").policy.name == "bitbybit"
+    assert problems_of(document(**{"$schema": 1})) == [("$schema", "must be a text, not a number")]

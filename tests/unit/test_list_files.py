@@ -373,3 +373,11 @@ def test_bytes_named_as_standard_input_are_text_and_nothing_is_read(monkeypatch:
     assert read_list(STDIN, content=b"").entries == ()
     with pytest.raises(ListFileError, match="<stdin>:2: is not UTF-8"):
         read_list(STDIN, content=b"203.0.113.5\n\xff")
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.toml"])
+def test_a_document_may_name_its_schema_for_editors(folder: Path, name: str) -> None:
+    written = {"a.json": '{"$schema": "x", "entries": ["1.2.3.4"]}', "a.toml": '"$schema" = "x"\nentries = ["1.2.3.4"]'}
+    assert read(folder, name, written[name]).entries == (("1.2.3.4", None),)
+    assert refuse(folder, name, written[name].replace('"x"', '["1.2.3.4"]')).endswith("'$schema' must be a text")
+    assert "unknown key '$schemas'" in refuse(folder, name, written[name].replace("$schema", "$schemas"))

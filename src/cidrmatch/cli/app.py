@@ -23,7 +23,8 @@ the policy that it names judges it.
 
     exit status   0  allowed, accepted, no difference, no warning
                   1  denied, refused, different, a warning of lint, a damaged snapshot
-                  2  a wrong call, a file that cannot be read, an argument that is no address
+                  2  a wrong call, a file that cannot be read or written, an address that is none
+                141  the reader of the output has gone
     stdout        the answer: lines for people, or with --json one document and nothing else
     stderr        everything else: why the call failed, why a list is refused, progress
 
@@ -47,6 +48,7 @@ from .output import finish, printable
 from .questions import check, explain
 from .replay import replay
 from .snapshots import compile_snapshot, inspect, verify
+from .streams import delivered, streams_that_exist
 from .suggest import suggest
 
 if TYPE_CHECKING:
@@ -71,14 +73,22 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
 
 
 class _Commands(TyperGroup):
-    """Typer's group of commands; its error messages repeat arguments, and these are escaped."""
+    """Typer's group of commands; arguments in its error messages are escaped, and failures of the output are told."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with streams_that_exist():
+            try:
+                with delivered():
+                    return super().main(*args, **extra)
+            except typer.Exit as end:  # a message about a wrong call could not be written
+                sys.exit(end.exit_code)
 
     def make_context(self, *args: Any, **extra: Any) -> Any:
-        with _escaped_message():
+        with delivered(), _escaped_message():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: Any) -> Any:
-        with _escaped_message():
+        with delivered(), _escaped_message():
             return super().invoke(ctx)
 
 

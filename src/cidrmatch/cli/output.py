@@ -128,7 +128,7 @@ def fail(reason: str) -> NoReturn:
 
 
 def finish(status: int) -> NoReturn:
-    """Write out all output, then end the call; if the reader of the output has gone, the error is raised here."""
-    for stream in filter(None, (sys.stdout, sys.stderr)):  # a process may be started without one
+    """Write out all output, then end the call; an error of the output is raised here, and `streams` tells it."""
+    for stream in (sys.stdout, sys.stderr):
         stream.flush()
     raise typer.Exit(status)

@@ -9,7 +9,7 @@
 
 The last row shows the *place* of "203.0.113.5" in each file.  The place is the line.  If the parser of a format gives
 no lines, it is the position in the document.  A JSON document may also be an object with the one key "entries", as in
-TOML.
+TOML.  Beside it "$schema" may stand, which editors read.
 
 The result is pairs of texts, (prefix, label), as they were written.  `parse_entry` decides whether a text is a prefix.
 A policy decides what a product accepts.  `documents` turns a file into text and plain values.
@@ -197,9 +197,11 @@ def _parse_toml(name: str, text: str) -> Iterator[_Item]:
 
 
 def _parse_document(name: str, document: object) -> Iterator[_Item]:
-    """Take a document with the one key "entries"."""
+    """Take a document with the one key "entries", and perhaps "$schema", which is for editors."""
     if not isinstance(document, dict):
         raise ListFileError(name, f"a list of entries was expected, not {noun_of(document)}")
+    if not isinstance(document.pop("$schema", ""), str):
+        raise ListFileError(name, "the key '$schema' must be a text")
     _check_keys(name, document, ["entries"])
     entries: object = document.get("entries")
     if not isinstance(entries, list):
