@@ -69,6 +69,32 @@ def test_nothing_but_a_newline_parts_two_entries(folder: Path, separator: str) -
     assert read(folder, "a.txt", text).entries == ((text, None),)
 
 
+@pytest.mark.parametrize("mark", [";", "//"])
+def test_other_comments_begin_a_line_or_stand_behind_white_space(folder: Path, mark: str) -> None:
+    text = f"{mark} all\n1.2.3.4 {mark} office\r\n\t{mark}x\n5.6.7.8\t{mark}SBL1 # x\n9.9.9.9 # {mark}"
+    listed = read(folder, "a.txt", text)
+    assert listed.entries == (("1.2.3.4", None), ("5.6.7.8", None), ("9.9.9.9", None))
+    assert listed.marks == (2, 4, 5)
+
+
+@pytest.mark.parametrize("mark", [";", "//"])
+@pytest.mark.parametrize("behind", ["5.6.7.8", " 5.6.7.8 office", "2001:db8::/32", "5.6.7.8-9"])
+def test_no_entry_hides_in_a_comment_behind_an_entry(folder: Path, mark: str, behind: str) -> None:
+    line = f"1.2.3.4 {mark}{behind}"
+    assert read(folder, "a.txt", line).entries == ((line, None),)
+
+
+def test_a_comment_hides_no_line_where_carriage_returns_end_the_lines(folder: Path) -> None:
+    assert read(folder, "a.txt", "# all\r1.2.3.4\r5.6.7.8\r").entries == (("# all\r1.2.3.4\r5.6.7.8", None),)
+    assert read(folder, "a.txt", "1.2.3.4\r").entries == (("1.2.3.4", None),)
+    assert read(folder, "a.txt", "1.2.3.4;office").entries == (("1.2.3.4;office", None),)
+
+
+@pytest.mark.parametrize("name", ["a.netset", "a.ipset"])
+def test_lists_of_firewalls_are_text(folder: Path, name: str) -> None:
+    assert read(folder, name, "#\n# a list\n#\n1.2.3.0/24\n").entries == (("1.2.3.0/24", None),)
+
+
 def test_a_byte_order_mark_is_taken_off_once(folder: Path) -> None:
     assert read(folder, "a.txt", "\ufeff1.2.3.4").entries == (("1.2.3.4", None),)
     assert read(folder, "a.csv", "\ufeffprefix\n1.2.3.4").entries == (("1.2.3.4", None),)
@@ -114,10 +140,22 @@ def test_csv_cells_are_taken_to_the_letter(folder: Path) -> None:
     [
         ("", "a.csv:1: a header row with the column prefix, and perhaps label, was expected"),
         ("label\nx", "a.csv:1: a header row with the column prefix, and perhaps label, was expected"),
-        ("\n1.2.3.4,Office\n", "a.csv:2: unknown column '1.2.3.4'; the columns are prefix and label"),
-        ("prefix,note\n1.2.3.4,x", "a.csv:1: unknown column 'note'; the columns are prefix and label"),
-        ("prefix, label\n", "a.csv:1: unknown column ' label'; the columns are prefix and label"),
-        ("Prefix\n", "a.csv:1: unknown column 'Prefix'; the columns are prefix and label"),
+        ("\n1.2.3.4,Office\n", "a.csv:2: the first row is an entry, not a header; write the row prefix,label above it"),
+        (
+            "prefix,note\n1.2.3.4,x",
+            "a.csv:1: unknown column 'note'; the columns are prefix and label; --column prefix reads that one and"
+            " passes over the others",
+        ),
+        (
+            "prefix, label\n",
+            "a.csv:1: unknown column ' label'; the columns are prefix and label, in small letters and without white"
+            " space: write the header prefix,label",
+        ),
+        (
+            "Prefix\n",
+            "a.csv:1: unknown column 'Prefix'; the columns are prefix and label, in small letters and without white"
+            " space: write the header prefix",
+        ),
         ("prefix,label,prefix\n", "a.csv:1: a column is named twice"),
         ("prefix,label\n1.2.3.4\n", "a.csv:2: the number of cells differs from the header's: 1, not 2"),
         ("prefix\n1.2.3.4\n5.6.7.8,9.9.9.9\n", "a.csv:3: the number of cells differs from the header's: 2, not 1"),
@@ -174,7 +212,11 @@ def test_an_empty_label_in_a_document_is_kept_for_the_policy_to_judge(folder: Pa
     [
         ("", "a.json:1: is not JSON: Expecting value (column 1)"),
         ('[\n"1.2.3.4"\n"5.6.7.8"]', "a.json:3: is not JSON: Expecting ',' delimiter (column 1)"),
-        ('["1.2.3.4"] # office', "a.json:1: is not JSON: Extra data (column 13)"),
+        (
+            '["1.2.3.4"] # office',
+            "a.json:1: is not JSON: JSON has no comments; take the comment out, or keep the list as text or TOML"
+            " (column 13)",
+        ),
         ('"1.2.3.4"', "a.json: a list of entries was expected, not a text"),
         ("null", "a.json: a list of entries was expected, not null"),
         ("{}", "a.json: the key 'entries' is missing"),
@@ -246,7 +288,8 @@ def test_the_suffix_tells_the_format_in_either_case(folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["list", "list.conf", "list.txt.bak", ".csv"])
 def test_a_suffix_that_tells_no_format_is_refused(folder: Path, name: str) -> None:
-    assert refuse(folder, name, "") == f"{name}: the suffix tells no format; name one (--format): text, csv, json, toml"
+    told = f"{name}: the suffix tells no format; name one (--format): text, csv, json, jsonl, toml, "
+    assert refuse(folder, name, "").startswith(told)
 
 
 def test_a_named_format_wins_over_the_suffix(folder: Path) -> None:

@@ -120,7 +120,21 @@ def test_a_text_is_read_with_comments_a_mark_and_both_line_ends() -> None:
 
 @given(
     lines=st.lists(
-        st.sampled_from(["", "#", "203.0.113.7", " ::1 #x", "10.0.0.0/8\r", "junk", "\ufeff1.2.3.4", "1\f2"])
+        st.sampled_from(
+            [
+                "",
+                "#",
+                "203.0.113.7",
+                " ::1 #x",
+                "10.0.0.0/8\r",
+                "junk",
+                "\ufeff1.2.3.4",
+                "1\f2",
+                "::2 ; x",
+                "//",
+                "#\r::3",
+            ]
+        )
     )
 )
 def test_a_text_means_what_the_file_means_to_the_command_line(tmp_path_factory: Any, lines: list[str]) -> None:

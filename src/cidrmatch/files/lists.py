@@ -1,4 +1,4 @@
-"""Lists as people keep them: a text, CSV, JSON or TOML file, or standard input.
+"""Lists as people keep them: the table of all formats, and the one function that reads a file.
 
     office.txt           office.csv         office.json                 office.toml
     # the office         prefix,label       ["203.0.113.5",             entries = [
@@ -8,15 +8,21 @@
     office.txt:2         office.csv:2       office.json:[0]             office.toml:entries[0]
 
 The last row shows the *place* of "203.0.113.5" in each file.  The place is the line.  If the parser of a format gives
-no lines, it is the position in the document.  A JSON document may also be an object with the one key "entries", as in
-TOML.  Beside it "$schema" may stand, which editors read.
+no lines, it is the position in the document.
 
 The result is pairs of texts, (prefix, label), as they were written.  `parse_entry` decides whether a text is a prefix.
 A policy decides what a product accepts.  `documents` turns a file into text and plain values.
 
-There are two rules.  Nothing is guessed: the suffix or the caller says the format, and the content never does.  Nothing
-is lost: an unknown column, a key that is written twice and a row that is too long are errors.  Each of these might be
-an entry that somebody believes to be in force.
+    READERS: a row for each format       parser                 files of the suffix, and how it is told
+    TEXT                                 in this room           .txt, .netset, .ipset
+    CSV, JSON, JSONL, TOML               sheets, objects        .csv, .json, .jsonl, .ndjson, .toml
+    AWS ... SPAMHAUS                     providers, walks       in .json, by the marks of its shape
+    GEOFEED, MAXMIND, CROWDSEC           sheets                 in .csv, by its header or first row
+
+There are two rules.  Nothing is guessed: the suffix or the caller says the format.  A published shape is recognized in
+a file of its suffix, if the file fits that shape and no other.  If two fit, the error names both.  What the caller says
+is never overridden.  Nothing is lost: an unknown column, a key that is written twice and a row that is too long are
+errors.  Each of these might be an entry that somebody believes to be in force.
 
 Cost: the whole file is in memory, some hundred bytes an entry.
 Threads: safe, keeps no state.
@@ -24,22 +30,26 @@ Threads: safe, keeps no state.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from .._core import numbered_prefixes
-from ..errors import brief, quote
-from .documents import STDIN, DocumentError, name_of, noun_of, parse_json, parse_toml, place_in, read_text
+from ..errors import brief
+from .documents import STDIN, DocumentError, name_of, place_in, read_text
+from .items import ListFileError, ListOptions
+from .objects import is_own_document, parse_json_lines, parse_json_list, parse_toml_list
+from .providers import SHAPES, is_of_shape, provider_parser
+from .sheets import SHEETS, is_own_sheet, is_sheet, parse_csv, sheet_parser
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["Format", "ListFile", "ListFileError", "read_list"]
+    from .items import Item, Mark, Parser
+
+__all__ = ["READERS", "Format", "ListFile", "ListFileError", "Reader", "read_list"]
 
 
 class Format(StrEnum):
@@ -48,25 +58,60 @@ class Format(StrEnum):
     TEXT = "text"
     CSV = "csv"
     JSON = "json"
+    JSONL = "jsonl"
     TOML = "toml"
+    AWS = "aws"
+    AZURE = "azure"
+    CLOUDFLARE = "cloudflare"
+    CROWDSEC = "crowdsec"
+    FASTLY = "fastly"
+    GCP = "gcp"
+    GEOFEED = "geofeed"
+    GITHUB = "github"
+    MAXMIND = "maxmind"
+    ORACLE = "oracle"
+    SPAMHAUS = "spamhaus"
+    ZSCALER = "zscaler"
 
 
-_FORMATS = {".txt": Format.TEXT, ".csv": Format.CSV, ".json": Format.JSON, ".toml": Format.TOML}
-
-_Mark: TypeAlias = int | str
-"""The position of an entry in its file: a line, or a path such as ``entries[3]``."""
-
-_Item: TypeAlias = tuple[_Mark, str, str | None]
-"""What a parser yields: mark, prefix, label."""
-
-
-class ListFileError(DocumentError):
-    """Say which file holds no list that can be read, at which place, and why.
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Hold what is known of one format.
 
     Attributes:
-        place: the file, and the line or the position in it if it is known.
-        reason: what is wrong, in words.
+        parse: the parser.
+        suffixes: of files that have this format, unless they fit another one.
+        inside: the format whose suffixes such files have; None if only the caller can name the format.
+        fits: whether a text has the shape of this format.
+        has_fields: whether the options about fields make sense.
     """
+
+    parse: Parser
+    suffixes: tuple[str, ...] = ()
+    inside: Format | None = None
+    fits: Callable[[str], bool] | None = None
+    has_fields: bool = True
+
+
+def _parse_text(_name: str, text: str, _options: ListOptions) -> Iterator[Item]:
+    return ((line, prefix, None) for line, prefix in numbered_prefixes(text))
+
+
+READERS: Final[dict[Format, Reader]] = {
+    Format.TEXT: Reader(_parse_text, (".txt", ".netset", ".ipset"), has_fields=False),
+    Format.CSV: Reader(parse_csv, (".csv",), Format.CSV, is_own_sheet),
+    Format.JSON: Reader(parse_json_list, (".json",), Format.JSON, is_own_document),
+    Format.JSONL: Reader(parse_json_lines, (".jsonl", ".ndjson")),
+    Format.TOML: Reader(parse_toml_list, (".toml",)),
+    **{
+        Format(name): Reader(provider_parser(name), inside=Format.JSON, fits=partial(is_of_shape, name))
+        for name in SHAPES
+    },
+    **{Format(name): Reader(sheet_parser(name), inside=Format.CSV, fits=partial(is_sheet, name)) for name in SHEETS},
+}
+"""All formats.  A new one is a member of `Format`, and a row here."""
+
+_BY_SUFFIX: Final = {suffix: name for name, reader in READERS.items() for suffix in reader.suffixes}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +126,7 @@ class ListFile:
 
     name: str
     entries: tuple[tuple[str, str | None], ...]
-    marks: tuple[_Mark, ...]
+    marks: tuple[Mark, ...]
 
     def __repr__(self) -> str:
         return f"<ListFile {brief(self.name)} of {len(self.entries):,} entries>"
@@ -91,152 +136,83 @@ class ListFile:
         return place_in(self.name, self.marks[index])
 
 
-def read_list(source: str | Path, file_format: Format | None = None, *, content: bytes | None = None) -> ListFile:
+def read_list(
+    source: str | Path,
+    file_format: Format | None = None,
+    *,
+    content: bytes | None = None,
+    column: str | None = None,
+    label_column: str | None = None,
+    where: Mapping[str, str | Iterable[str]] | None = None,
+) -> ListFile:
     """Read the entries of a list.
 
     Args:
         source: a path, or ``"-"`` for standard input.
-        file_format: the format; by default the suffix of the path says it, and standard input is text.
+        file_format: the format; by default the suffix of the path says it, with the published shapes that are
+            recognized in files of that suffix; and standard input is text.
         content: the bytes of the list, if the caller has them already: then nothing is read, and the source is only
             their name, in messages and for the suffix.
+        column: CSV: the column with the prefix; JSON: that key of each object, or a path such as ``items[].ip``.
+        label_column: the same for the label.
+        where: for a field, the value or the values that are taken: ``{"service": "S3"}``.
     Returns:
         `ListFile`; it may have no entries.
     Raises:
-        ListFileError: it cannot be read, or it does not have that format and shape.
+        ListFileError: it cannot be read, or it does not have that format and shape; two formats fit; or no entry has
+            what `where` wants.
     Threads: safe, keeps no state.
     """
     name = name_of(source)
-    chosen = file_format or _format_of(source)
+    wanted = {field: (values,) if isinstance(values, str) else tuple(values) for field, values in (where or {}).items()}
+    options = ListOptions(column, label_column, wanted)
+    own = file_format or _format_of(source)
     try:
         text = read_text(source, content)
     except DocumentError as error:
         raise ListFileError(error.place, error.reason) from error
-    items = list(_PARSERS[chosen](name, text))
+    items = list(_parse(name, text, file_format or _recognized(name, own, text), options))
     return ListFile(name, tuple((prefix, label) for _, prefix, label in items), tuple(mark for mark, _, _ in items))
 
 
+def _parse(name: str, text: str, chosen: Format, options: ListOptions) -> Iterator[Item]:
+    """Parse a text of a known format; if it is refused and looks like another format, the error says so."""
+    reader = READERS[chosen]
+    if options.names_fields and not reader.has_fields:
+        raise ListFileError(name, f"the format {chosen} has no fields; --column and --where are for CSV and JSON")
+    try:
+        yield from reader.parse(name, text, options)
+    except ListFileError as error:
+        fitting = [other for other in _fitting(reader.inside, text) if other != chosen]
+        if not fitting:
+            raise
+        raise ListFileError(error.place, f"{error.reason}; it looks like {_choices(fitting)}") from error
+
+
 def _format_of(source: str | Path) -> Format:
+    """Give the format that the suffix says."""
     if source == STDIN:
         return Format.TEXT
     suffix = Path(source).suffix.lower()
-    if suffix not in _FORMATS:
+    if suffix not in _BY_SUFFIX:
         raise ListFileError(str(source), f"the suffix tells no format; name one (--format): {', '.join(Format)}")
-    return _FORMATS[suffix]
+    return _BY_SUFFIX[suffix]
 
 
-# -- Text ---------------------------------------------------------------------
+def _recognized(name: str, own: Format, text: str) -> Format:
+    """Find the one format that a text of a suffix has; if it is none of the published ones, the suffix decides."""
+    fitting = _fitting(READERS[own].inside, text)
+    if len(fitting) > 1:
+        raise ListFileError(name, f"fits {len(fitting)} formats; say which one it is: {_choices(fitting)}")
+    return fitting[0] if fitting else own
 
 
-def _parse_text(_name: str, text: str) -> Iterator[_Item]:
-    for line, prefix in numbered_prefixes(text):
-        yield line, prefix, None
+def _fitting(inside: Format | None, text: str) -> list[Format]:
+    """Name the formats of files with the same suffix that a text fits."""
+    if inside is None:
+        return []
+    return [name for name, reader in READERS.items() if reader.inside == inside and reader.fits and reader.fits(text)]
 
 
-# -- CSV ----------------------------------------------------------------------
-
-
-def _parse_csv(name: str, text: str) -> Iterator[_Item]:
-    rows = _csv_rows(name, text)
-    line, header = next(rows, (1, []))
-    _check_header(place_in(name, line), header)
-    for line, row in rows:
-        if len(row) != len(header):
-            raise ListFileError(
-                place_in(name, line), f"the number of cells differs from the header's: {len(row)}, not {len(header)}"
-            )
-        cells = dict(zip(header, row, strict=True))
-        yield line, cells["prefix"], cells.get("label") or None
-
-
-def _csv_rows(name: str, text: str) -> Iterator[tuple[int, list[str]]]:
-    """Yield each row that is not blank, with the line on which it begins."""
-    rows = csv.reader(io.StringIO(text, newline="\n"), strict=True)
-    while True:
-        line = rows.line_num + 1
-        try:
-            row = next(rows, None)
-        except csv.Error as error:
-            raise ListFileError(place_in(name, line), f"is not CSV: {error}") from error
-        if row is None:
-            return
-        if row:
-            yield line, row
-
-
-def _check_header(place: str, header: list[str]) -> None:
-    unknown = [column for column in header if column not in ("prefix", "label")]
-    if unknown:
-        raise ListFileError(place, f"unknown column {quote(unknown[0])}; the columns are prefix and label")
-    if "prefix" not in header:
-        raise ListFileError(place, "a header row with the column prefix, and perhaps label, was expected")
-    if len(set(header)) < len(header):
-        raise ListFileError(place, "a column is named twice")
-
-
-# -- JSON and TOML ------------------------------------------------------------
-
-
-def _parse_json(name: str, text: str) -> Iterator[_Item]:
-    try:
-        document = parse_json(text)
-    except json.JSONDecodeError as error:
-        raise ListFileError(place_in(name, error.lineno), f"is not JSON: {error.msg} (column {error.colno})") from error
-    except (ValueError, RecursionError) as error:  # a key twice, a number or a nesting beyond all bounds
-        raise ListFileError(name, f"is not JSON that can be read: {error}") from error
-    if isinstance(document, list):
-        return _parse_items(name, "", document)
-    return _parse_document(name, document)
-
-
-def _parse_toml(name: str, text: str) -> Iterator[_Item]:
-    try:
-        document = parse_toml(text)
-    except (ValueError, RecursionError) as error:
-        raise ListFileError(name, f"is not TOML: {error}") from error
-    return _parse_document(name, document)
-
-
-def _parse_document(name: str, document: object) -> Iterator[_Item]:
-    """Take a document with the one key "entries", and perhaps "$schema", which is for editors."""
-    if not isinstance(document, dict):
-        raise ListFileError(name, f"a list of entries was expected, not {noun_of(document)}")
-    if not isinstance(document.pop("$schema", ""), str):
-        raise ListFileError(name, "the key '$schema' must be a text")
-    _check_keys(name, document, ["entries"])
-    entries: object = document.get("entries")
-    if not isinstance(entries, list):
-        what = "is missing" if "entries" not in document else f"must be a list, not {noun_of(entries)}"
-        raise ListFileError(name, f"the key 'entries' {what}")
-    return _parse_items(name, "entries", entries)
-
-
-def _parse_items(name: str, path: str, items: Iterable[object]) -> Iterator[_Item]:
-    for index, item in enumerate(items):
-        mark = f"{path}[{index}]"
-        prefix, label = _parse_item(place_in(name, mark), item)
-        yield mark, prefix, label
-
-
-def _parse_item(place: str, item: object) -> tuple[str, str | None]:
-    """Take a text, or an object with "prefix" and perhaps "label"."""
-    if isinstance(item, str):
-        return item, None
-    if not isinstance(item, dict):
-        raise ListFileError(place, f"an entry is a text or an object with prefix and label, not {noun_of(item)}")
-    _check_keys(place, item, ["prefix", "label"])
-    prefix, label = item.get("prefix"), item.get("label")
-    if not isinstance(prefix, str):
-        what = "is missing" if "prefix" not in item else f"must be a text, not {noun_of(prefix)}"
-        raise ListFileError(place, f"the key 'prefix' {what}")
-    if label is not None and not isinstance(label, str):
-        raise ListFileError(place, f"the key 'label' must be a text, not {noun_of(label)}")
-    return prefix, label
-
-
-def _check_keys(place: str, found: Iterable[str], known: list[str]) -> None:
-    unknown = [key for key in found if key not in known]
-    if unknown:
-        raise ListFileError(place, f"unknown key {quote(unknown[0])}; known: {', '.join(known)}")
-
-
-_PARSERS = {Format.TEXT: _parse_text, Format.CSV: _parse_csv, Format.JSON: _parse_json, Format.TOML: _parse_toml}
+def _choices(formats: Iterable[Format]) -> str:
+    return " or ".join(f"--format {name}" for name in formats)
