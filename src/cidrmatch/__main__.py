@@ -2,9 +2,10 @@
 
 The command line needs the extra `cli`, so that the library itself needs no
 other package.  `cidrmatch serve` needs the extra `server`, `cidrmatch store` and
-`cidrmatch fleet` the extra `sql`, `cidrmatch take` the extra `fleet`.  This module
-adds them to the other commands, which do not know them.  If the extra `cli` is
-missing, this module says how to install it; a traceback would not.
+`cidrmatch fleet` the extra `sql`, `cidrmatch take` the extra `fleet`, `cidrmatch feed`
+the extra `feeds` unless its sources are files.  This module adds them to the
+other commands, which do not know them.  If the extra `cli` is missing, this
+module says how to install it; a traceback would not.
 """
 
 from __future__ import annotations
@@ -32,9 +33,10 @@ def main() -> None:
 
 
 def _add_services(app: typer.Typer) -> None:
-    """Add `serve`, `store`, `fleet`, `take` and `usage`, if the library has its service."""
+    """Add `serve`, `store`, `fleet`, `take`, `usage` and `feed`, if the library has its service."""
     try:
-        from .service.server.command import serve  # noqa: PLC0415  an extra
+        from .service.feeds.command import feed  # noqa: PLC0415  an extra
+        from .service.server.command import serve  # noqa: PLC0415
         from .service.stores.command import store  # noqa: PLC0415
         from .service.stores.fleet import fleet, take  # noqa: PLC0415
         from .service.usage.command import usage  # noqa: PLC0415
@@ -47,6 +49,7 @@ def _add_services(app: typer.Typer) -> None:
     app.command("fleet")(fleet)
     app.command("take")(take)
     app.add_typer(usage, name="usage")
+    app.add_typer(feed, name="feed")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from cidrmatch import Engine, Entry, InvalidAddress, KeyRecord, Policy, presets
 from cidrmatch._keys import FrozenList, View
 from cidrmatch._keys.notes import notes_of
 from cidrmatch._keys.store import HAS_ENTRIES, IS_ENABLED, Builder
+from cidrmatch.advice.hosts import host_label, read_host_label
 from cidrmatch.advice.lint import Finding, lint
 from cidrmatch.files.config import loads
 
@@ -330,3 +331,29 @@ def test_last_uses_need_a_moment_and_a_moment_needs_a_zone() -> None:
         lint(build_engine(), unused_since=NOW)
     with pytest.raises(ValueError, match="time zone"):
         lint(build_engine(), uses={}, unused_since=NOW.replace(tzinfo=None))
+
+
+def test_an_entry_that_stands_for_a_host_name_is_told_with_the_age_of_the_answer() -> None:
+    engine = build_engine()
+    answered = NOW - timedelta(minutes=20)
+    label = host_label("office.example.net", answered.timestamp())
+    engine.put_key("key_1", [("203.0.113.7", label), ("203.0.113.8", "host of the party"), "203.0.113.9"])
+    (found,) = lint(engine)
+    assert (found.code, found.severity, found.entry) == ("host_name", "advice", "203.0.113.7/32")
+    assert found.message == "it stands for the host name office.example.net, which was answered 1,200 seconds ago"
+    engine.put_key("key_1", [("203.0.113.7", host_label("a.example", NOW.timestamp() + 60))], replace=True)
+    assert lint(engine)[0].message.endswith("which was answered at a moment that has not come")
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "host a.example, answered 2026-07-01T00:00:00",
+        "host a.example, answered 2026-99-01T00:00:00+00:00",
+        "host a",
+        "",
+    ],
+)
+def test_other_labels_stand_for_no_host_name(label: str) -> None:
+    assert read_host_label(label) is None
+    assert read_host_label(None) is None

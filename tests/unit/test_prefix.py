@@ -572,3 +572,20 @@ def test_aggregate_of_junk_is_refused_with_its_index() -> None:
     with pytest.raises(InvalidPrefix) as caught:
         aggregate(["10.0.0.0/8", "junk"])
     assert caught.value.index == 1
+
+
+@pytest.mark.parametrize(
+    "text", ["office.example.net", "a.example.", "12.example.org", "xn--bcher-kva.example", "_d.ex.at"]
+)
+def test_a_host_name_is_refused_with_the_way_that_takes_it(text: str) -> None:
+    with pytest.raises(InvalidPrefix, match="a host name is not a prefix; only a feed with hosts resolves names"):
+        parse_prefix(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["localhost", "10.0.0.x", "192.168.1.abc", "example.com/24", "a..example", "-a.example"]
+)
+def test_other_texts_are_not_taken_for_host_names(text: str) -> None:
+    with pytest.raises(InvalidPrefix) as caught:
+        parse_prefix(text)
+    assert "host name" not in str(caught.value)

@@ -54,6 +54,11 @@ _TELLING = {
 }
 """Unexpected characters from which one can tell what the author meant."""
 
+_HOST_NAME = re.compile(
+    r"(?![0-9]+\.[0-9]+\.)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]\.?", re.IGNORECASE
+)
+"""A text that is a host name rather than an address with a mistake."""
+
 _LONGEST_REPAIRED = 100
 """A longer text is not an address with a small mistake, so it is not repaired."""
 
@@ -78,6 +83,8 @@ def refusal(
             reason = _TELLING.get(value[position], f"{reason} {value[position]!a}")
             if value[position] == ":" and value[:position].count(".") == 3:
                 reason = "a port is not part of an address"
+            if not issubclass(error, InvalidAddress) and len(value) <= 254 and _HOST_NAME.fullmatch(value):
+                reason = "a host name is not a prefix; only a feed with hosts resolves names (docs/feeds.md)"
         repairs = _ADDRESS_REPAIRS if issubclass(error, InvalidAddress) else _PREFIX_REPAIRS
         suggestion = next((text for text in _repaired(value, repairs) if is_valid(text)), None)
         if suggestion is not None and (danger := _danger_of(suggestion)):

@@ -2,6 +2,7 @@
 
     compare.py   two lists             addresses gained and lost, entries added, removed, relabelled
     explain.py   one key, one address  every list that applies, what each says, and what decided
+    hosts.py     labels of entries     the host name that an entry stands for, and the age of its answer
     lint.py      a whole engine        what is allowed and still looks like a mistake
     replay.py    recorded requests     whose answer a proposed list, policy or configuration would change
     judges.py                          asks lists and engines about many requests, for a replay

@@ -13,6 +13,7 @@ These are the codes of its findings:
                    expired, disabled      entries that no longer count
                    never_used             entries that cover none of the addresses that their keys were used from
                    not_used_lately        entries that have decided about no request since a moment
+                   host_name              entries that stand for a host name, with the age of its answer
                    unused_list            neither linked nor the default: it affects nothing (P12)
                    empty_list             a list in use without entries: it denies everyone (C22)
                    nobody_passes          it lets nobody in, and keys depend on this list alone
@@ -41,6 +42,7 @@ from .._keys import State
 from ..engine.settings import settings_of
 from ..errors import SnapshotError, quote
 from ..policy.reach import Reach, allows, range_of, reach_of
+from .hosts import read_host_label
 
 if TYPE_CHECKING:
     from .._core import AddressLike, Condition, Entry
@@ -315,7 +317,8 @@ class _Linter:
         yield from self._ask_policy(kind, name, entries)
         seen = self._seen_by(tuple(keys))
         for entry in entries:
-            for code, message in (*self._judge_use(entry, seen), *self._judge_last_use(kind, name, entry)):
+            told = (*self._judge_use(entry, seen), *self._judge_last_use(kind, name, entry), *self._judge_host(entry))
+            for code, message in told:
                 yield Finding(code, "advice", kind, name, self.policy.canonical(entry.prefix), message)
 
     def _judge_last_use(self, kind: Kind, name: str, entry: Entry) -> Iterator[tuple[str, str]]:
@@ -325,6 +328,16 @@ class _Linter:
             return
         if (kind, name, str(entry.prefix)) not in self.used:
             yield "not_used_lately", f"it has decided about no request since {since.isoformat()}"
+
+    def _judge_host(self, entry: Entry) -> Iterator[tuple[str, str]]:
+        """Say whether an entry stands for a host name, whose addresses somebody else may change."""
+        found = read_host_label(entry.label)
+        if found is None:
+            return
+        host, answered = found
+        seconds = self.now - answered.timestamp()
+        age = f"{seconds:,.0f} seconds ago" if seconds >= 0 else "at a moment that has not come"
+        yield "host_name", f"it stands for the host name {host}, which was answered {age}"
 
     def _ask_policy(self, kind: Kind, name: str, entries: _Entries) -> Iterator[Finding]:
         """Ask the policy what it says now about the entries that count, or will."""

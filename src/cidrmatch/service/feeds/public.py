@@ -1,0 +1,63 @@
+"""Is an address one of the public Internet?
+
+    93.184.216.34           yes
+    10.1.2.3, 127.0.0.1     no: private, loopback
+    64:ff9b::a01:203        no: NAT64 around 10.1.2.3; an address that holds another one is judged by the inner one, too
+
+Two questions need this.  A name that a publisher's server redirects to must not lead into the own network (SSRF).  A
+name that stands in a list must not become an address of the own network (DNS rebinding).
+
+Threads: safe, keeps no state.  Source: the registries of RFC 6890, as `ipaddress` has them; RFC 6052, RFC 3056.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+__all__ = ["why_not_public"]
+
+_NAT64: Final = IPv6Network("64:ff9b::/96")
+_COMPATIBLE: Final = IPv6Network("::/96")
+
+
+def why_not_public(text: str) -> str | None:
+    """Say why an address is not one of the public Internet; None if it is one.
+
+    Args:
+        text: an address; a zone after "%" makes it link-local.
+    Raises:
+        ValueError: it is no address.
+
+    >>> why_not_public("10.1.2.3"), why_not_public("64:ff9b::a01:203"), why_not_public("1.1.1.1")
+    ('10.1.2.3 is private', '64:ff9b::a01:203 holds 10.1.2.3, which is private', None)
+    """
+    address = ip_address(text)
+    if why := _noun(address):
+        return f"{address} is {why}"
+    inner = _inner(address)
+    why = None if inner is None else _noun(inner)
+    return None if why is None else f"{address} holds {inner}, which is {why}"
+
+
+def _noun(address: IPv4Address | IPv6Address) -> str | None:
+    for noun, is_so in (
+        ("unspecified", address.is_unspecified),
+        ("loopback", address.is_loopback),
+        ("multicast", address.is_multicast),
+        ("link-local", address.is_link_local),
+        ("private", address.is_private),
+        ("not of the public Internet", not address.is_global),
+    ):
+        if is_so:
+            return noun
+    return None
+
+
+def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """Give the IPv4 address that an IPv6 address holds, if it is of a kind that holds one."""
+    if isinstance(address, IPv4Address):
+        return None
+    if address in _NAT64 or address in _COMPATIBLE:
+        return IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
