@@ -32,6 +32,7 @@ ROOMS = {
         "frozen",
         "batch",
         "allow_list",
+        "prefix_lines",
         "bars",
         "cover",
         "column",

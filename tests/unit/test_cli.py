@@ -741,7 +741,9 @@ def long_list(folder: Path) -> str:
 def test_a_long_list_shows_progress_on_a_terminal_and_only_on_stderr(
     long_list: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for command in (["aggregate", long_list], ["validate", long_list], ["check", long_list, "10.0.0.1", "--json"]):
+    with open(long_list, encoding="ascii") as file:
+        write("long.csv", "prefix\n" + file.read())
+    for command in (["aggregate", "long.csv"], ["check", "long.csv", "10.0.0.1", "--json"]):
         code, stdout, stderr = run_on_terminal(monkeypatch, *command)
         assert code == 0
         assert "Reading the list" in stderr
@@ -749,8 +751,9 @@ def test_a_long_list_shows_progress_on_a_terminal_and_only_on_stderr(
         assert "Reading the list" not in stdout
 
 
-def test_a_short_list_shows_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_list_that_is_read_at_once_shows_no_progress(long_list: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run_on_terminal(monkeypatch, "aggregate", "office.csv")[2] == ""
+    assert run_on_terminal(monkeypatch, "aggregate", long_list)[2] == ""
 
 
 def test_a_long_list_shows_no_progress_where_nobody_looks(long_list: str) -> None:

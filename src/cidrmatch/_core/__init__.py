@@ -70,6 +70,10 @@ from .prefix import (
     parse_prefix,
     take_apart,  # an entry as prefix, label and condition, once
 )
+from .prefix_lines import (
+    PrefixLines,  # a list in a text file, without an object for each line
+    number_of,  # the place of an entry in such a file
+)
 from .prefixes import aggregate
 from .refusal import (
     address_problem,  # why a text is no address
@@ -88,6 +92,7 @@ __all__ = [
     "PatriciaTrie",
     "Prefix",
     "PrefixLike",
+    "PrefixLines",
     "Standing",
     "address_problem",
     "aggregate",
@@ -97,6 +102,7 @@ __all__ = [
     "format_address",
     "is_address",
     "match_column",
+    "number_of",
     "numbered_prefixes",
     "parse_address",
     "parse_entry",

@@ -210,7 +210,9 @@ cdef class AllowList:
         # 1. read: if one entry is not valid, no list is made
         if type(entries) is Source:
             source = entries
-        if source.lines is not None:
+        if type(source.lines) is PrefixArray:
+            prefixes = source.lines
+        elif source.lines is not None:
             prefixes.add_lines(source.lines)
         elif policy is None and offers_arrow(source.entries):
             read_chunks(take_chunks(source.entries), prefixes)

@@ -19,16 +19,19 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from .._core import AllowList, Entry, Prefix, format_address, parse_entry
+from .._core import AllowList, Entry, Prefix, PrefixLines, format_address, number_of, parse_entry
 from ..engine.engine import Engine
 from ..engine.ids import IdHash
 from ..errors import InvalidAddress, InvalidPrefix, SnapshotError, quote
 from ..files.config import ConfigError, ConfigProblem, load
+from ..files.documents import DocumentError, name_of, place_in, read_bytes
+from ..files.line_lists import is_text, read_lines
 from ..files.lists import Format, ListFile, ListFileError, read_list
 from ..policy.policy import Policy
 from ..policy.presets import PRESETS
@@ -52,6 +55,7 @@ __all__ = [
     "parse_address",
     "problem_facts",
     "quoted_label",
+    "read_content",
     "read_file",
     "read_secret",
     "refuse_list",
@@ -77,23 +81,23 @@ class Listed:
     Attributes:
         name: the file as the user named it.
         allow: the list.
-        places: for each prefix, the file and the line or position of its first entry.
+        place: a function that gives for a prefix of the list the file and the line or position of its first entry.
     """
 
     name: str
     allow: AllowList
-    places: dict[Prefix, str]
+    place: Callable[[Prefix], str]
 
     def facts(self, entry: Entry | None) -> dict[str, str | None] | None:
         """Give the facts of an entry for JSON: prefix, label and place."""
         if entry is None:
             return None
-        return {"prefix": str(entry.prefix), "label": entry.label, "at": self.places[entry.prefix]}
+        return {"prefix": str(entry.prefix), "label": entry.label, "at": self.place(entry.prefix)}
 
     def describe(self, entry: Entry) -> str:
         """Write the same facts for people."""
         label = f" {quoted_label(entry)}" if entry.label is not None else ""
-        return f"{entry.prefix}{label} ({self.places[entry.prefix]})"
+        return f"{entry.prefix}{label} ({self.place(entry.prefix)})"
 
 
 def quoted_label(entry: Entry) -> str:
@@ -101,17 +105,44 @@ def quoted_label(entry: Entry) -> str:
     return "no label" if entry.label is None else f'"{entry.label}"'
 
 
-def read_file(source: str, file_format: Format | None) -> ListFile:
+def read_file(source: str, file_format: Format | None, content: bytes | None = None) -> ListFile:
     """Read a list as it is written; if it cannot be read, end the call (exit 2)."""
     try:
-        return read_list(source, file_format)
+        return read_list(source, file_format, content=content)
     except ListFileError as error:
+        fail(str(error))
+
+
+def read_content(source: str) -> bytes:
+    """Read the bytes of a file or of standard input; if they cannot be read, end the call (exit 2)."""
+    try:
+        return read_bytes(source)
+    except DocumentError as error:
         fail(str(error))
 
 
 def load_list(source: str, file_format: Format | None, as_json: bool, file: ListFile | None = None) -> Listed:
     """Read a list by the rules of texts alone; if it is refused, print everything that is wrong (exit 1)."""
-    file = read_file(source, file_format) if file is None else file
+    content = None
+    if file is None and is_text(source, file_format):
+        content = read_content(source)
+        if (lines := read_lines(content)) is not None:
+            return _listed_lines(name_of(source), lines)
+    return _listed_entries(read_file(source, file_format, content) if file is None else file, as_json)
+
+
+def _listed_lines(name: str, lines: PrefixLines) -> Listed:
+    allow = lines.freeze()
+    first_lines = cache(lambda: lines.first_lines(allow))  # many calls print no place
+
+    def place(prefix: Prefix) -> str:
+        number = number_of(allow, prefix)
+        return place_in(name, None if number is None else first_lines()[number])
+
+    return Listed(name, allow, place)
+
+
+def _listed_entries(file: ListFile, as_json: bool) -> Listed:
     entries: list[Entry] = []
     places: dict[Prefix, str] = {}
     problems: list[Problem] = []
@@ -125,7 +156,7 @@ def load_list(source: str, file_format: Format | None, as_json: bool, file: List
             places.setdefault(entry.prefix, file.place(index))
     if problems:
         refuse_list(file, problems, as_json)
-    return Listed(file.name, AllowList(entries), places)
+    return Listed(file.name, AllowList(entries), places.__getitem__)
 
 
 def _problem_of(error: InvalidPrefix, index: int, text: str) -> Problem:

@@ -27,7 +27,18 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["console", "count", "fail", "finish", "print_json", "printable", "progress_of_bytes", "say", "with_progress"]
+__all__ = [
+    "console",
+    "count",
+    "fail",
+    "finish",
+    "lines_of",
+    "print_json",
+    "printable",
+    "progress_of_bytes",
+    "say",
+    "with_progress",
+]
 
 _T = TypeVar("_T")
 
@@ -61,6 +72,16 @@ def say(out: Console, first: str, rest: str = "", *, place: str = "") -> None:
         out.file.write(f"{before}{word}{after}\n")
     else:
         out.print(Text.assemble(before, (word, _STYLES.get(first, "")), after), soft_wrap=True)
+
+
+def lines_of(out: Console, lines: Iterable[tuple[str, str]]) -> str:
+    """Give the text of many lines for people, each as its first word and the rest, to write it at once."""
+    if out.color_system is None:
+        return "".join(f"{printable(first + rest, out.encoding)}\n" for first, rest in lines)
+    with out.capture() as captured:
+        for first, rest in lines:
+            say(out, first, rest)
+    return captured.get()
 
 
 def printable(text: str, encoding: str = "ascii") -> str:

@@ -5,6 +5,7 @@
     items.py             what each parser of lists yields and takes; the filter
     objects.py           JSON, JSON lines, TOML; sheets.py: CSV and feeds in rows; providers.py: documents of clouds
     walks.py             the way through any document to the addresses in it
+    line_lists.py        the short way through a list in text that has nothing but prefixes
     config.py            a whole engine, in two; config.schema.json is its shape
     observed.py          addresses that were seen, one a line, perhaps with a count
     access_logs.py       the requests of a log; log_formats.py knows the formats, log_streams.py reads the bytes

@@ -40,6 +40,7 @@ __all__ = [
     "parse_toml",
     "path_of",
     "place_in",
+    "read_bytes",
     "read_text",
 ]
 
@@ -114,7 +115,7 @@ def read_text(source: str | Path, content: bytes | None = None) -> str:
         DocumentError: it cannot be read, or is not UTF-8.
     """
     name = name_of(source)
-    content = _read_bytes(source, name) if content is None else content
+    content = read_bytes(source) if content is None else content
     try:
         return without_mark(content.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -122,7 +123,13 @@ def read_text(source: str | Path, content: bytes | None = None) -> str:
         raise DocumentError(place_in(name, line), f"is not UTF-8: byte 0x{content[error.start]:02x}") from error
 
 
-def _read_bytes(source: str | Path, name: str) -> bytes:
+def read_bytes(source: str | Path) -> bytes:
+    """Read a file, or standard input.
+
+    Raises:
+        DocumentError: it cannot be read.
+    """
+    name = name_of(source)
     if source == STDIN and sys.stdin is None:  # a process may be started without one
         raise DocumentError(name, "cannot be read: there is no standard input")
     try:
