@@ -63,7 +63,7 @@ def test_windows_line_ends_are_line_ends(folder: Path) -> None:
     assert read(folder, "a.txt", "1.2.3.4\r\n5.6.7.8 # x\r\n").entries == (("1.2.3.4", None), ("5.6.7.8", None))
 
 
-@pytest.mark.parametrize("separator", ["\r", "\v", "\f", "\x1c", "\x85", "\u2028", " ", ",", ";", "\0", "\u00a0"])
+@pytest.mark.parametrize("separator", ["\r", "\v", "\f", "\x1c", "\x85", "\u2028", " ", ",", ";", "\u00a0"])
 def test_nothing_but_a_newline_parts_two_entries(folder: Path, separator: str) -> None:
     text = f"1.2.3.4{separator}5.6.7.8"
     assert read(folder, "a.txt", text).entries == ((text, None),)
@@ -335,7 +335,7 @@ def test_missing_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     [
         (b"1.2.3.4\n5.6.7.8 # B\xfcro\n", "a.txt:2: is not UTF-8: byte 0xfc"),
         (b"\xef\xbb\xbf\n\xff", "a.txt:2: is not UTF-8: byte 0xff"),
-        ("1.2.3.4".encode("utf-16"), "a.txt:1: is not UTF-8: byte 0xff"),
+        ("1.2.3.4\n".encode("utf-16") + b"x", "a.txt: begins with the mark of UTF-16, but is not UTF-16"),
         (b"# cut off \xe2\x82", "a.txt:1: is not UTF-8: byte 0xe2"),
     ],
 )
@@ -352,10 +352,9 @@ def test_the_error_is_one_of_the_family_and_holds_its_parts() -> None:
 
 # -- Laws ---------------------------------------------------------------------
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-pairs = st.lists(
-    st.tuples(texts, st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
-)
+characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+texts = st.text(characters, max_size=20)
+pairs = st.lists(st.tuples(texts, st.none() | st.text(characters, min_size=1, max_size=20)))
 
 
 @given(pairs)

@@ -59,6 +59,9 @@ _HOST_NAME = re.compile(
 )
 """A text that is a host name rather than an address with a mistake."""
 
+_TOLD_BETTER = ("unexpected_character", "length_not_a_number", "octet_count")
+"""Codes of texts that may be more than one entry, or an entry with something around it."""
+
 _LONGEST_REPAIRED = 100
 """A longer text is not an address with a small mistake, so it is not repaired."""
 
@@ -87,6 +90,8 @@ def refusal(
                 reason = "a host name is not a prefix; only a feed with hosts resolves names (docs/feeds.md)"
         repairs = _ADDRESS_REPAIRS if issubclass(error, InvalidAddress) else _PREFIX_REPAIRS
         suggestion = next((text for text in _repaired(value, repairs) if is_valid(text)), None)
+        if code in _TOLD_BETTER and not issubclass(error, InvalidAddress):
+            reason = _slip_of(value, suggestion, is_valid) or reason
         if suggestion is not None and (danger := _danger_of(suggestion)):
             reason, suggestion = f"{reason}, and {danger}", None
     return error(value, position, code, reason, suggestion, index)
@@ -165,6 +170,59 @@ def wrong_key(key: object, index: int | None = None) -> TypeError:
     return TypeError(f"{where}a key is text, not {kind.__name__}{hint}")
 
 
+# -- Slips: what a text is that was to be one entry of a list. ----------------
+
+
+_RANGE = re.compile(r"([0-9A-Fa-f:.]+)[ \t]*-[ \t]*([0-9A-Fa-f:.]+)")
+_BULLET = re.compile(r"(?:[-*+]|\u2022)[ \t]+")
+_QUOTED = re.compile(r"""(["'])([^"']*)\1,?""")
+_SLIPS = {
+    re.compile(
+        r"\r[^\r\n]"
+    ): "a carriage return stands in the line; lines end with a newline: tr '\\r' '\\n' <old.txt >new.txt",
+    re.compile(rf"^{_BULLET.pattern}"): "a list mark stands before the entry",
+    re.compile(rf"^{_QUOTED.pattern}$"): "quotes stand around the entry",
+    re.compile(r"^[^\s,]+,$"): "a comma stands behind the entry",
+    re.compile(r"\*\.[0-9]"): "an octet stands behind a wildcard",
+}
+"""What a text of an entry holds, and what that is; the first one that is found is told."""
+
+
+def _slip_of(text: str, suggestion: str | None, is_valid: Callable[[str], bool]) -> str | None:
+    """Say what somebody wrote who meant one entry or more; None if the parser's reason says it well."""
+    if found := _RANGE.fullmatch(text):
+        return _slip_of_range(found[1], found[2])
+    for slip, reason in _SLIPS.items():
+        if slip.search(text):
+            return reason
+    return _slip_of_parts(re.split(r"[\s,;|]+", text, maxsplit=2), suggestion, is_valid)
+
+
+def _slip_of_parts(parts: list[str], suggestion: str | None, is_valid: Callable[[str], bool]) -> str | None:
+    """Say what two things stand in the text of one entry; None if the first is no entry."""
+    if len(parts) < 2 or not is_valid(parts[0]):
+        return None
+    if not is_valid(parts[1]):
+        return "a text stands behind the entry; a label needs the format CSV, and a comment begins with #"
+    if suggestion is not None:
+        return REASONS["netmask"]
+    return f"this is more than one entry; give each a line of its own: {parts[0]} and {parts[1]}"
+
+
+def _slip_of_range(first: str, last: str) -> str | None:
+    """Say what is wrong with a range; None if the ends are no addresses."""
+    if "." in first and _is_number(last):
+        last = f"{first.rpartition('.')[0]}.{last}"
+    try:
+        ends = ipaddress.ip_address(first), ipaddress.ip_address(last)
+    except ValueError:
+        return None
+    if ends[0].version != ends[1].version:
+        return "the ends of the range are of two families"
+    is_backwards = int(ends[1]) < int(ends[0])
+    return "the range runs backwards: its last address is below its first" if is_backwards else _TELLING["-"]
+
+
 # -- Repairs: each edits one kind of mistake, on the result of those before. --
 
 
@@ -197,6 +255,13 @@ def _to_ascii(text: str) -> str:
 def _without_white_space(text: str) -> str:
     """Remove white space at both ends, and around a slash or a dash. Elsewhere white space may separate two entries."""
     return re.sub(r"[ \t]*([/-])[ \t]*", r"\1", text.strip().strip("\0").strip())
+
+
+def _without_list_marks(text: str) -> str:
+    """- 10.0.0.0/8, - "10.0.0.0/8" and "10.0.0.0/8", -> 10.0.0.0/8, as in YAML and JSON."""
+    bare = _BULLET.sub("", text, count=1) if _BULLET.match(text) else text
+    quoted = _QUOTED.fullmatch(bare)
+    return quoted[2] if quoted else bare.removesuffix(",")
 
 
 def _without_brackets_and_port(text: str) -> str:
@@ -242,8 +307,8 @@ def _wildcard_to_prefix(text: str) -> str:
 
 
 def _mask_to_length(text: str) -> str:
-    """10.0.0.0/255.0.0.0 and 10.0.0.0/0.255.255.255 -> 10.0.0.0/8."""
-    address, _, mask = text.partition("/")
+    """10.0.0.0/255.0.0.0, 10.0.0.0 255.0.0.0 and 10.0.0.0/0.255.255.255 -> 10.0.0.0/8."""
+    address, _, mask = re.sub(r"[ \t]+", "/", text, count=1).partition("/")
     try:
         bits = int(ipaddress.IPv4Address(mask))
     except ValueError:
@@ -305,6 +370,7 @@ _ADDRESS_REPAIRS: tuple[Repair, ...] = (
 )
 _PREFIX_REPAIRS: tuple[Repair, ...] = (
     _to_ascii,
+    _without_list_marks,
     _without_white_space,
     _without_brackets_and_port,
     _without_zone,

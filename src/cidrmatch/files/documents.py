@@ -4,7 +4,7 @@
 
     what is wrong                      its place, written before the reason
     the file cannot be read            office.toml
-    bytes that are no UTF-8            office.toml:17                    place_in("office.toml", 17)
+    bytes that are no text             office.toml:17                    place_in("office.toml", 17)
     something in the values            keys.toml:keys[3].entries[0]      place_in("keys.toml", path_of(...))
 
 Each kind of document has its own reader, `lists` or `config`, which knows what the values mean.  The reader writes its
@@ -20,6 +20,7 @@ Threads: safe, keeps no state.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import sys
@@ -43,6 +44,8 @@ __all__ = [
     "read_bytes",
     "read_text",
 ]
+
+_UTF16_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 STDIN: Final = "-"
 """The source that means standard input."""
@@ -106,18 +109,39 @@ def noun_of(value: object) -> str:
 
 
 def read_text(source: str | Path, content: bytes | None = None) -> str:
-    """Read a file, or standard input, as UTF-8 without a byte order mark.
+    """Read a file, or standard input, as UTF-8, or as UTF-16 if a byte order mark says so.  The mark is taken off.
 
     Args:
         source: a path, or `STDIN`.
         content: the bytes, if the caller has read them already; then the source is only their name.
     Raises:
-        DocumentError: it cannot be read, or is not UTF-8.
+        DocumentError: it cannot be read, or is neither; or it holds a NUL, as UTF-16 without a mark does.
     """
     name = name_of(source)
     content = read_bytes(source) if content is None else content
+    if content.startswith(_UTF16_MARKS):
+        text = _decode_utf16(content, name)
+    else:
+        text = without_mark(_decode_utf8(content, name))
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DocumentError(
+            place_in(name, line), "holds a NUL; is it UTF-16 without a mark? iconv -t UTF-8 converts it"
+        )
+    return text
+
+
+def _decode_utf16(content: bytes, name: str) -> str:
+    """Decode what PowerShell and some editors write; UTF-32 begins alike, and has a NUL next."""
     try:
-        return without_mark(content.decode("utf-8"))
+        return content.decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise DocumentError(name, "begins with the mark of UTF-16, but is not UTF-16") from error
+
+
+def _decode_utf8(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DocumentError(place_in(name, line), f"is not UTF-8: byte 0x{content[error.start]:02x}") from error

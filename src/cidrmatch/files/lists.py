@@ -43,6 +43,7 @@ from .items import ListFileError, ListOptions
 from .objects import is_own_document, parse_json_lines, parse_json_list, parse_toml_list
 from .providers import SHAPES, is_of_shape, provider_parser
 from .sheets import SHEETS, is_own_sheet, is_sheet, parse_csv, sheet_parser
+from .spans import split_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -93,7 +94,9 @@ class Reader:
     has_fields: bool = True
 
 
-def _parse_text(_name: str, text: str, _options: ListOptions) -> Iterator[Item]:
+def _parse_text(name: str, text: str, _options: ListOptions) -> Iterator[Item]:
+    if text.startswith("{"):
+        raise ListFileError(name, "is not a list as text, but looks like JSON; name its format, such as --format json")
     return ((line, prefix, None) for line, prefix in numbered_prefixes(text))
 
 
@@ -144,6 +147,7 @@ def read_list(
     column: str | None = None,
     label_column: str | None = None,
     where: Mapping[str, str | Iterable[str]] | None = None,
+    split: bool = False,
 ) -> ListFile:
     """Read the entries of a list.
 
@@ -156,6 +160,8 @@ def read_list(
         column: CSV: the column with the prefix; JSON: that key of each object, or a path such as ``items[].ip``.
         label_column: the same for the label.
         where: for a field, the value or the values that are taken: ``{"service": "S3"}``.
+        split: make prefixes of dash ranges and wildcards, as `split_span` does; each has the label and the place of
+            the text that it comes from.
     Returns:
         `ListFile`; it may have no entries.
     Raises:
@@ -171,7 +177,8 @@ def read_list(
         text = read_text(source, content)
     except DocumentError as error:
         raise ListFileError(error.place, error.reason) from error
-    items = list(_parse(name, text, file_format or _recognized(name, own, text), options))
+    parsed = _parse(name, text, file_format or _recognized(name, own, text), options)
+    items = list(split_items(parsed) if split else parsed)
     return ListFile(name, tuple((prefix, label) for _, prefix, label in items), tuple(mark for mark, _, _ in items))
 
 
