@@ -11,7 +11,7 @@ import pytest
 
 from cidrmatch import AllowList, Condition, Engine, Policy, presets
 from cidrmatch.files.lists import read_list
-from cidrmatch.service.feeds import Feed, Puller, Targets
+from cidrmatch.service.feeds import Feed, Puller, Targets, delivering
 from cidrmatch.service.stores.store import Store
 from tests.feeds.publishing import Clock, write_list
 
@@ -250,3 +250,24 @@ def test_json_output_has_labels(folder: Path) -> None:
         feed_of(folder, state=str(folder / "b"), source=str(folder / "list.txt"), output=str(folder / "b.json"))
     ).pull()
     assert json.loads((folder / "b.json").read_text()) == {"entries": [{"prefix": "203.0.113.0/24"}]}
+
+
+def test_a_list_of_a_store_that_changes_meanwhile_is_compared_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody changes the list between the comparison and the commit: the first commit is refused, the second made."""
+    place = Kept(folder, "store", Policy(), Clock())
+    compared: list[int] = []
+    real = delivering._is_current
+
+    def and_then_somebody_changes_it(*given: Any, **more: Any) -> bool:
+        compared.append(1)
+        if len(compared) == 1:
+            with closing(Store(place.url)) as store, store.change() as change:
+                change.put_list("edge", ["11.0.0.2"])
+        return real(*given, **more)
+
+    monkeypatch.setattr(delivering, "_is_current", and_then_somebody_changes_it)
+    assert Puller(feed_of(folder, **place.settings)).pull().exit_status == 0
+    assert len(compared) == 2
+    assert {str(entry.prefix) for entry in place.look()[0].lists()["edge"].entries} == set(GOOD)

@@ -147,6 +147,8 @@ def test_redirects_go_to_https_and_are_counted(publisher: Publisher, tmp_path: P
         found = Puller(publisher.feed(tmp_path, "/0.txt")).pull()
         assert (found.outcome, found.code) == ("unreachable", "redirect"), target
         assert "which is not https" in found.reason
+    publisher.answer("/0.txt", status=302, headers={"Location": f"https://{'a' * 70}.example/"})
+    assert pulled(publisher.feed(tmp_path, "/0.txt")) == ("unreachable", "name", 2)
     publisher.answer("/0.txt", status=302)
     assert pulled(publisher.feed(tmp_path, "/0.txt")) == ("unreachable", "redirect", 2)
 

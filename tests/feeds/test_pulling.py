@@ -414,3 +414,15 @@ def test_a_digest_that_was_pinned(tmp_path: Path) -> None:
     assert (other.code, other.exit_status, len(other.status.allow)) == ("digest", 1, 0)
     digest = other.reason.split()[5].rstrip(",")
     assert Puller(feed_of(tmp_path, proof=Proof(sha256=digest))).pull().exit_status == 0
+
+
+def test_options_are_handed_to_read_list_and_those_of_a_wrong_type_are_told(tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(
+        '[{"ip": "203.0.113.0/24", "for": "web"}, {"ip": "203.0.112.0/24", "for": "dns"}]'
+    )
+    feed = feed_of(tmp_path, source=str(tmp_path / "list.json"))
+    options = {"column": "ip", "where": {"for": "web"}}
+    assert texts(Puller(replace(feed, options=options)).pull().status.allow) == {"203.0.113.0/24"}
+    for wrong in ({"where": 5}, {"where": {"for": 5}}):
+        pulled = Puller(replace(feed, options=wrong)).pull()
+        assert (pulled.code, pulled.exit_status) == ("options", 2)

@@ -136,7 +136,7 @@ def _json_of(items: Sequence[Item]) -> str:
 
 
 def _text_of(feed: Feed, items: Sequence[Item], is_stale: bool) -> str:
-    lines = [f"# {feed.name}: written by `cidrmatch feed pull`; changes are lost"]
+    lines = [f"# {feed.name}, {feed.use} list: written by `cidrmatch feed pull`; changes are lost"]
     if is_stale:
         lines.append("# the list is stale" + (": nobody is in it" if not items else ", and stays"))
     lines += [f"{item.prefix}{'' if item.label is None else f'  # {_one_line(item.label)}'}" for item in items]

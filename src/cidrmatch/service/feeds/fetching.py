@@ -109,7 +109,7 @@ class Fetcher:
             try:
                 async with httpx.AsyncClient(verify=self._trusted(), trust_env=False, timeout=None) as client:
                     return await self._follow(client, url, headers)
-            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
                 if isinstance(error, TimeoutError):
                     raise
                 raise FeedUnreachable("unreachable", f"{shown_url(url)}: {error or type(error).__name__}") from error
@@ -215,7 +215,7 @@ async def _check_public(url: str) -> None:
     host = urlsplit(url).hostname or ""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # a label that is too long is no OSError
         raise FeedUnreachable("name", f"{shown_url(url)}: {quote(host)} has no address: {error}") from None
     for *_, address in found:
         if why := why_not_public(str(address[0])):

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import json
 from itertools import islice
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
 from ..._core import AllowList, parse_entry
 from ...errors import InvalidPrefix, PolicyError
 from ...files.lists import ListFileError, read_list
-from .errors import FeedRefused, in_one_line
+from .errors import FeedError, FeedRefused, in_one_line
 from .fetching import unpacked
 from .proofs import sha256_of
 
@@ -51,7 +52,7 @@ def list_in(content: bytes, feed: Feed) -> AllowList:
 
     Raises:
         FeedRefused: it is no list, an entry is no prefix, or the policy refuses it.
-        FeedUnreachable: packed bytes cannot be unpacked.
+        FeedUnreachable: packed bytes cannot be unpacked.  FeedError: an option is of a wrong type.
     """
     name = name_of_source(feed.source or "")
     if name.lower().endswith(".gz"):
@@ -60,6 +61,8 @@ def list_in(content: bytes, feed: Feed) -> AllowList:
         file = read_list(name, feed.file_format, content=content, **feed.options)
     except ListFileError as error:
         raise FeedRefused("unreadable", f"this is no list: {error}") from error
+    except (TypeError, AttributeError) as error:  # an option of another type than its name promises
+        raise FeedError("options", f"the options do not fit: {error}") from error
     entries = list(_entries_of(file))
     if feed.policy is not None:
         try:
@@ -95,8 +98,12 @@ def body_of(entries: Iterable[Entry]) -> tuple[bytes, str]:
     >>> body_of(AllowList([("203.0.113.0/24", "HQ"), "2001:db8::/48"]))[0]
     b'["203.0.113.0/24", "HQ"]\\n["2001:db8::/48", null]\\n'
     """
-    body = b"".join(json.dumps([str(entry.prefix), entry.label]).encode() + b"\n" for entry in entries)
+    body = "".join(f'["{entry.prefix}", {_label(entry.label)}]\n' for entry in entries).encode("ascii")
     return body, sha256_of(body)
+
+
+def _label(label: str | None) -> str:
+    return "null" if label is None else encode_basestring_ascii(label)
 
 
 def entries_in(body: bytes, count: int) -> tuple[Entry, ...]:

@@ -150,6 +150,8 @@ class Puller:
             What came of it.  A list that is refused, or that cannot be read, is no exception.
         Raises:
             FeedStateError: the state file is damaged, cannot be read or written, or is locked by another puller.
+        Threads: a source in the network is asked by an event loop of its own, so call this in a thread, never inside a
+        running loop.
         """
         try:
             with FileLock(self._path, self._lock_seconds):
@@ -259,13 +261,12 @@ class Puller:
 
     def _check_bounds(self, kept: Kept, allow: AllowList, *, accept: bool) -> None:
         """Refuse a list beyond the bounds, unless a person accepted just this one."""
-        digest = body_of(allow)[1]
         try:
             check_alone(allow, self.feed.bounds)
-            if kept.allow is not None:
+            if kept.allow is not None and kept.allow != allow:
                 check_step(kept.allow, allow, compare(kept.allow, allow), self.feed.bounds)
         except FeedRefused as error:
-            was = kept.refused
+            was, digest = kept.refused, body_of(allow)[1]
             if accept and error.code == "sudden" and was is not None and was.digest == digest:
                 return
             error.digest = digest
@@ -293,7 +294,7 @@ class Puller:
             allow=allow,
             hosts=found.answers,
             confirmed_at=min((answer.answered_at for answer in found.answers.values()), default=kept.confirmed_at),
-            changed_at=kept.changed_at if body_of(allow)[1] == kept.digest else now,
+            changed_at=kept.changed_at if allow == kept.allow else now,
             refused=trouble if kind == "refused" else None,
             failed=trouble if kind == "failed" else None,
         )
@@ -386,7 +387,7 @@ def _condition_of(status: Status) -> tuple[str, str]:
 
 def _with_list(kept: Kept, allow: AllowList, found: Fetched, terms: str, signed_at: int | None, now: float) -> Kept:
     """Keep a list that was taken."""
-    is_new = body_of(allow)[1] != kept.digest
+    is_new = allow != kept.allow
     return replace(
         kept,
         allow=allow if is_new else kept.allow,
