@@ -232,25 +232,32 @@ def test_a_commit_whose_answer_was_lost_is_not_written_twice(
         assert log.counts()["written"] == 10
 
 
-def test_a_batch_that_the_database_refuses_is_written_off(
+def test_a_note_that_the_database_refuses_is_lost_alone(
     log_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = peer_guard().check("key_1", "203.0.113.9")
-    real, is_bad = Writer._insert, [True]
+    real = Writer._insert
 
-    def refuse(self: Writer, connection: Any, rows: Any) -> None:
-        if is_bad[0] and any(len(row) and row[5] == b"/bad" for day in rows.by_day.values() for row in day):
+    def refuse(self: Writer, connection: Any, batch: Any, last: int) -> None:
+        real(self, connection, batch, last)
+        if any(b"/bad" in part.data for part in self._formatter.parts(connection, "sqlite", batch, last)):
             raise sqlite3.IntegrityError("refused")
-        real(self, connection, rows)
 
     monkeypatch.setattr(Writer, "_insert", refuse)
     with opened(log_url, tmp_path) as log:
-        log.note(found, path="/bad")
-        assert log.flush()
-        log.note(found, path="/good")
-        assert log.flush()
-        assert [record.path for record in log.find(UsageFilter(key="key_1"))] == ["/good"]
-        assert [record.lost for record in log.find(UsageFilter(reason="lost_refused"))] == [1]
+        with log.database.writing():  # so that all of them are one batch
+            for number in range(100):
+                log.note(found, path=f"/bad/{number}" if number in (0, 57, 58) else f"/good/{number}")
+            time.sleep(0.3)
+        assert log.flush(30)
+        good = [number for number in range(100) if number not in (0, 57, 58)]
+        records = log.find(UsageFilter(key="key_1"), limit=200, oldest_first=True)
+        assert [record.path for record in records] == [f"/good/{number}" for number in good]
+        assert sum(record.lost or 0 for record in log.find(UsageFilter(reason="lost_refused"))) == 3
+        assert log.counts()["lost_refused"] == 3
+        assert log.counts()["written"] == 97
+        assert log.close()
+        assert log.last_use("key_1").allowed == records[-1].time
 
 
 def test_a_file_that_is_replaced_is_written_anew(tmp_path: Path) -> None:

@@ -30,6 +30,11 @@ from .notes import (
     entry_as_values,  # named lists are written as notes are
     parse_notes,  # and read
 )
+from .packing import (
+    SELECT_PACKED,  # a usage log writes rows by it
+    PackedNotes,  # which are packed
+    Packer,  # when requests come
+)
 from .reasons import (
     REASONS_BY_VERDICT,  # a column tells reasons by their numbers
     Reason,  # the two vocabularies of answers
@@ -60,6 +65,7 @@ from .view import (
 
 __all__ = [
     "REASONS_BY_VERDICT",
+    "SELECT_PACKED",
     "Builder",
     "Checker",
     "Decision",
@@ -67,6 +73,8 @@ __all__ = [
     "Identity",
     "KeyRecord",
     "KeyStore",
+    "PackedNotes",
+    "Packer",
     "PathLike",
     "Reason",
     "Response",

@@ -8,7 +8,8 @@ log          `UsageLog`, what hosts use
 record       `UsageRecord`, one request
 buffer       what requests append to, and what was lost
 writer       the thread that writes
-formatting   a decision as a row
+formatting   the words that rows name by number
+uses         when keys and entries were used last
 sessions     how many notes a killed process took with it
 databases    SQLite and PostgreSQL
 schema       the tables

@@ -33,6 +33,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from ..._keys import SELECT_PACKED
 from ...engine.forking import remember
 from ...errors import quote
 from .errors import UsageError, UsageUnavailable
@@ -45,9 +46,6 @@ __all__ = ["Connection", "Database", "open_database"]
 _LOCK_SECONDS: Final = 30
 _FORK_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 2.0
-_ROWS_AT_ONCE: Final = (256, 16, 1)
-"""Rows of one INSERT.  The driver gives up the interpreter once for each statement, and gets it back 5 ms later where a
-thread computes; so a statement a row would write 200 rows a second beside such a thread."""
 _FULL: Final = (sqlite3.SQLITE_FULL,)
 _GONE: Final = "the log has been dropped in part while it was read"
 _POSTGRESQL: Final = {
@@ -68,9 +66,7 @@ class Connection(Protocol):
 
     def run(self, statement: str, values: Sequence[object] = ()) -> None: ...  # no answer
 
-    def insert(self, table: str, rows: Sequence[Sequence[object]], then: str = "") -> None: ...  # many rows
-
-    def append(self, table: str, rows: Sequence[Sequence[object]]) -> None: ...  # many rows without conflicts
+    def append_packed(self, table: str, data: bytes, rows: int) -> None: ...  # rows of a `PackedNotes`
 
 
 class Database(Protocol):
@@ -122,21 +118,9 @@ class _Cursor:
         """Run a statement that has no answer."""
         self.connection.execute(statement.replace("?", self._mark), values)
 
-    def insert(self, table: str, rows: Sequence[Sequence[object]], then: str = "") -> None:
-        """Insert many rows with few statements; `then` says what to do about conflicts."""
-        at = 0
-        while at < len(rows):
-            many = next(many for many in _ROWS_AT_ONCE if many <= len(rows) - at)
-            row = f"({','.join('?' * len(rows[0]))})"
-            self.run(
-                f"INSERT INTO {table} VALUES {','.join([row] * many)} {then}",  # noqa: S608  names of ours
-                [value for row in rows[at : at + many] for value in row],
-            )
-            at += many
-
-    def append(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        """Insert many rows that conflict with nothing."""
-        self.insert(table, rows)
+    def append_packed(self, table: str, data: bytes, rows: int) -> None:
+        """Insert the rows of a `PackedNotes`."""
+        self.connection.execute(f"INSERT INTO {table} {SELECT_PACKED}", (data, rows))
 
 
 class SqliteDatabase:
@@ -354,11 +338,10 @@ class PostgresDatabase:
 
 
 class _PostgresCursor(_Cursor):
-    def append(self, table: str, rows: Sequence[Sequence[object]]) -> None:
-        """Insert many rows by COPY."""
-        with self.connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+    def append_packed(self, table: str, data: bytes, rows: int) -> None:  # noqa: ARG002  `data` ends by itself
+        """Insert the rows of a `PackedNotes` by COPY."""
+        with self.connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
+            copy.write(data)
 
 
 @contextmanager

@@ -1,50 +1,42 @@
-"""A batch of notes as rows of the log, and everything that one transaction writes with them.
+"""A batch of packed notes as rows of the log, and the words that it names by number.
 
-    (time, GuardDecision, "GET", "/v1/orders", 403, "7f...", 0.0021)
-        --> number 1794211200000123, lag 0, key b"key_live_1", kind 4, address cb007109, path b"/v1/orders", ...
+    batch kind 0     (GET, 403, False, ip_not_listed ...)          usage_words: id 4
+    batch entry 0    Entry 203.0.113.0/24 "office", no list        id 9
+    batch data 0     version 17                                    id 2
 
     kind 4     ["GET", 403, false, "ip_not_listed", null, "bitbybit", null, null, ""]     table usage_words
     entry 9    ["203.0.113.0/24", "office", null]
     data 2     [17, "5/17"]
 
-Words that many rows share are interned.  A cache maps them to their ids; it is forgotten when a transaction fails,
-because its new ids failed with it.
+A batch has each of these words once, so little of this is done for each record; the rows are made by packing.pyx.
+A cache maps words to their ids; it is forgotten when a transaction fails, because its new ids failed with it.
 
 A client can make up methods and paths.  A log knows the methods of HTTP, and others up to `_MOST_METHODS`; each further
 one is written as "OTHER".
 Texts that are too long are cut; a key keeps a hash of the rest, so two long keys stay two.
 
-The number of a record is its time in microseconds, or one more than the number before.  So numbers grow in the order of
-the notes, also if the clock goes back.
-
-Cost: some 2 microseconds a record.  Threads: one at a time, the writer's.  Source: B25, B28; C16.
+Cost: some 0.1 milliseconds a batch.  Threads: one at a time, the writer's.  Source: B25, B28; C16.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..._core import format_address
-from .record import LOST, STEPS_ONLY
-from .schema import DAY_MICROS
+from ..._keys import Packer
+from .record import STEPS_ONLY
 
 if TYPE_CHECKING:
-    from .buffer import Loss, Note
+    from ..._keys import PackedNotes
     from .databases import Connection
     from .masks import Mask
 
-__all__ = ["Formatter", "Rows", "bytes_of", "stored_id", "stored_key", "stored_path"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["Formatter", "Part", "bytes_of", "packer_for", "stored_id", "stored_key", "stored_path"]
 
 _LONGEST_KEY: Final = 512
 _LONGEST_PATH: Final = 2_048
 _LONGEST_ID: Final = 256
-_LONGEST_TRAIL: Final = 1_024
 _MOST_METHODS: Final = 64
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"))
 """The methods of HTTP (RFC 9110, RFC 5789); no client's inventions take their places."""
@@ -52,14 +44,11 @@ _OTHER: Final = "OTHER"
 _LONGEST_WORD: Final = 64
 _MOST_BYTES: Final = 1_200
 _MOST_CACHED: Final = 50_000
-_MOST_MICROS: Final = 2**53
-_MAPPED: Final = bytes(10) + b"\xff\xff"
-"""The first 12 bytes of an IPv4-mapped IPv6 address (C16)."""
 
 
-def bytes_of(text: str) -> bytes:
+def bytes_of(text: str | bytes) -> bytes:
     """Give a text as the log keeps it; half a character survives."""
-    return text.encode("utf-8", "surrogatepass")
+    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
 
 
 def stored_key(key: str) -> bytes:
@@ -81,36 +70,29 @@ def stored_id(request_id: str) -> bytes:
     return bytes_of(request_id[:_LONGEST_ID])
 
 
-class Rows:
-    """What one transaction writes.
+def packer_for(size: int, mask: Mask | None) -> Packer:
+    """Make the packer of a log: at most so many notes wait, and a mask is put on in the thread of the request."""
+    if mask is None:
+        return Packer(size, stored_key)
+    return Packer(size, stored_key, mask.named, mask.address if mask.hides_addresses else None)
+
+
+class Part(NamedTuple):
+    """The rows of one day in a batch.
 
     Attributes:
-        last: the number of the last row.
-        by_day: for each day the rows, in order, and the greatest lag.
-        keys: for each key, when it was used last, and when it was allowed last, in microseconds.
-        entries: for each entry and key, when it decided last; the key is b"" for an entry of a named list.
-        denials: the moment, the address and the reason of each denial.
-        settled: how many notes these rows settle, lost ones included.
-        refused: the moments of notes that cannot be written.
+        day: since 1970.
+        rows: how many.
+        last: the number of the last one.
+        lag: the greatest.
+        data: the rows, as `Connection.append_packed` takes them.
     """
 
-    def __init__(self, last: int) -> None:
-        self.last = last
-        self.by_day: dict[int, list[tuple[object, ...]]] = {}
-        self.lags: dict[int, int] = {}
-        self.keys: dict[bytes, tuple[int, int | None]] = {}
-        self.entries: dict[tuple[int, bytes], int] = {}
-        self.denials: list[tuple[float, bytes | None, object]] = []
-        self.settled = 0
-        self.refused: list[float] = []
-        self.day = self.day_ends = 0
-        self.of_day: list[tuple[object, ...]] = []
-
-    def turn_to(self, day: int) -> None:
-        """Let the next rows be of a day."""
-        self.day, self.day_ends = day, (day + 1) * DAY_MICROS
-        self.of_day = self.by_day.setdefault(day, [])
-        self.lags.setdefault(day, 0)
+    day: int
+    rows: int
+    last: int
+    lag: int
+    data: bytes
 
 
 class Formatter:
@@ -135,113 +117,19 @@ class Formatter:
         self._data: dict[object, int] = {}
         self._methods: set[str] | None = None
 
-    def format(self, connection: Connection, notes: Iterable[Note], losses: Iterable[Loss], last: int) -> Rows:
-        """Make the rows of notes and losses, in this order.
+    def parts(self, connection: Connection, kind: str, batch: PackedNotes, last: int) -> list[Part]:
+        """Make the rows of a batch, day by day.
 
         Args:
             connection: the transaction that will write the rows; it gets the words that are new.
+            kind: of the database.
             last: the greatest number in the log.
         """
-        rows = Rows(last)
         self._learn_revision()
-        for note in notes:
-            try:
-                self._add(connection, rows, note)
-            except (AttributeError, TypeError, ValueError, OverflowError, UnicodeError):
-                _log.exception("a request cannot be written to the usage log as it is; it is counted as refused")
-                rows.refused.append(note[0])
-            else:
-                rows.settled += 1
-        for loss in losses:
-            self._add_loss(connection, rows, loss)
-            rows.settled += loss.notes
-        return rows
-
-    def _add(self, connection: Connection, rows: Rows, note: Note) -> None:
-        """Add the row of one note.  The commonest case is written out here: a call costs as much as a field."""
-        at, found, method, path, status, request_id, seconds, stopped_at, key = note
-        packed = place = data = trail = decision = None
-        if found is None:
-            words: tuple[object, ...] = (method, status, None, STEPS_ONLY, None, None, stopped_at, None)
-        else:
-            guarded: Any = found
-            key, decision = guarded.key, guarded.decision
-            packed, problem, trail = guarded.client
-            if decision is None:
-                words = (method, status, guarded.allowed, guarded.reason, problem, None, stopped_at, None)
-            else:
-                policy, would_allow = decision.policy.name, decision.would_allow
-                words = (method, status, guarded.allowed, guarded.reason, problem, policy, stopped_at, would_allow)
-                data = self._data.get(decision.version) or self._version(connection, decision.version)
-                entry = decision.entry
-                if entry is not None:
-                    name = (entry, decision.list_name)
-                    place = self._places.get(name) or self._place(connection, *name)
-        kind = self._kinds.get(words) or self._kind(connection, words)
-        micros = int(at * 1e6)
-        if trail is not None:
-            packed, trail = self._address(packed, trail)
-        if words[2] is False:
-            rows.denials.append((at, packed, words[3]))
-        if key is not None:
-            key = self._key(rows, key, micros, words[2], place, decision)
-        if path is not None:
-            path = path[:_LONGEST_PATH].encode("utf-8", "surrogatepass")  # type: ignore[index]
-        if request_id is not None:
-            request_id = stored_id(str(request_id))
-        if seconds is not None:
-            seconds = int(seconds * 1e6)  # type: ignore[operator]
-            if not 0 <= seconds <= _MOST_MICROS:
-                seconds = max(min(seconds, _MOST_MICROS), 0)
-        self._put(rows, micros, (key, kind, packed, path, trail, place, data, request_id, seconds, None))
-
-    def _put(self, rows: Rows, micros: int, columns: tuple[object, ...]) -> None:
-        number = rows.last = micros if micros > rows.last else rows.last + 1
-        if number >= rows.day_ends or rows.day_ends - number > DAY_MICROS:
-            rows.turn_to(number // DAY_MICROS)
-        lag = number - micros
-        rows.lags[rows.day] = max(rows.lags[rows.day], lag)
-        rows.of_day.append((number, lag, *columns))
-
-    def _add_loss(self, connection: Connection, rows: Rows, loss: Loss) -> None:
-        words = (None, None, None, LOST[loss.cause], None, None, None, None)
-        kind = self._kinds.get(words) or self._kind(connection, words)
-        micros = max(int((loss.last - loss.first) * 1e6), 0)
-        self._put(rows, int(loss.last * 1e6), (None, kind, None, None, None, None, None, None, micros, loss.notes))
-
-    # -- Fields ---------------------------------------------------------------
-
-    def _key(self, rows: Rows, key: Any, micros: int, allowed: object, place: int | None, decision: Any) -> bytes:
-        if type(key) is not str:
-            key = str(key)
-        if self._mask is not None:
-            key = self._mask.named(key)
-        data = key.encode("utf-8", "surrogatepass") if len(key) < 100 else stored_key(key)  # four bytes a character
-        if allowed:
-            rows.keys[data] = (micros, micros)
-        else:
-            before = rows.keys.get(data)
-            rows.keys[data] = (micros, None if before is None else before[1])
-        if place is not None:
-            rows.entries[place, data if decision.list_name is None else b""] = micros
-        return data
-
-    def _address(self, packed: bytes | None, trail: Any) -> tuple[bytes | None, bytes | None]:
-        """Give the address as it is kept, and its trail; no trail where a reader will put the address there."""
-        mask = self._mask
-        if packed is not None:
-            if len(packed) == 16 and packed.startswith(_MAPPED):
-                packed = packed[12:]
-            if mask is not None and mask.hides_addresses:
-                return mask.address(packed), b""
-            if len(trail) == 1 and trail[0] == format_address(packed):
-                return packed, None
-        elif not trail or (mask is not None and mask.hides_addresses):
-            return None, None
-        text = "\0".join(trail)
-        if text.count("\0") >= len(trail):  # an element has one, too
-            text = "\0".join([element.replace("\0", "\ufffd") for element in trail])
-        return packed, text[:_LONGEST_TRAIL].encode("utf-8", "surrogatepass")
+        kinds = [self._kinds.get(words) or self._kind(connection, words) for words in batch.kinds]
+        data = [self._data.get(version) or self._version(connection, version) for version in batch.versions]
+        places = [self._places.get(place) or self._place(connection, *place) for place in batch.places]
+        return [Part(*part) for part in batch.parts(last, kinds, places, data, as_copy=kind == "postgresql")]
 
     # -- Words ----------------------------------------------------------------
 
@@ -252,12 +140,12 @@ class Formatter:
             self._method(connection, method),
             status if type(status) is int and 100 <= status <= 999 else None,
             allowed,
-            str(reason),
+            STEPS_ONLY if reason is None else str(reason),
             problem,
-            None if policy is None else str(policy)[:_LONGEST_WORD],
-            None if stopped_at is None else str(stopped_at)[:_LONGEST_WORD],
+            policy,
+            stopped_at,
             would_allow,
-            "" if allowed is None and reason != STEPS_ONLY else self._said,
+            "" if allowed is None and reason not in (None, STEPS_ONLY) else self._said,
         )
         number = self._intern(connection, "kind", clean)
         _remember(self._kinds, words, number)

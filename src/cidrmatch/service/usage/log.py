@@ -34,7 +34,7 @@ from .attempts import Alarm, Watch
 from .buffer import Buffer
 from .databases import SqliteDatabase, open_database
 from .errors import UsageError, UsageUnavailable
-from .formatting import Formatter
+from .formatting import Formatter, packer_for
 from .masks import Mask
 from .questions import Questions
 from .record import LOST
@@ -113,7 +113,7 @@ class UsageLog(Questions):
     def _make(self) -> None:
         self._starting = threading.Lock()
         self._writer: Writer | None = None
-        self._buffer = Buffer(self._size, self._patience)
+        self._buffer = Buffer(packer_for(self._size, self._mask), self._patience)
         self._tick: Callable[[], object] = self._start_and_tick
 
     def _stem_in(self, counters: str | os.PathLike[str] | None) -> str:
@@ -138,7 +138,7 @@ class UsageLog(Questions):
         seconds: float | None = None,
         stopped_at: str | None = None,
     ) -> None:
-        """Note a request.  Nothing is formatted here, and nothing is raised.
+        """Note a request.  It is packed, and written later; nothing is raised.
 
         Args:
             found: the guard's decision; None if the guard was not asked.
@@ -148,14 +148,22 @@ class UsageLog(Questions):
             request_id: by which other logs name the request.
             seconds: how long it took.
             stopped_at: the host's step that ended it.
-        Cost: less than a microsecond; if the log is full and blocks, up to its `patience`.
+        Cost: a microsecond or two; if the log is full and blocks, up to its `patience`.
         Threads: safe.
         """
+        buffer, now = self._buffer, time()
         try:
             self._tick()
-            self._buffer.append((time(), found, method, path, status, request_id, seconds, stopped_at, key))
-        except Exception:
+        except Exception:  # it is counted already
             _log.exception("a request could not be noted")
+            return
+        try:
+            answer = buffer.put(now, found, method, path, status, request_id, seconds, stopped_at, key)
+            if answer:
+                buffer.heed(answer, (now, found, method, path, status, request_id, seconds, stopped_at, key))
+        except Exception:
+            buffer.lose("refused", 1, now, now)
+            _log.exception("a request cannot be written to the usage log as it is; it is counted as refused")
 
     def start(self) -> None:
         """Start the thread that writes; the first note does so by itself.
@@ -235,7 +243,7 @@ class UsageLog(Questions):
         writer = self._writer
         lost = {LOST[cause]: count for cause, count in self._buffer.totals.items()}
         return {
-            "waiting": len(self._buffer.notes),
+            "waiting": self._buffer.waiting,
             "written": 0 if writer is None else writer.written,
             **lost,
             "attempts": self._watch.attempts,
