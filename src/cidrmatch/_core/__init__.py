@@ -66,6 +66,7 @@ from .prefix import (
     Prefix,
     PrefixLike,  # every form of a prefix
     check_is_list,  # a text where a list of texts was meant
+    entries_as_written,  # rows of a database that the library wrote are read quickly
     parse_entry,
     parse_prefix,
     take_apart,  # an entry as prefix, label and condition, once
@@ -97,6 +98,7 @@ __all__ = [
     "address_problem",
     "aggregate",
     "check_is_list",
+    "entries_as_written",
     "fields_of",
     "fields_of_entry",
     "format_address",

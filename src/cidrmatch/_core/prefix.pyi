@@ -155,3 +155,13 @@ def take_apart(entry: object, /, where: str = "") -> tuple[PrefixLike, str | Non
 
 def check_is_list(entries: object, noun: str = ...) -> int:
     """Refuse one text, network or mapping where a list is meant; iterating over its items would be a mistake."""
+
+def entries_as_written(facts: tuple[tuple[str, str | None, str | None], ...], /) -> tuple[Entry, ...] | None:
+    """Make the entries of texts that `str` wrote, or give None: then the caller looks closely, and says what is wrong.
+
+    Args:
+        facts: for each entry the text of its prefix, its label or None, and its condition.
+    Returns:
+        `tuple[Entry, ...]`; None if an entry has a condition, or if a text is another than `str` of its entry.
+    Cost: about 100 ns an entry.
+    """

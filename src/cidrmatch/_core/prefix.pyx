@@ -28,7 +28,7 @@ from cpython.bytes cimport PyBytes_Check
 from cpython.object cimport Py_EQ, Py_GT, Py_LE, Py_LT, Py_NE
 from cpython.unicode cimport PyUnicode_Check
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr
+from libc.string cimport memchr, memcmp
 
 from cidrmatch._core.address cimport (
     HOST_BITS, LONGEST_ADDRESS, OK, WRONG_TYPE, Bits, Status, Text, base_text, find_text, is_mapped, pack,
@@ -450,6 +450,37 @@ def parse_entry(entry, /, *, host_bits="reject"):
     prefix, label, condition = take_apart(entry)
     read_prefix(prefix, is_masking(host_bits), &bits)
     return Entry(new_prefix(&bits), label, condition)
+
+
+def entries_as_written(tuple facts not None, /):
+    """Make the entries of texts that `str` wrote, or give None: then the caller looks closely, and says what is wrong.
+
+    Args:
+        facts: for each entry the text of its prefix, its label or None, and its condition.
+    Returns:
+        `tuple[Entry, ...]`; None if an entry has a condition, or if a text is another than `str` of its entry.
+    Cost: about 100 ns an entry.
+    """
+    cdef Bits bits
+    cdef Py_ssize_t position
+    cdef list found = []
+    for prefix, label, condition in facts:
+        if condition is not None or type(prefix) is not str or not (label is None or type(label) is str):
+            return None
+        if take_prefix(prefix, False, &bits, &position) != OK or not is_as_written(&bits, prefix):
+            return None
+        found.append(new_entry(&bits, label))
+    return tuple(found)
+
+
+cdef bint is_as_written(const Bits *bits, str parsed):
+    """Is the text, from which the bits were parsed, the one that `str` writes?"""
+    cdef char[LONGEST_ADDRESS] address
+    cdef int length = write_address(bits, address)
+    cdef Text text
+    # What was parsed has a length without leading zeros, so nothing but the slash is left to ask behind the address.
+    return (find_text(parsed, &text) and text.length > length and memcmp(text.start, address, <size_t>length) == 0
+            and text.start[length] == c'/')
 
 
 PrefixLike = AddressLike | IPv4Network | IPv6Network | Prefix

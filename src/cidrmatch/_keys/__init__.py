@@ -42,6 +42,7 @@ from .reasons import (
 )
 from .records import (
     rule_of,  # a draft makes rules of records
+    write_record,  # a source that is read whole needs no rules
     write_rule,  # a fold writes them
 )
 from .response import Response  # what policies render
@@ -101,5 +102,6 @@ __all__ = [
     "revision_of",
     "rule_of",
     "save_block",
+    "write_record",
     "write_rule",
 ]

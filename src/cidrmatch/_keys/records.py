@@ -21,9 +21,12 @@ from .notes import notes_of, parse_notes
 from .rule import FrozenList, Rule, Shadow
 from .store import HAS_ENTRIES, IS_ENABLED, NEEDS_LIST, NEEDS_OBJECTS, Builder, KeyStore
 
-__all__ = ["read_rule", "rule_of", "write_rule"]
+__all__ = ["read_record", "read_rule", "rule_of", "write_record", "write_rule"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_DAMAGED = (SnapshotError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError)
+"""What reading a damaged record raises."""
 
 
 def rule_of(record: KeyRecord, *, needs_list: bool, shadow: Shadow | None) -> Rule:
@@ -40,11 +43,22 @@ def rule_of(record: KeyRecord, *, needs_list: bool, shadow: Shadow | None) -> Ru
 
 def write_rule(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int]) -> None:
     """Write a rule as a record: the part that a check reads as numbers, the rest as notes."""
-    record = rule.record
+    write_record(builder, key, rule.record, numbers, needs_list=rule.needs_list)
+
+
+def write_record(
+    builder: Builder, key: str, record: KeyRecord, numbers: Mapping[str, int], *, needs_list: bool
+) -> None:
+    """Write what was said about a key; no rule is made.
+
+    Args:
+        numbers: the number of each list that the record may name; KeyError if it names another.
+        needs_list: as for `rule_of`.
+    """
     is_plain = record.shadow is None and all(entry.condition is None for entry in record.entries)
     flags = (
         IS_ENABLED * record.enabled
-        | NEEDS_LIST * rule.needs_list
+        | NEEDS_LIST * needs_list
         | HAS_ENTRIES * bool(record.entries)
         | NEEDS_OBJECTS * (not is_plain)
     )
@@ -55,7 +69,7 @@ def write_rule(builder: Builder, key: str, rule: Rule, numbers: Mapping[str, int
         key,
         record.entries if is_plain else (),
         flags=flags,
-        created=(record.created_at - _EPOCH) // timedelta(microseconds=1),
+        created=(record.created_at - _EPOCH) // _MICROSECOND,
         links=tuple(numbers[name] for name in record.lists),
         within=tuple(numbers[name] for name in record.within),
         notes=notes,
@@ -69,19 +83,30 @@ def read_rule(store: KeyStore, key: str, names: tuple[str, ...]) -> Rule | None:
         names: the names of the lists that records link by number.
     """
     try:
-        return _rule_of_facts(store.facts(key), names)
-    except (SnapshotError, ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        facts = store.facts(key)
+        record = _record_of_facts(facts, names)
+        trial = None if record.shadow is None else Shadow(FrozenList(None, record.shadow))
+        return rule_of(record, needs_list=bool(facts[1] & NEEDS_LIST), shadow=trial)
+    except _DAMAGED:
         return None
 
 
-def _rule_of_facts(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
+def read_record(store: KeyStore, key: str, names: tuple[str, ...]) -> KeyRecord | None:
+    """Give what a record of the store says, without a rule; None if the record is damaged."""
+    try:
+        return _record_of_facts(store.facts(key), names)
+    except _DAMAGED:
+        return None
+
+
+def _record_of_facts(facts: tuple[Any, ...], names: tuple[str, ...]) -> KeyRecord:
     entries, flags, links, within, created, notes = facts
     shadow = parse_notes(notes, "shadow")
     if bool(entries) != bool(flags & HAS_ENTRIES):
         raise SnapshotError("a record tells other entries than its flags")  # a key without any could be open
     if not isinstance(notes.get("owner"), str | None):
         raise SnapshotError("a record tells an owner that is no text")
-    record = KeyRecord(
+    return KeyRecord(
         created_at=_EPOCH + timedelta(microseconds=created),
         entries=entries,
         lists=tuple(names[number] for number in links),
@@ -90,5 +115,3 @@ def _rule_of_facts(facts: tuple[Any, ...], names: tuple[str, ...]) -> Rule:
         owner=notes.get("owner"),
         shadow=shadow,
     )
-    trial = None if shadow is None else Shadow(FrozenList(None, shadow))
-    return rule_of(record, needs_list=bool(flags & NEEDS_LIST), shadow=trial)

@@ -2,6 +2,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal, Protocol, final, type_check_only
 
 from .._core import Entry, Prefix
+from .key_record import KeyRecord
 from .reasons import State
 from .response import Response
 from .rule import FrozenList, NamedLists, Rule
@@ -90,6 +91,11 @@ class View:
     def settings(self) -> Settings: ...
     def held_id(self, key: str, /) -> str:
         """Give the id under which this view holds a key; TypeError for a key that is no text."""
+    def record(self, key: str, /) -> KeyRecord | None:
+        """Give what was said about a key, as a `KeyRecord`, by its held id; None if there is no such key.
+
+        No rule is made, so this costs less than `rule` where nobody checks the key.
+        """
     def rule(self, key: str, /) -> Rule | None:
         """Give the rule of a key by its held id, or None; TypeError for a key that is no text."""
     def levels(

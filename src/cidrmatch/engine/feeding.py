@@ -26,14 +26,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._keys import FrozenList, Shadow, View, rule_of
+from .._keys import View
 from ..errors import UnknownName, quote
 from .folding import store_of
 from .settings import Settings, settings_of
 from .storable import check_name, check_record
 
 if TYPE_CHECKING:
-    from .._keys import KeyRecord, Revision, Rule
+    from .._keys import FrozenList, KeyRecord, Revision
     from ..policy.policy import Policy
     from .draft import Draft
     from .following import Freshness
@@ -108,7 +108,7 @@ class Feed:
         if rules.default is not None and rules.default not in named:
             raise UnknownName(f"the default is a list that does not exist: {quote(rules.default)}")
         names = tuple(named)
-        store = store_of(_rules_of(rules.policy, keys, named), names)
+        store = store_of(_checked(rules.policy, keys, named), names)
 
         def renewed(view: View) -> View:
             settings = _settled(settings_of(view), rules)
@@ -179,17 +179,17 @@ def _by_name(lists: Iterable[FrozenList]) -> dict[str, FrozenList]:
     return dict(sorted(found.items()))
 
 
-def _rules_of(
+def _checked(
     policy: Policy, keys: Iterable[tuple[str, KeyRecord]], lists: Mapping[str, FrozenList]
-) -> Iterator[tuple[str, Rule]]:
-    """Make the rules of records that a store can hold and whose lists exist."""
+) -> Iterator[tuple[str, KeyRecord, bool]]:
+    """Give the records that a store can hold and whose lists exist, and whether each needs its list."""
+    needs_list = policy.keys.needs_list
     for key, record in keys:
         check_record(key, record)
-        for name in (*record.lists, *record.within):
+        for name in record.lists + record.within:
             if name not in lists:
                 raise UnknownName(f"the key {quote(key)} is linked to a list that does not exist: {quote(name)}")
-        trial = None if record.shadow is None else Shadow(FrozenList(None, record.shadow))
-        yield key, rule_of(record, needs_list=policy.keys.needs_list(record.created_at), shadow=trial)
+        yield key, record, needs_list(record.created_at)
 
 
 def _check_names(draft: Draft, default: str | None, records: Iterable[KeyRecord]) -> None:

@@ -26,10 +26,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from .._keys import Builder, View, write_rule
+from .._keys import Builder, View, write_record, write_rule
 
 if TYPE_CHECKING:
-    from .._keys import KeyStore, Rule
+    from .._keys import KeyRecord, KeyStore
 
 __all__ = ["NO_LIST", "Folder", "fold_view", "store_of", "view_on_new_store"]
 
@@ -70,19 +70,19 @@ def fold_view(view: View) -> tuple[KeyStore, tuple[str, ...]]:
     return store, names
 
 
-def store_of(rules: Iterable[tuple[str, Rule]], names: tuple[str, ...]) -> KeyStore:
-    """Make a store of rules that come one after the other, so that they are never all in memory.
+def store_of(records: Iterable[tuple[str, KeyRecord, bool]], names: tuple[str, ...]) -> KeyStore:
+    """Make a store of records that come one after the other, so that they are never all in memory.
 
     Args:
-        rules: keys, by their held ids, and their rules.
+        records: keys, by their held ids, what was said about each, and whether it needs its list.
         names: of the named lists; a record links a list by its position.
     Raises:
-        KeyError: a rule names another list.  ValueError: a key came twice.
+        KeyError: a record names another list.  ValueError: a key came twice.
     """
     builder = Builder()
     numbers = {name: number for number, name in enumerate(names)}
-    for key, rule in rules:
-        write_rule(builder, key, rule, numbers)
+    for key, record, needs_list in records:
+        write_record(builder, key, record, numbers, needs_list=needs_list)
     return builder.build(lists=len(names))
 
 

@@ -27,6 +27,7 @@ _MOST_LINKS = 0xFFFF
 """The most links, and the most lists that a key lies within: a record counts them in 16 bits."""
 _MOST_TEXT = 1 << 30
 """The most bytes of a key's name, or of the notes of its record."""
+_TEXT, _ENTRY = {str}, {Entry}
 _ENTRY_TEXT = 320
 """The most bytes of an entry in notes, without its label."""
 
@@ -47,20 +48,26 @@ def check_record(key: str, record: KeyRecord) -> None:
     Cost: looks at each entry once.
     """
     check_name("a key", key)
-    whose = f"the key {quote(key)}"
-    if type(record.enabled) is not bool:
-        raise TypeError(f"{whose}: enabled is True or False, not {record.enabled!r}")
-    if record.owner is not None and type(record.owner) is not str:
-        raise TypeError(f"{whose}: an owner is text or None, not {type(record.owner).__name__}")
-    check_moment(f"{whose}: created_at", record.created_at)
-    check_years(f"{whose}: created_at", record.created_at)
-    _check_names(whose, "lists", record.lists)
-    _check_names(whose, "within", record.within)
-    _check_entries(whose, "entries", record.entries)
-    if record.shadow is not None:
-        _check_entries(whose, "shadow", record.shadow)
+    try:
+        _check(record)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"the key {quote(key)}: {error}") from None
     if len(key) * 4 > _MOST_TEXT or _most_notes(record) > _MOST_TEXT:
-        raise ValueError(f"{whose}: its name, or what is said about it, is too long to be stored")
+        raise ValueError(f"the key {quote(key)}: its name, or what is said about it, is too long to be stored")
+
+
+def _check(record: KeyRecord) -> None:
+    if type(record.enabled) is not bool:
+        raise TypeError(f"enabled is True or False, not {record.enabled!r}")
+    if record.owner is not None and type(record.owner) is not str:
+        raise TypeError(f"an owner is text or None, not {type(record.owner).__name__}")
+    check_moment("created_at", record.created_at)
+    check_years("created_at", record.created_at)
+    _check_names("lists", record.lists)
+    _check_names("within", record.within)
+    _check_entries("entries", record.entries)
+    if record.shadow is not None:
+        _check_entries("shadow", record.shadow)
 
 
 def check_years(name: str, moment: datetime) -> None:
@@ -71,20 +78,23 @@ def check_years(name: str, moment: datetime) -> None:
         raise ValueError(f"{name} lies outside the years 1 to 9999 of UTC") from None
 
 
-def _check_names(whose: str, field: str, names: object) -> None:
-    if type(names) is not tuple or not all(type(name) is str for name in names):
-        raise TypeError(f"{whose}: {field} is a tuple of names")
+def _check_names(field: str, names: object) -> None:
+    if type(names) is not tuple or not {*map(type, names)} <= _TEXT:
+        raise TypeError(f"{field} is a tuple of names")
     if len(names) > _MOST_LINKS:
-        raise ValueError(f"{whose}: {field} names {len(names):,} lists, at most {_MOST_LINKS:,} can be stored")
+        raise ValueError(f"{field} names {len(names):,} lists, at most {_MOST_LINKS:,} can be stored")
 
 
-def _check_entries(whose: str, field: str, entries: object) -> None:
-    if type(entries) is not tuple or not all(type(entry) is Entry for entry in entries):
-        raise TypeError(f"{whose}: {field} is a tuple of Entry")
+def _check_entries(field: str, entries: object) -> None:
+    if type(entries) is not tuple or not {*map(type, entries)} <= _ENTRY:
+        raise TypeError(f"{field} is a tuple of Entry")
 
 
 def _most_notes(record: KeyRecord) -> int:
     """An upper bound for the bytes of a record's notes; JSON writes a character in up to 12 bytes."""
-    entries = record.entries + (record.shadow or ())
-    labels = sum(len(entry.label) for entry in entries if entry.label is not None)
+    entries = record.entries if record.shadow is None else record.entries + record.shadow
+    labels = 0
+    for entry in entries:
+        if entry.label is not None:
+            labels += len(entry.label)
     return 12 * (labels + len(record.owner or "")) + _ENTRY_TEXT * len(entries)

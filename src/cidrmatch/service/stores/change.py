@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain
@@ -39,6 +40,7 @@ from ...policy.plain import write_policy
 from ...policy.policy import Report
 from ...policy.presets import check_policy
 from .asserting import Assertions
+from .bulk import roomy
 from .errors import SpoiltRow
 from .grants import PREFIX, grant_as_values
 from .rows import Judge, check_key, check_list, check_text, check_workable, is_storable, moment_text
@@ -473,7 +475,8 @@ class StoreChange(Transaction):
         policy_text = head.judge.policy_text if is_same else as_text(write_policy(rules.policy))
         self._write_history(number, epoch or head.revision.epoch, history, operation, rules, policy_text)
         writer = Writer(self._connection, self._stored.head.tenant, Judge(policy_text), number)
-        writer.write(chain(() if first is None else (first,), keys_changed), lists_changed)
+        with roomy(self._connection) if draft.restored is not None else nullcontext():
+            writer.write(chain(() if first is None else (first,), keys_changed), lists_changed)
         if rules != head.rules:
             writer.tell("rules", "", as_text(rules_as_values(head.rules)), as_text(rules_as_values(rules)))
         for each in self._more:

@@ -177,13 +177,20 @@ class StoredDraft(Draft):
     def _keys_restored(self, view: View) -> Iterator[tuple[str, KeyRecord | None, KeyRecord | None]]:
         """Give each key that a restoring changes; only what was there before is in memory."""
         before = dict(self.reading.all_keys(self.head))
-        for key in chain(self._restored_ids(view), self.rules):
-            rule, old = self.find_rule(key), before.pop(key, None)
-            after = None if rule is None else rule.record
+        for key in sorted(chain(self._restored_ids(view), self.rules)):  # a database takes rows best in its own order
+            old, after = before.pop(key, None), self._record_after(view, key)
             if old != after:
                 yield key, old, after
         for key, old in before.items():
             yield key, old, None
+
+    def _record_after(self, view: View, key: str) -> KeyRecord | None:
+        """Give what a restored key says, or what the change made of it after that."""
+        if key in self.rules:
+            rule = self.rules[key]
+            return None if rule is None else rule.record
+        check_text("the key", key)
+        return view.record(key if self.settings.id_hash is None else self._plain_ids[key])
 
     def lists_changed(self) -> Iterator[tuple[str, FrozenList | None, FrozenList | None]]:
         """Give each list that is another now, before and after."""

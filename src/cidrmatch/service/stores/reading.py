@@ -21,10 +21,11 @@ from collections import defaultdict
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, func, literal_column, or_, select, type_coerce, union_all
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
 from ..._keys import Revision
@@ -32,7 +33,7 @@ from ...engine.feeding import Rules
 from ...errors import quote
 from .errors import SpoiltRow, StoreError
 from .grants import Grant, grant_as_values, granted, list_of_grant
-from .rows import Judge, Row, is_storable, key_of, list_of, read_moment, shown
+from .rows import Judge, Row, is_storable, key_as_written, key_of, list_of, read_moment, shown
 from .schema import changed, changes, entries, grants, keys, links, lists, tenants
 from .things import read_said
 
@@ -352,15 +353,14 @@ class Reading:
         linked = select(*_LINK).where(links.c.tenant == head.tenant)
         linked = linked.order_by(order(links.c.key), links.c.kind, links.c.position)
         sides = [_Side(self._stream(owned), "entries"), _Side(self._stream(linked), "links")]
-        last = None
+        of_entries, of_links = (side.take for side in sides)
+        judge, last = head.judge, None
         for row in self._stream(select(*_KEY).where(keys.c.tenant == head.tenant).order_by(order(keys.c.id))):
             if row[0] == last:
                 raise SpoiltRow("keys", row[:1], "there are several of this key")
-            last, rows = row[0], dict[str, list[Row]]()
-            for side in sides:
-                for holder, some in groupby(side.take(row[0]), key=_second):
-                    rows[holder] = [each[2:] for each in some]
-            yield key_of(head.judge, row, rows)
+            last = row[0]
+            mine, links_of = of_entries(last), of_links(last)
+            yield key_as_written(judge, row, mine, links_of) or key_of(judge, row, _by_holder(mine, links_of))
         for side in sides:
             side.check_empty()
 
@@ -385,7 +385,22 @@ class Reading:
         options = {"stream_results": True, "yield_per": _ROWS_AT_ONCE}  # of the query; the connection goes on to write
         result = self._connection.execute(query, execution_options=options)
         self._streams.append(result)
-        return iter(result)
+        return chain.from_iterable(self._batches(result))
+
+    def _batches(self, result: CursorResult[Any]) -> Iterator[Sequence[Row]]:
+        """Fetch rows from the driver itself: a row of SQLAlchemy costs more than the reading of it.
+
+        SQLAlchemy may have some rows already.  Its `fetchmany` gives those first, and none is left with it; the cursor
+        is None if there are no others.
+        """
+        yield [tuple(row) for row in result.fetchmany(_ROWS_AT_ONCE)]
+        cursor = result.cursor
+        try:
+            while cursor is not None and (rows := cursor.fetchmany(_ROWS_AT_ONCE)):
+                yield rows
+        except self._connection.dialect.loaded_dbapi.Error as error:
+            raise DBAPIError(str(result.context.statement), None, error) from error
+        result.close()
 
     def close(self) -> None:
         """Close what was not read to its end, such as the rows behind a spoilt one."""
@@ -480,10 +495,11 @@ class _Side:
 
     def take(self, name: str) -> list[Row]:
         """Take the rows of a name; SpoiltRow if rows of a name come that has none."""
-        found = []
-        while (row := self._next) is not None and row[0] == name:
+        found, row = [], self._next
+        while row is not None and row[0] == name:
             found.append(row)
-            self._next = next(self._rows, None)
+            row = next(self._rows, None)
+        self._next = row
         if row is not None and (type(row[0]) is not str or type(name) is not str or row[0] < name):
             raise SpoiltRow(self._table, row[:3], "nothing has this name")
         return found
@@ -508,8 +524,13 @@ def _in_parts(names: Collection[str]) -> Iterator[list[str]]:
         yield ordered[start : start + _AT_ONCE]
 
 
-def _second(row: Row) -> Any:
-    return row[1]
+def _by_holder(*sides: list[Row]) -> dict[str, list[Row]]:
+    """Sort the rows of a key by what they belong to, as `key_of` takes them."""
+    rows: dict[str, list[Row]] = {}
+    for side in sides:
+        for row in side:
+            rows.setdefault(row[1], []).append(row[2:])
+    return rows
 
 
 def _sorted_out(rows: Iterable[Row]) -> Changed:

@@ -23,9 +23,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from ..._core import Entry, fields_of_entry, parse_entry
+from ..._core import Entry, entries_as_written, fields_of_entry, parse_entry
 from ..._keys import FrozenList, KeyRecord
 from ...errors import brief
 from ...policy.plain import read_policy
@@ -43,6 +43,7 @@ __all__ = [
     "check_text",
     "check_workable",
     "is_storable",
+    "key_as_written",
     "key_of",
     "key_rows",
     "list_of",
@@ -54,7 +55,13 @@ __all__ = [
 
 Row: TypeAlias = Sequence[Any]
 """The values of a row in the order that the reading asks for; nothing is known of their types."""
-_CONDITION = "condition"
+_Found: TypeAlias = tuple[str, KeyRecord]
+_PLAIN, _OWNER, _SWITCH = (str, str, int, int), (str, type(None)), (bool, int)
+"""The types of an id, a moment and two counts; of an owner; of a switch."""
+Written: TypeAlias = tuple[Any, ...]
+"""The values of a row that is written, in the order of the schema."""
+Facts: TypeAlias = tuple[tuple[str, str | None, str | None], ...]
+"""Prefix, label and condition of entries, as the tables hold them."""
 
 
 @dataclass(slots=True)
@@ -86,13 +93,14 @@ class Judge:
         """Give the digest of a key that this policy has accepted; all that opens or restricts it belongs to it."""
         entries, shadow = _facts(record.entries), _facts(record.shadow or ())
         created_at = moment_text(record.created_at)
-        return self._digest_of(key, created_at, record.enabled, entries, shadow, record.lists, record.within)
+        return self.digest_of_facts(key, created_at, record.enabled, entries, shadow, record.lists, record.within)
 
     def digest_of_list(self, frozen: FrozenList) -> str:
         """Give the digest of a list that this policy has accepted."""
-        return self._digest_of(str(frozen.name), _facts(frozen.entries))
+        return self.digest_of_facts(str(frozen.name), _facts(frozen.entries))
 
-    def _digest_of(self, *facts: object) -> str:
+    def digest_of_facts(self, *facts: object) -> str:
+        """Give the digest of facts about a key or a list, as the tables hold them."""
         text = repr(facts).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, key=self._digest, digest_size=8).hexdigest()
 
@@ -109,7 +117,8 @@ def check_workable(policy: Policy) -> Policy:
 
 def moment_text(moment: datetime) -> str:
     """Write a moment as the tables hold it: ISO 8601, in UTC, with microseconds."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return at.isoformat(timespec="microseconds")
 
 
 def check_text(what: str, text: str | None) -> None:
@@ -127,35 +136,32 @@ def _is_half(character: str) -> bool:
     return "\ud800" <= character <= "\udfff"
 
 
-def _entry_rows(tenant: int, holder: str, name: str, entries: Sequence[Entry]) -> list[dict[str, Any]]:
-    rows = []
-    for position, entry in enumerate(entries):
-        check_text("a label", entry.label)
-        prefix, label, condition = _facts_of(entry)
-        rows.append(
-            {"tenant": tenant, "holder": holder, "name": name, "position": position, "prefix": prefix, "label": label}
-            | {_CONDITION: condition}
-        )
-    return rows
+def _entry_rows(tenant: int, holder: str, name: str, facts: Facts) -> list[Written]:
+    for _, label, _ in facts:
+        if label is not None:
+            check_text("a label", label)
+    return [(tenant, holder, name, position, *said) for position, said in enumerate(facts)]
 
 
 def _facts_of(entry: Entry) -> tuple[str, str | None, str | None]:
     """Give prefix, label and condition of an entry as text."""
     if entry.condition is None:
-        return str(entry.prefix), entry.label, None
+        return str(entry), entry.label, None
     fields = fields_of_entry("", None, entry.condition)
     del fields["prefix"]
-    return str(entry.prefix), entry.label, json.dumps(fields, sort_keys=True) if fields else None
+    return str(entry), entry.label, json.dumps(fields, sort_keys=True) if fields else None
 
 
-def _facts(entries: Sequence[Entry]) -> tuple[tuple[str, str | None, str | None], ...]:
+def _facts(entries: Sequence[Entry]) -> Facts:
     return tuple(map(_facts_of, entries))
 
 
 def key_rows(
     judge: Judge, tenant: int, key: str, record: KeyRecord, revision: int
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[Written, list[Written], list[Written]]:
     """Write a record that the policy has judged, as the row of the key, those of its entries and those of its links.
+
+    A row has the values of all columns, in the order of the schema.
 
     Raises:
         ValueError: a text of it cannot be stored.
@@ -163,44 +169,30 @@ def key_rows(
     check_text("the key", key)
     if record.owner is not None:
         check_text(f"the owner of {brief(key)}", record.owner)
-    shadow = record.shadow
-    row = {
-        "tenant": tenant,
-        "id": key,
-        "created_at": moment_text(record.created_at),
-        "is_enabled": record.enabled,
-        "owner": record.owner,
-        "own_count": len(record.entries),
-        "shadow_count": None if shadow is None else len(shadow),
-        "link_count": len(record.lists) + len(record.within),
-        "judged": judge.digest_of_key(key, record),
-        "revision": revision,
-    }
-    entries = _entry_rows(tenant, "key", key, record.entries) + _entry_rows(tenant, "shadow", key, shadow or ())
-    links = [
-        {"tenant": tenant, "key": key, "kind": kind, "position": position, "list": name}
-        for kind, names in (("lists", record.lists), ("within", record.within))
-        for position, name in enumerate(names)
-    ]
+    own, trial, created_at = _facts(record.entries), _facts(record.shadow or ()), moment_text(record.created_at)
+    shadow_count = None if record.shadow is None else len(trial)
+    link_count = len(record.lists) + len(record.within)
+    judged = judge.digest_of_facts(key, created_at, record.enabled, own, trial, record.lists, record.within)
+    row = (
+        tenant, key, created_at, record.enabled, record.owner, len(own), shadow_count, link_count, judged, revision,
+    )  # fmt: skip
+    entries = _entry_rows(tenant, "key", key, own)
+    if trial:
+        entries += _entry_rows(tenant, "shadow", key, trial)
+    links: list[Written] = []
+    if link_count:
+        for kind, names in (("lists", record.lists), ("within", record.within)):
+            links += [(tenant, key, kind, position, name) for position, name in enumerate(names)]
     return row, entries, links
 
 
-def list_rows(
-    judge: Judge, tenant: int, frozen: FrozenList, revision: int
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def list_rows(judge: Judge, tenant: int, frozen: FrozenList, revision: int) -> tuple[Written, list[Written]]:
     """Write a named list that the policy has judged, as its row and those of its entries; ValueError as `key_rows`."""
     name = str(frozen.name)
     check_text("the name of a list", name)
     check_text(f"the description of {brief(name)}", frozen.description)
-    row = {
-        "tenant": tenant,
-        "name": name,
-        "description": frozen.description,
-        "entry_count": len(frozen.entries),
-        "judged": judge.digest_of_list(frozen),
-        "revision": revision,
-    }
-    return row, _entry_rows(tenant, "list", name, frozen.entries)
+    row = (tenant, name, frozen.description, len(frozen.entries), judge.digest_of_list(frozen), revision)
+    return row, _entry_rows(tenant, "list", name, _facts(frozen.entries))
 
 
 # -- Reading ------------------------------------------------------------------
@@ -335,6 +327,55 @@ def key_of(judge: Judge, row: Row, rows: Mapping[str, Sequence[Row]]) -> tuple[s
             raise SpoiltRow("keys", where, "its list is gone or is not enforced, and no change of the store did that")
         check_key(judge.policy, key, record)
     return key, record
+
+
+def key_as_written(judge: Judge, row: Row, owned: Sequence[Row], linked: Sequence[Row]) -> _Found | None:
+    """Read a key quickly, or give None: `key_of` looks at it closely then, and says what is wrong.
+
+    A key is read here if its rows are those that the store wrote, and if the policy has judged them.  The digest is
+    made of the texts of the rows; the store made it of the same texts.  Conditions and trials are left to `key_of`.
+
+    Args:
+        row: as for `key_of`.
+        owned: the rows of its entries: (name, holder, position, prefix, label, condition).
+        linked: its links: (key, kind, position, list).
+    """
+    key, created_at, is_enabled, owner, own_count, shadow_count, link_count, judged = row
+    if (type(key), type(created_at), type(own_count), type(link_count)) != _PLAIN or type(owner) not in _OWNER:
+        return None
+    if judge.believes or shadow_count is not None or (own_count, link_count) != (len(owned), len(linked)):
+        return None
+    facts, names = _facts_as_written(owned), _names_as_written(linked)
+    if facts is None or names is None or type(is_enabled) not in _SWITCH or is_enabled not in (0, 1):
+        return None
+    entries, enabled = entries_as_written(facts), bool(is_enabled)
+    if entries is None or judged != judge.digest_of_facts(key, created_at, enabled, facts, (), *names):
+        return None
+    lists, within = names
+    at = read_moment("keys", (key,), created_at)
+    return key, KeyRecord(created_at=at, entries=entries, lists=lists, within=within, enabled=enabled, owner=owner)
+
+
+def _facts_as_written(rows: Sequence[Row]) -> Facts | None:
+    """Give what the rows of a key say of its entries; None if one is on trial, missing, or out of its place."""
+    for place, row in enumerate(rows):
+        if row[1] != "key" or row[2] != place:
+            return None
+    facts: Any = tuple([row[3:] for row in rows])  # `entries_as_written` looks at their types
+    return cast("Facts", facts)
+
+
+def _names_as_written(rows: Sequence[Row]) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
+    """Give the names of the lists of a key, and of those that it lies within; None if something is unusual."""
+    if not rows:
+        return (), ()
+    found: dict[str, list[str]] = {"lists": [], "within": []}
+    for _, kind, position, name in rows:
+        names = found.get(kind)
+        if names is None or position != len(names) or type(name) is not str or name in names:
+            return None
+        names.append(name)
+    return tuple(found["lists"]), tuple(found["within"])
 
 
 def _names_of(key: str, kind: str, rows: Sequence[Row]) -> tuple[str, ...]:

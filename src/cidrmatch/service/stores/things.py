@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "as_text",
+    "key_as_text",
     "key_as_values",
     "key_of_values",
     "list_as_values",
@@ -73,6 +74,18 @@ def key_as_values(record: KeyRecord) -> dict[str, Any]:
         "owner": record.owner,
     }
     return values if record.shadow is None else values | {"shadow": _written(record.shadow)}
+
+
+def key_as_text(record: KeyRecord) -> str:
+    """Write a key as the text that `as_text` makes of its values; a plain one without building these values."""
+    if record.lists or record.within or record.owner is not None or record.shadow is not None:
+        return as_text(key_as_values(record))
+    if not all(entry.label is None and entry.condition is None for entry in record.entries):
+        return as_text(key_as_values(record))
+    created_at, enabled = record.created_at.isoformat(), "true" if record.enabled else "false"
+    entries = '","'.join(map(str, record.entries))  # no character of a prefix or a moment is escaped in JSON
+    said = f'"{entries}"' if entries else ""
+    return f'{{"created_at":"{created_at}","enabled":{enabled},"entries":[{said}],"lists":[],"owner":null,"within":[]}}'
 
 
 def key_of_values(values: dict[str, Any]) -> KeyRecord:
