@@ -31,6 +31,7 @@ ROOMS = {
         "multibit",
         "frozen",
         "batch",
+        "algebra",
         "allow_list",
         "prefix_lines",
         "bars",

@@ -34,7 +34,7 @@ MODULES = [
     "cidrmatch.files.config",
     "cidrmatch.engine.engine",
     "cidrmatch.errors",
-    "cidrmatch.advice.compare",
+    "cidrmatch.advice.diff",
     "cidrmatch.advice.explain",
     "cidrmatch.advice.lint",
     "cidrmatch.advice.suggest",

@@ -47,6 +47,20 @@ def run_together(*work: Callable[[], None]) -> None:
         raise errors[0]
 
 
+def test_many_threads_combine_the_same_two_lists() -> None:
+    one = AllowList([(bytes([10, low, 0, 0]), str(low)) for low in range(256)])
+    other = AllowList([bytes([10, low, 0, 0]) for low in range(0, 256, 2)])
+    expected = [entry for number, entry in enumerate(one) if number % 2]
+
+    def combine() -> None:
+        assert list(one - other) == expected
+        assert one ^ other == AllowList(expected)
+        assert other < one
+        assert len((one | other).aggregate()) == 256
+
+    run_together(*[combine] * THREADS)
+
+
 def test_many_readers_of_one_list_get_the_same_answers() -> None:
     entries = [(bytes([10, low, 0, 0]), str(low)) for low in range(0, 256, 2)]
     allow = AllowList([*entries, "2001:db8::/32"])

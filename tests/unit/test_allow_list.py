@@ -2,6 +2,7 @@
 
 import array
 import copy
+import operator
 import pickle
 import struct
 from collections.abc import Callable, Iterator
@@ -443,6 +444,31 @@ def test_union_with_something_else_is_a_type_error(other: Any) -> None:
         OFFICE | other
     with pytest.raises(TypeError):
         other | OFFICE
+
+
+@pytest.mark.parametrize("other", [["10.0.0.0/8"], "10.0.0.0/8", None, {"10.0.0.0/8"}, 5])
+@pytest.mark.parametrize(
+    "combine", [operator.sub, operator.and_, operator.xor, operator.le, operator.lt, operator.ge, operator.gt]
+)
+def test_a_list_is_combined_and_compared_with_lists_only(combine: Callable[[Any, Any], Any], other: Any) -> None:
+    """A set of texts might be meant as a list, but it might hold junk as well: that is for AllowList() to say."""
+    for one, two in ((OFFICE, other), (other, OFFICE)):
+        with pytest.raises(TypeError, match=r"not supported|unsupported"):
+            combine(one, two)
+    for ask in (OFFICE.isdisjoint, OFFICE.issubset, OFFICE.issuperset):
+        with pytest.raises(TypeError, match="an AllowList was expected, not"):
+            ask(other)
+
+
+def test_pieces_have_the_label_of_the_most_specific_entry_around_them() -> None:
+    corp = AllowList([("10.0.0.0/8", "Corp"), ("10.1.0.0/16", "Vienna"), "10.1.2.0/24", ("192.0.2.1", "CI")])
+    rest = corp - AllowList([("10.1.128.0/17", "other"), ("10.1.2.128/25", "other")])
+    asked = ["10.9.9.9", "10.1.3.3", "10.1.2.1", "10.1.2.200", "10.1.200.1", "192.0.2.1"]
+    found = [rest.match(address) for address in asked]
+    assert [entry and entry.label for entry in found] == ["Corp", "Vienna", None, None, None, "CI"]
+    assert [entry and str(entry) for entry in found[2:5]] == ["10.1.2.0/25", None, None]
+    assert corp & AllowList([("10.1.2.3", "other")]) == AllowList(["10.1.2.3"])
+    assert corp & AllowList([("10.0.0.0/7", "other")]) == AllowList(list(corp)[:3])
 
 
 def test_aggregate_is_the_fewest_prefixes() -> None:

@@ -41,7 +41,10 @@ from .address import (
     is_address,  # is this text an address at all?
     parse_address,  # text, packed bytes or an object as packed bytes
 )
-from .allow_list import AllowList
+from .allow_list import (
+    AllowList,
+    changes,  # diff tells which entries of two lists differ
+)
 from .bars import without_covered  # suggest takes out of its list of outsiders whom an entry admits all the same
 from .column import (
     PROBLEMS,  # the words for what is wrong with rows of a column
@@ -97,6 +100,7 @@ __all__ = [
     "Standing",
     "address_problem",
     "aggregate",
+    "changes",
     "check_is_list",
     "entries_as_written",
     "fields_of",

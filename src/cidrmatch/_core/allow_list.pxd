@@ -8,7 +8,8 @@ from cidrmatch._core.prefixes cimport PrefixArray
 
 cdef class Source:
     cdef object entries
-    cdef object lines
+    cdef object lines           # a buffer of lines, or a `PrefixArray` of what was read already
+    cdef dict labels            # by the numbers of sorted prefixes; None if there are none, or if they are to be read
     cdef int form
     cdef int vectors
 
@@ -22,7 +23,6 @@ cdef class AllowList:
     cdef Py_hash_t hash
 
     cdef dict number_labels(self, dict labels)
-    cdef PrefixArray prefixes(self)
     cdef object label_at(self, Py_ssize_t i)
     cdef Entry entry_at(self, Py_ssize_t i)
     cdef Entry make_entry(self, Py_ssize_t i)

@@ -8,7 +8,7 @@ from .address import AddressLike
 from .arrow import ArrowArrayExportable, ArrowStreamExportable
 from .prefix import Entry, EntryLike, Prefix, PrefixLike
 
-__all__ = ["AllowList"]
+__all__ = ["AllowList", "changes"]
 
 _ManyAddresses: TypeAlias = Iterable[AddressLike] | ArrowArrayExportable | ArrowStreamExportable
 _ManyEntries: TypeAlias = Iterable[EntryLike] | ArrowArrayExportable | ArrowStreamExportable
@@ -27,6 +27,19 @@ class AllowList:
     has no truth value: `if allow and address not in allow` would let everyone
     in when the list is empty, so it raises instead.
 
+    Two lists are combined as sets of addresses, and the result is a list again:
+
+        a & b    the addresses in both
+        a - b    the addresses of `a` that are not in `b`
+        a | b    the addresses in either
+        a ^ b    the addresses in exactly one, `(a - b) | (b - a)`
+        a <= b   whether every address of `a` is in `b`; so also <, >= and >
+
+    `a & b` and `a - b` keep each entry of `a` that lies wholly in the result, and replace others by the broadest
+    prefixes inside them that do.  So an address has the same label in the result as in `a`, and `b` gives no label.
+    `a | b` keeps all entries of both; of equal prefixes that of `a`, with its label.  `==` compares entries and
+    labels, so lists with equal addresses may be unequal; they are <= each other.
+
     Args:
         entries: an iterable of what `parse_entry` takes.  Order does not matter;
             of equal prefixes the first, with its label, is kept.  Or an Arrow array, chunked or
@@ -41,13 +54,15 @@ class AllowList:
         ValueError: an entry has a condition, which only an `Engine` judges.
     Cost: 9 bytes an entry (IPv4) or 22 (IPv6), 8 or 33 a range, the labels; with more than 8,192 ranges a map of up
         to 4 MiB, with more than 32,768 entries another of up to 5 MiB; 100 to 200 ns an entry to build, in whatever
-        order.
+        order; to combine two lists, about as much as to build the result, and a pass over both.
     Threads: safe without a lock, never changes.
     Source: B6, B13 to B16, B20, B24; C6, C16, C18.
 
     >>> office = AllowList(["203.0.113.5", ("198.51.100.0/24", "Office"), "2001:db8::/48"])
     >>> "198.51.100.7" in office, "198.51.101.7" in office
     (True, False)
+    >>> office - AllowList(["198.51.100.0/25", "2001:db8::/32"])
+    AllowList([('198.51.100.128/25', 'Office'), '203.0.113.5/32'])
     """
     def __new__(cls, entries: _ManyEntries = (), *, policy: SupportsAccept | None = None) -> AllowList: ...
     def __contains__(self, address: AddressLike, /) -> bool: ...
@@ -217,5 +232,53 @@ class AllowList:
     def __deepcopy__(self, memo: object, /) -> AllowList: ...
     def __or__(self, other: AllowList, /) -> AllowList: ...
     def __ror__(self, other: AllowList, /) -> AllowList: ...
+    def __and__(self, other: AllowList, /) -> AllowList: ...
+    def __rand__(self, other: AllowList, /) -> AllowList: ...
+    def __sub__(self, other: AllowList, /) -> AllowList: ...
+    def __rsub__(self, other: AllowList, /) -> AllowList: ...
+    def __xor__(self, other: AllowList, /) -> AllowList: ...
+    def __rxor__(self, other: AllowList, /) -> AllowList: ...
+    def isdisjoint(self, other: AllowList, /) -> bool:
+        """Tell whether no address is in both lists.
+
+        Args:
+            other: an `AllowList`.
+        Raises:
+            TypeError: it is something else.
+        Cost: one pass over both lists, until an address in both is found.
+
+        >>> AllowList(["10.0.0.0/8"]).isdisjoint(AllowList(["10.1.0.0/16"]))
+        False
+        """
+    def issubset(self, other: AllowList, /) -> bool:
+        """Tell whether every address of this list is in the other one, by whatever entries; so does `self <= other`.
+
+        Addresses of ::ffff:0:0/96 do not count, because no IPv6 client has one.  `self < other` also asks whether the
+        other list has more addresses.
+
+        Args:
+            other: an `AllowList`.
+        Raises:
+            TypeError: it is something else.
+        Cost: one pass over both lists, until an address that the other one lacks is found.
+
+        >>> AllowList(["192.0.2.0/24"]).issubset(AllowList(["192.0.2.0/25", "192.0.2.128/25"]))
+        True
+        """
+    def issuperset(self, other: AllowList, /) -> bool:
+        """Tell whether every address of the other list is in this one; so does `self >= other`.
+
+        Args, Raises, Cost: as for `issubset`.
+        """
+    def __le__(self, other: AllowList, /) -> bool: ...
+    def __lt__(self, other: AllowList, /) -> bool: ...
+    def __ge__(self, other: AllowList, /) -> bool: ...
+    def __gt__(self, other: AllowList, /) -> bool: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+def changes(before: AllowList, after: AllowList, /) -> tuple[list[Entry], list[Entry], list[tuple[Entry, Entry]]]:
+    """Give the entries that only the later list has, those that only the earlier one has, and relabelled pairs.
+
+    Entries are compared by their prefixes.  All three lists are in canonical order.
+    """

@@ -23,17 +23,21 @@ from cpython.mem cimport PyMem_RawFree
 from libc.stdint cimport UINT64_MAX, uint8_t, uint32_t, uint64_t
 
 from cidrmatch._core.address cimport NO_INDEX, Bits, read_address, vectors_here
+from cidrmatch._core.algebra cimport (
+    changes_of_entries, complement, keep_within, labels_of_both, labels_within, unite,
+)
 from cidrmatch._core.arrow cimport PACKED, Chunk, Item, broken, find_item, offers_arrow, take_chunks
 from cidrmatch._core.batch cimport Search, answer_many, read_packed
 from cidrmatch._core.frozen cimport (
     BY_SIZE, FIRST_LENGTH, NONE_IN, NOT_COMMON, NO_ENTRY, ask_common, bits_at, contains, contains_all,
-    count_entries, find_entry, find_length, freeze,
+    count_entries, find_entry, find_length, freeze, ranges_of,
 )
 from cidrmatch._core.prefix cimport (
     Entry, check_is_list, compare_bits, new_entry, new_prefix, parse_common_prefix, read_prefix,
 )
-from cidrmatch._core.prefixes cimport Prefix6, PrefixArray, merge, pack4, prefixes_of
+from cidrmatch._core.prefixes cimport Prefix6, PrefixArray, RangeArray, pack4, prefixes_of
 
+import sys
 from operator import index
 
 from ..errors import InvalidPrefix, brief
@@ -41,11 +45,13 @@ from .fields import allow_list_schema
 from .lines import frozen_text
 from .prefix import parse_entry
 
-__all__ = ["AllowList"]
+__all__ = ["AllowList", "changes"]
 
 cdef enum:
     SHOWN_ENTRIES = 3       # in a repr
     MOST_OBJECTS = 4_096    # entries of a list that keeps its objects; in longer lists making one is faster
+
+cdef Py_ssize_t NO_LIMIT = sys.maxsize
 
 
 # -- Reading ----------------------------------------------------------------------
@@ -176,6 +182,19 @@ cdef class AllowList:
     has no truth value: `if allow and address not in allow` would let everyone
     in when the list is empty, so it raises instead.
 
+    Two lists are combined as sets of addresses, and the result is a list again:
+
+        a & b    the addresses in both
+        a - b    the addresses of `a` that are not in `b`
+        a | b    the addresses in either
+        a ^ b    the addresses in exactly one, `(a - b) | (b - a)`
+        a <= b   whether every address of `a` is in `b`; so also <, >= and >
+
+    `a & b` and `a - b` keep each entry of `a` that lies wholly in the result, and replace others by the broadest
+    prefixes inside them that do.  So an address has the same label in the result as in `a`, and `b` gives no label.
+    `a | b` keeps all entries of both; of equal prefixes that of `a`, with its label.  `==` compares entries and
+    labels, so lists with equal addresses may be unequal; they are <= each other.
+
     Args:
         entries: an iterable of what `parse_entry` takes.  Order does not matter;
             of equal prefixes the first, with its label, is kept.  Or an Arrow array, chunked or
@@ -190,13 +209,15 @@ cdef class AllowList:
         ValueError: an entry has a condition, which only an `Engine` judges.
     Cost: 9 bytes an entry (IPv4) or 22 (IPv6), 8 or 33 a range, the labels; with more than 8,192 ranges a map of up
         to 4 MiB, with more than 32,768 entries another of up to 5 MiB; 100 to 200 ns an entry to build, in whatever
-        order.
+        order; to combine two lists, about as much as to build the result, and a pass over both.
     Threads: safe without a lock, never changes.
     Source: B6, B13 to B16, B20, B24; C6, C16, C18.
 
     >>> office = AllowList(["203.0.113.5", ("198.51.100.0/24", "Office"), "2001:db8::/48"])
     >>> "198.51.100.7" in office, "198.51.101.7" in office
     (True, False)
+    >>> office - AllowList(["198.51.100.0/25", "2001:db8::/32"])
+    AllowList([('198.51.100.128/25', 'Office'), '203.0.113.5/32'])
     """
 
     def __cinit__(self, entries=(), *others, policy=None):
@@ -223,7 +244,7 @@ cdef class AllowList:
         # 2. freeze: sort, merge, find the parent of each entry
         prefixes.sort()
         freeze(prefixes, source.form, source.vectors, &self.table, &self.entries, &self.block)
-        self.labels = self.number_labels(labels) if labels else None
+        self.labels = self.number_labels(labels) if labels else source.labels
 
     @classmethod
     def from_text(cls, text, /):
@@ -444,23 +465,13 @@ cdef class AllowList:
 
     # 3. The list as a value.
 
-    cdef PrefixArray prefixes(self):
-        """The entries as they were read, sorted."""
-        cdef PrefixArray prefixes = PrefixArray()
-        cdef Py_ssize_t i
-        cdef Bits bits
-        for i in range(len(self)):
-            bits_at(&self.entries, i, &bits)
-            prefixes.push(&bits)
-        return prefixes
-
     def aggregate(self):
         """Find the fewest prefixes that mean the same addresses; labels are not kept.
 
         Returns:
             `list[Prefix]` in canonical order.
         """
-        return prefixes_of(merge(self.prefixes()))
+        return prefixes_of(ranges_of(&self.table))
 
     def __len__(self):
         return count_entries(&self.entries)
@@ -479,11 +490,6 @@ cdef class AllowList:
 
     def __bool__(self):
         raise TypeError("an AllowList has no truth value: an empty list allows nobody; ask len(allow) or `is None`")
-
-    def __or__(self, other):
-        if type(self) is not AllowList or type(other) is not AllowList:
-            return NotImplemented
-        return AllowList([*self, *other])
 
     def __eq__(self, other):
         cdef AllowList that
@@ -514,6 +520,72 @@ cdef class AllowList:
     def __reduce__(self):
         return AllowList, (tuple(self),)
 
+    # 4. Algebra: `algebra.pyx` says what is kept of which list, and with which labels.
+
+    def __and__(self, other):
+        return pieces_of(self, ranges_of(&(<AllowList>other).table)) if are_lists(self, other) else NotImplemented
+
+    def __sub__(self, other):
+        return pieces_of(self, others_than(other)) if are_lists(self, other) else NotImplemented
+
+    def __or__(self, other):
+        return united(self, other) if are_lists(self, other) else NotImplemented
+
+    def __xor__(self, other):
+        if not are_lists(self, other):
+            return NotImplemented
+        return united(pieces_of(self, others_than(other)), pieces_of(other, others_than(self)))
+
+    def isdisjoint(self, other, /):
+        """Tell whether no address is in both lists.
+
+        Args:
+            other: an `AllowList`.
+        Raises:
+            TypeError: it is something else.
+        Cost: one pass over both lists, until an address in both is found.
+
+        >>> AllowList(["10.0.0.0/8"]).isdisjoint(AllowList(["10.1.0.0/16"]))
+        False
+        """
+        return has_none(self, ranges_of(&as_list(other).table))
+
+    def issubset(self, other, /):
+        """Tell whether every address of this list is in the other one, by whatever entries; so does `self <= other`.
+
+        Addresses of ::ffff:0:0/96 do not count, because no IPv6 client has one.  `self < other` also asks whether the
+        other list has more addresses.
+
+        Args:
+            other: an `AllowList`.
+        Raises:
+            TypeError: it is something else.
+        Cost: one pass over both lists, until an address that the other one lacks is found.
+
+        >>> AllowList(["192.0.2.0/24"]).issubset(AllowList(["192.0.2.0/25", "192.0.2.128/25"]))
+        True
+        """
+        return has_none(self, others_than(as_list(other)))
+
+    def issuperset(self, other, /):
+        """Tell whether every address of the other list is in this one; so does `self >= other`.
+
+        Args, Raises, Cost: as for `issubset`.
+        """
+        return as_list(other).issubset(self)
+
+    def __le__(self, other):
+        return self.issubset(other) if are_lists(self, other) else NotImplemented
+
+    def __lt__(self, other):
+        return self.issubset(other) and not other.issubset(self) if are_lists(self, other) else NotImplemented
+
+    def __ge__(self, other):
+        return other.issubset(self) if are_lists(self, other) else NotImplemented
+
+    def __gt__(self, other):
+        return other.issubset(self) and not self.issubset(other) if are_lists(self, other) else NotImplemented
+
     def __copy__(self):
         return self
 
@@ -529,6 +601,64 @@ cdef class AllowList:
         more = len(self) - SHOWN_ENTRIES
         return f"AllowList([{', '.join(shown)}])" if more <= 0 else f"<AllowList [{', '.join(shown)}, and {more} more]>"
 
+
+# -- Algebra ----------------------------------------------------------------------
+
+cdef bint are_lists(object one, object other) noexcept:
+    return type(one) is AllowList and type(other) is AllowList
+
+
+cdef AllowList as_list(object other):
+    if type(other) is not AllowList:
+        raise TypeError(f"an AllowList was expected, not {type(other).__name__}")
+    return other
+
+
+cdef RangeArray others_than(AllowList allow):
+    """The ranges of all addresses that are not in the list."""
+    return complement(ranges_of(&allow.table))
+
+
+cdef bint has_none(AllowList allow, RangeArray ranges) except -1:
+    """Is no address of the list in the ranges?"""
+    return keep_within(&allow.entries, ranges, 1).count() == 0
+
+
+cdef AllowList pieces_of(AllowList allow, RangeArray ranges):
+    """What of a list lies in the ranges, as a list."""
+    cdef PrefixArray kept = keep_within(&allow.entries, ranges, NO_LIMIT)
+    return new_list(kept, None if allow.labels is None else labels_within(&allow.entries, allow.labels, kept))
+
+
+cdef AllowList united(AllowList one, AllowList other):
+    """The entries of both lists; of equal prefixes the first list's is kept."""
+    cdef dict labels = None
+    if one.labels is not None or other.labels is not None:
+        labels = labels_of_both(&one.entries, labels_of(one), &other.entries, labels_of(other))
+    return new_list(unite(&one.entries, &other.entries), labels)
+
+
+cdef dict labels_of(AllowList allow):
+    """The labels by the numbers of their entries, perhaps none."""
+    return {} if allow.labels is None else allow.labels
+
+
+cdef AllowList new_list(PrefixArray prefixes, dict labels):
+    """A list of sorted prefixes, with labels by their numbers."""
+    cdef Source source = Source(None, prefixes, BY_SIZE, vectors_here())
+    source.labels = labels if labels else None
+    return AllowList(source)
+
+
+def changes(AllowList before not None, AllowList after not None, /):
+    """Give the entries that only the later list has, those that only the earlier one has, and relabelled pairs.
+
+    Entries are compared by their prefixes.  All three lists are in canonical order.
+    """
+    return changes_of_entries(&before.entries, labels_of(before), &after.entries, labels_of(after))
+
+
+# -- Entries, one by one ------------------------------------------------------------
 
 cdef class EntryIterator:
     """Give the entries in canonical order; threads that share it get each entry once."""

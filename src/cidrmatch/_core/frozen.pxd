@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from cidrmatch._core.address cimport Bits, Text, find_text
 from cidrmatch._core.multibit cimport ALL_IN, FIRST_LENGTH, NONE_IN, PARTLY_IN, MultibitTrie
 from cidrmatch._core.prefix cimport lower_mask, upper_mask
-from cidrmatch._core.prefixes cimport PrefixArray
+from cidrmatch._core.prefixes cimport PrefixArray, RangeArray
 
 
 cdef extern from "_core/c/layout.h" nogil:
@@ -197,3 +197,4 @@ cdef inline Py_ssize_t find_entry(const Table *table, const Entries *entries, co
 
 cdef int freeze(PrefixArray prefixes, int form, int vectors, Table *table, Entries *entries, Block *block) except -1
 cdef bint contains_all(const Table *table, const Bits *prefix) noexcept nogil
+cdef RangeArray ranges_of(const Table *table)

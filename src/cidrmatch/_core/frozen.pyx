@@ -427,3 +427,35 @@ cdef bint contains_all(const Table *table, const Bits *prefix) noexcept nogil:
         return <uint32_t>(wanted.last_upper >> 32) <= table.table4.last[at]
     at = count_ended6(&table.table6, wanted.first_upper, wanted.first_lower)
     return not is_before(table.table6.last[at].upper, table.table6.last[at].lower, wanted.last_upper, wanted.last_lower)
+
+
+# -- The ranges again ---------------------------------------------------------------
+
+cdef RangeArray ranges_of(const Table *table):
+    """The ranges that a table was made of."""
+    cdef RangeArray ranges = RangeArray()
+    cdef const Table6 *table6 = &table.table6
+    cdef Range one
+    cdef uint32_t i
+    one.family = 4
+    one.first_lower = 0
+    one.last_lower = UINT64_MAX
+    for i in range(table.table4.firsts.count):
+        one.first_upper = <uint64_t>first_of_range4(&table.table4, i) << 32
+        one.last_upper = <uint64_t>table.table4.last[i] << 32 | UINT32_MAX
+        ranges.push(&one)
+    one.family = 6
+    for i in range(table6.firsts.count):
+        one.first_upper = <uint64_t>order6(<uint64_t>table6.firsts.keys[i])
+        one.first_lower = table6.firsts.lower[i]
+        one.last_upper = table6.last[i].upper
+        one.last_lower = table6.last[i].lower
+        ranges.push(&one)
+    return ranges
+
+
+cdef uint32_t first_of_range4(const Table4 *table, uint32_t i) noexcept nogil:
+    """The first address of a range; `fill_scan` and `fill_table4` say where it is."""
+    if table.is_scan:
+        return <uint32_t>table.firsts.keys[<size_t>(i // SCAN4) * NODE4 + i % SCAN4]
+    return table.first if i == 0 else <uint32_t>order4(<uint32_t>table.firsts.keys[i - 1]) + 1

@@ -40,7 +40,7 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from cidrmatch._core.address cimport Bits
 from cidrmatch._core.prefix cimport check_is_list, lower_mask, new_prefix, read_prefix, upper_mask
 from cidrmatch._core.prefixes cimport (
-    PrefixArray, Range, RangeArray, is_before, merge, prefixes_of, range_of, resized, split,
+    PrefixArray, Range, RangeArray, is_before, merge, objects_of, prefixes_of, range_of, resized, split,
 )
 
 from collections.abc import Mapping, MutableMapping
@@ -417,13 +417,13 @@ cdef class Trie:
         cdef Bits bits
         cdef Range hole
         cdef RangeArray merged = self.merged()
-        cdef list left = []
+        cdef PrefixArray left = PrefixArray()
         cdef Py_ssize_t i
         read_prefix(prefix, False, &bits)
         hole = range_of(&bits)
         for i in range(merged.size):
             split_around(&merged.ranges[i], &hole, left)
-        return left
+        return objects_of(left)
 
     cdef RangeArray merged(self):
         cdef PrefixArray array = PrefixArray()
@@ -493,8 +493,8 @@ cdef class Trie:
         return nodes, entries
 
 
-cdef int split_around(const Range *whole, const Range *hole, list prefixes) except -1:
-    """Append the prefixes of what is left of a range without a hole.
+cdef int split_around(const Range *whole, const Range *hole, PrefixArray prefixes) except -1:
+    """Add the prefixes of what is left of a range without a hole.
 
     whole   |-------------------------------|
     hole            |--------|

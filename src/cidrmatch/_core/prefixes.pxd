@@ -76,6 +76,8 @@ cdef class PrefixArray:
     cdef int resize4(self, Py_ssize_t room) except -1
     cdef int resize6(self, Py_ssize_t room) except -1
     cdef int push(self, const Bits *bits) except -1
+    cdef Py_ssize_t count(self) noexcept nogil
+    cdef void read(self, Py_ssize_t i, Bits *bits) noexcept nogil
     cdef bint add_common(self, object text) except -1
     cdef object add_entry(self, object entry, Py_ssize_t index, str noun, Bits *bits)
     cdef int add_lines(self, const uint8_t[::1] lines) except -1
@@ -88,9 +90,11 @@ cdef class RangeArray:
     cdef Py_ssize_t room
 
     cdef int add(self, const Bits *bits) except -1
+    cdef int push(self, const Range *added) except -1
 
 
 cdef void *resized(void *memory, Py_ssize_t count, size_t size) except NULL
 cdef RangeArray merge(PrefixArray array)
-cdef int split(const Range *range, list prefixes) except -1
+cdef int split(const Range *range, PrefixArray prefixes) except -1
 cdef list prefixes_of(RangeArray merged)
+cdef list objects_of(PrefixArray prefixes)

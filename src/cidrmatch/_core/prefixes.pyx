@@ -5,7 +5,7 @@ One prefix is in `prefix.pyx`.  This room has many prefixes, in three forms:
 
     PrefixArray    prefixes as they were read, then sorted, each once
     RangeArray     the disjoint ranges that they mean, in order, no two adjacent
-    list[Prefix]   the fewest prefixes that fill these ranges
+    list[Prefix]   objects, for Python
 
     10.0.0.0/8    |--------------------------------------------|
     10.1.0.0/16        |-----------|                                     `merge` ->   one range
@@ -13,7 +13,7 @@ One prefix is in `prefix.pyx`.  This room has many prefixes, in three forms:
 
 Prefixes are sorted by family, first address and length, so a prefix stands
 before all prefixes that it covers.  So one pass merges sorted prefixes, and one
-step for each range splits them again.
+step for each range splits them again, into the fewest prefixes that fill it.
 
 Invariants: a sorted array has no prefix twice.  Ranges are sorted, disjoint, and not adjacent.
 Cost: reading takes one parse for each prefix; sorting takes four passes for IPv4; merging takes one step for each
@@ -87,6 +87,16 @@ cdef class PrefixArray:
         self.array6[self.size6].length = bits.length
         self.size6 += 1
         return 0
+
+    cdef Py_ssize_t count(self) noexcept nogil:
+        return self.size4 + self.size6
+
+    cdef void read(self, Py_ssize_t i, Bits *bits) noexcept nogil:
+        """Read prefix `i`; those of IPv4 have the lower numbers."""
+        if i < self.size4:
+            unpack4(self.array4[i], bits)
+        else:
+            unpack6(&self.array6[i - self.size4], bits)
 
     cdef bint add_common(self, object text) except -1:
         """Add a prefix if it is a common text; return whether it was."""
@@ -336,10 +346,14 @@ cdef class RangeArray:
                 last.last_upper = added.last_upper
                 last.last_lower = added.last_lower
             return 0
+        return self.push(&added)
+
+    cdef inline int push(self, const Range *added) except -1:
+        """Add a range; it must begin behind the last range, and not touch it."""
         if self.size == self.room:
             self.ranges = <Range *>resized(self.ranges, max(8, self.room * 2), sizeof(Range))
             self.room = max(8, self.room * 2)
-        self.ranges[self.size] = added
+        self.ranges[self.size] = added[0]
         self.size += 1
         return 0
 
@@ -369,8 +383,8 @@ cdef RangeArray merge(PrefixArray array):
     return merged
 
 
-cdef int split(const Range *whole, list prefixes) except -1:
-    """Append the fewest prefixes that fill the range, from left to right; a prefix inside ::ffff:0:0/96 is left out.
+cdef int split(const Range *whole, PrefixArray prefixes) except -1:
+    """Add the fewest prefixes that fill the range, from left to right; a prefix inside ::ffff:0:0/96 is left out.
 
         .1        .4                .8        .11
         |---------|-----------------|---------|      192.0.2.1 to 192.0.2.11
@@ -383,7 +397,7 @@ cdef int split(const Range *whole, list prefixes) except -1:
         bits = broadest_at_start(&left)
         # No IPv6 client has a mapped address.  As text, such a prefix would even mean IPv4 addresses (C16).
         if not is_mapped(&bits):
-            prefixes.append(new_prefix(&bits))
+            prefixes.push(&bits)
         block = range_of(&bits)
         if block.last_upper == left.last_upper and block.last_lower == left.last_lower:
             return 0
@@ -411,11 +425,22 @@ cdef Bits broadest_at_start(const Range *left) noexcept nogil:
 
 
 cdef list prefixes_of(RangeArray merged):
-    cdef list prefixes = []
+    """The fewest prefixes that fill some ranges, as objects."""
+    cdef PrefixArray prefixes = PrefixArray()
     cdef Py_ssize_t i
     for i in range(merged.size):
         split(&merged.ranges[i], prefixes)
-    return prefixes
+    return objects_of(prefixes)
+
+
+cdef list objects_of(PrefixArray prefixes):
+    cdef Py_ssize_t i
+    cdef Bits bits
+    cdef list objects = []
+    for i in range(prefixes.count()):
+        prefixes.read(i, &bits)
+        objects.append(new_prefix(&bits))
+    return objects
 
 
 # -- The public function ------------------------------------------------------

@@ -1,6 +1,6 @@
 """For people: why a check ends as it does, what deserves a look, how two lists differ.
 
-    compare.py   two lists             addresses gained and lost, entries added, removed, relabelled
+    diff.py      two lists             addresses gained and lost, entries added, removed, relabelled
     explain.py   one key, one address  every list that applies, what each says, and what decided
     hosts.py     labels of entries     the host name that an entry stands for, and the age of its answer
     lint.py      a whole engine        what is allowed and still looks like a mistake
@@ -14,6 +14,8 @@ in: the core and the policies decide, and advice asks them.  Nothing here change
 
 from __future__ import annotations
 
+from .diff import diff
+from .replay import replay
 from .suggest import suggest
 
-__all__ = ["suggest"]
+__all__ = ["diff", "replay", "suggest"]

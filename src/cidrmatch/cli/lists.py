@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from ..advice.compare import compare
+from ..advice import diff as diff_of_lists
 from ..files.documents import STDIN
 from ..files.lists import Format
 from ..policy.presets import PRESETS
@@ -79,7 +79,7 @@ def diff(
     if old == new == STDIN:
         raise typer.BadParameter("standard input can be read only once")
     before, after = (load_list(source, file_format, as_json) for source in (old, new))
-    found = compare(before.allow, after.allow)
+    found = diff_of_lists(before.allow, after.allow)
     if as_json:
         print_json(
             old=before.name,

@@ -33,7 +33,7 @@ from .errors import FeedRefused
 
 if TYPE_CHECKING:
     from ..._core import AllowList, Prefix
-    from ...advice.compare import Comparison
+    from ...advice.diff import ListDiff
     from .settings import Bounds
 
 __all__ = ["Size", "check_alone", "check_step", "size_of"]
@@ -97,7 +97,7 @@ def check_alone(allow: AllowList, bounds: Bounds) -> None:
             )
 
 
-def check_step(before: AllowList, after: AllowList, found: Comparison, bounds: Bounds) -> None:
+def check_step(before: AllowList, after: AllowList, found: ListDiff, bounds: Bounds) -> None:
     """Refuse a list that differs too much from the last good one.
 
     Args:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from ..._core import Entry
-    from ...advice.compare import Comparison
+    from ...advice.diff import ListDiff
     from .settings import Feed
 
 __all__ = ["changed_event", "changes_of", "condition_event", "moment_of", "run_hook"]
@@ -43,7 +43,7 @@ def _facts(entries: Iterable[Entry]) -> list[dict[str, str | None]]:
     return [{"prefix": str(entry.prefix), "label": entry.label} for entry in entries]
 
 
-def changes_of(found: Comparison) -> dict[str, Any]:
+def changes_of(found: ListDiff) -> dict[str, Any]:
     """Give what differs between two lists as plain values."""
     return {
         "gained": [str(prefix) for prefix in found.gained],
@@ -54,7 +54,7 @@ def changes_of(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _pairs(found: Comparison) -> Iterable[tuple[dict[str, str | None], dict[str, str | None]]]:
+def _pairs(found: ListDiff) -> Iterable[tuple[dict[str, str | None], dict[str, str | None]]]:
     return ((_facts([was])[0], _facts([now])[0]) for was, now in found.relabelled)
 
 
@@ -62,7 +62,7 @@ def _event(event: str, feed: Feed, now: float) -> dict[str, Any]:
     return {"event": event, "feed": feed.name, "use": feed.use, "source": feed.shown_source, "at": moment_of(now)}
 
 
-def changed_event(feed: Feed, found: Comparison, now: float) -> dict[str, Any]:
+def changed_event(feed: Feed, found: ListDiff, now: float) -> dict[str, Any]:
     """Make the event of a list that was taken over."""
     return _event("changed", feed, now) | changes_of(found)
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..._core import AllowList
-from ...advice.compare import compare
+from ...advice.diff import diff
 from ...engine.file_lock import FileLock
 from ...errors import LockTimeout, PolicyError, quote
 from .bounds import Size, check_alone, check_step, size_of
@@ -41,7 +41,7 @@ from .state import Kept, Trouble, read_kept, write_kept
 from .whole_file import remove_drafts
 
 if TYPE_CHECKING:
-    from ...advice.compare import Comparison
+    from ...advice.diff import ListDiff
     from .settings import Feed
     from .state import HostAnswer
 
@@ -94,7 +94,7 @@ class Pulled:
     outcome: Outcome
     code: str
     reason: str
-    changes: Comparison | None
+    changes: ListDiff | None
     status: Status
 
     @property
@@ -207,11 +207,11 @@ class Puller:
             status=self._status(kept, now),
         )
 
-    def _changes(self, before: Kept, kept: Kept) -> Comparison | None:
+    def _changes(self, before: Kept, kept: Kept) -> ListDiff | None:
         """Compare the last good list with the one before this look; None if they are equal."""
         if kept.allow is None or kept.allow is before.allow:
             return None
-        found = compare(AllowList() if before.allow is None else before.allow, kept.allow)
+        found = diff(AllowList() if before.allow is None else before.allow, kept.allow)
         return found if before.allow is None or not found.is_equal else None
 
     # 2. and 3. The list of the publisher.
@@ -264,7 +264,7 @@ class Puller:
         try:
             check_alone(allow, self.feed.bounds)
             if kept.allow is not None and kept.allow != allow:
-                check_step(kept.allow, allow, compare(kept.allow, allow), self.feed.bounds)
+                check_step(kept.allow, allow, diff(kept.allow, allow), self.feed.bounds)
         except FeedRefused as error:
             was, digest = kept.refused, body_of(allow)[1]
             if accept and error.code == "sudden" and was is not None and was.digest == digest:
@@ -330,7 +330,7 @@ class Puller:
         condition, reason = _condition_of(status)
         events: list[tuple[dict[str, Any], dict[str, Any]]] = []
         if kept.told is not None and kept.allow is not None:
-            events.append((changed_event(self.feed, compare(kept.told, kept.allow), now), {"told": None}))
+            events.append((changed_event(self.feed, diff(kept.told, kept.allow), now), {"told": None}))
         if condition and condition != kept.said:
             event = condition_event(condition.partition(":")[0], self.feed, reason, now)
             events.append((event, {"said": condition}))
@@ -365,7 +365,7 @@ class Puller:
         return Status(feed=feed, allow=allow, is_stale=is_stale, age=age, sizes=size_of(allow), kept=kept, hosts=hosts)
 
 
-def _outcome_of(trouble: FeedError | None, changes: Comparison | None) -> Outcome:
+def _outcome_of(trouble: FeedError | None, changes: ListDiff | None) -> Outcome:
     if isinstance(trouble, FeedRefused):
         return "refused"
     if trouble is not None:
