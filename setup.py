@@ -35,6 +35,7 @@ ROOMS = {
         "allow_list",
         "prefix_lines",
         "bars",
+        "sieve",
         "cover",
         "column",
         "probe",

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pty
+import re
 import runpy
 import subprocess
 import sys
@@ -129,6 +130,58 @@ def test_validate_json_of_a_refused_list_has_no_entries() -> None:
         ("bad.txt:2", "host_bits"),
         ("bad.txt:4", "leading_zero"),
     ]
+
+
+def test_a_summary_counts_the_problems_and_shows_the_first_of_each_kind() -> None:
+    covered = "".join(f"10.0.0.{i}\n" for i in range(1_200))
+    write("many.txt", "junk\n10.0.0.0/8\n10.0.0.0/8\n" + covered.replace("10.0.0.1200", ""))
+    result = run("validate", "many.txt", "--summary")
+    lines = result.stdout.splitlines()
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert lines[0] == "error: octet_too_large: 944 times"
+    assert lines[1].startswith("  many.txt:260: error: '10.0.0.256': ")
+    assert lines[4:6] == [
+        "error: unexpected_character: 1 time",
+        "  many.txt:1: error: 'junk': unexpected character 'j' (at position 0)",
+    ]
+    assert lines[6] == "warning: covered: 256 times"
+    assert lines[-1] == "refused under the policy custom: 945 errors, 257 warnings"
+    document = run_json("validate", "many.txt", "--summary", code=1)
+    assert [(kind["code"], kind["count"], len(kind["first"])) for kind in document["summary"]] == [
+        ("octet_too_large", 944, 3),
+        ("unexpected_character", 1, 1),
+        ("covered", 256, 3),
+        ("duplicate", 1, 1),
+    ]
+    assert (document["ok"], document["accepted"]) == (False, 0)
+
+
+def test_a_summary_of_a_good_list_is_its_last_line() -> None:
+    write("one.txt", "203.0.113.5\n")
+    assert run("validate", "one.txt", "--summary").stdout == run("validate", "one.txt").stdout
+
+
+def test_validate_quietly_tells_the_verdict_by_the_status_alone() -> None:
+    for options in ([], ["--json"], ["--summary"]):
+        for name, code in (("office.csv", 0), ("bad.txt", 1)):
+            result = run("validate", name, "--quiet", *options)
+            assert (result.exit_code, result.stdout, result.stderr) == (code, "", "")
+    assert "nosuch.txt: cannot be read" in run("validate", "nosuch.txt", "--quiet").stderr
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_validate_says_the_same_of_a_text_and_of_the_same_entries_in_a_document(preset: str) -> None:
+    entries = [f"198.51.{i}.0/24" for i in range(300)] + ["198.51.0.0/16", "10.0.0.1", "203.0.113.5/32"] * 2
+    write("long.txt", "\n".join(entries))
+    write("long.json", json.dumps(entries))
+    text, document = (run("validate", name, "--preset", preset) for name in ("long.txt", "long.json"))
+    assert text.exit_code == document.exit_code
+    shown = [re.sub(r"^long\.json(?::\[(\d+)\])?", _as_line, line) for line in document.stdout.splitlines()]
+    assert text.stdout.splitlines() == shown
+
+
+def _as_line(place: re.Match[str]) -> str:
+    return "long.txt" if place[1] is None else f"long.txt:{int(place[1]) + 1}"
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -437,6 +490,23 @@ def test_lint_names_what_looks_like_a_mistake(keys: str) -> None:
         "expired",
         "no_backup_key",
     }
+
+
+def test_a_configuration_comes_from_standard_input_in_both_formats(keys: str) -> None:
+    written = {"toml": KEYS, "json": config.dumps(config.loads(KEYS, "toml"), "json")}
+    for text in written.values():
+        for mark in ("", "\ufeff", "\n \n"):
+            result = run("check", "--config", "-", "key_1", "203.0.113.5", stdin=mark + text)
+            assert (result.exit_code, result.stdout[:7]) == (0, "allowed")
+    expected = run("lint", "--config", keys)
+    result = run("lint", "--config", "-", stdin=KEYS)
+    assert result.stdout == expected.stdout.replace("keys.toml", "-")
+    assert run("lint", "--config", "-", "--quiet", stdin=KEYS).stdout == ""
+    assert run("lint", "--config", "-", "--quiet", stdin=KEYS).exit_code == expected.exit_code
+    result = run("lint", "--config", "-", stdin="format = 1")
+    assert (result.exit_code, result.stderr[:20]) == (2, "error: <stdin>: the ")
+    result = run("lint", "--config", "-", stdin='{"format": 1}')
+    assert (result.exit_code, result.stdout) == (1, "")
 
 
 def test_schema_prints_the_schema() -> None:

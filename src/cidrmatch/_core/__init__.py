@@ -84,6 +84,7 @@ from .refusal import (
     shown,  # a value in an error message, cut to a bearable length
     wrong_key,  # a key that is no text
 )
+from .sieve import Sieve  # a policy judges only those entries of a long list that remain
 
 __all__ = [
     "PROBLEMS",
@@ -97,6 +98,7 @@ __all__ = [
     "Prefix",
     "PrefixLike",
     "PrefixLines",
+    "Sieve",
     "Standing",
     "address_problem",
     "aggregate",

@@ -93,6 +93,9 @@ cdef class RangeArray:
     cdef int push(self, const Range *added) except -1
 
 
+cdef void sort4(uint64_t *array, Py_ssize_t size, uint64_t *spare) noexcept nogil
+cdef void sort6(Prefix6 *array, Py_ssize_t size, Prefix6 *spare) noexcept nogil
+cdef int compare6(const void *first, const void *second) noexcept nogil
 cdef void *resized(void *memory, Py_ssize_t count, size_t size) except NULL
 cdef RangeArray merge(PrefixArray array)
 cdef int split(const Range *range, PrefixArray prefixes) except -1

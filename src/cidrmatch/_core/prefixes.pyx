@@ -41,6 +41,7 @@ cdef enum:
     FEW = 64                # up to this many prefixes are sorted by insertion
     DIGIT_BITS = 10         # four digits are an IPv4 prefix; 4,096 counters lie in L1
     DIGITS = 4
+    NUMBER_BITS = 24        # above the digits; a sieve has the number of an entry there, which decides nothing
 
 
 # -- Prefixes -----------------------------------------------------------------
@@ -241,7 +242,7 @@ cdef void insert4(uint64_t *array, Py_ssize_t size) noexcept nogil:
     for i in range(1, size):
         word = array[i]
         k = i
-        while k > 0 and array[k - 1] > word:
+        while k > 0 and array[k - 1] << NUMBER_BITS > word << NUMBER_BITS:
             array[k] = array[k - 1]
             k -= 1
         array[k] = word

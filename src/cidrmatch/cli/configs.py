@@ -17,14 +17,17 @@ from ..advice.lint import OPEN
 from ..advice.lint import lint as lint_engine
 from ..errors import quote
 from ..files.config import schema
-from .inputs import JsonOption, load_config
+from .inputs import JsonOption, QuietOption, load_config
 from .output import console, count, finish, print_json, say
 
 __all__ = ["lint", "print_schema"]
 
 
 def lint(
-    config: Annotated[str, typer.Option("--config", metavar="FILE", help="A configuration, .toml or .json.")],
+    config: Annotated[
+        str, typer.Option("--config", metavar="FILE", help="A configuration, .toml or .json; - is stdin.")
+    ],
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what looks like a mistake in a configuration.
@@ -33,6 +36,8 @@ def lint(
     """
     findings = lint_engine(load_config(config, as_json, warn=lambda _problem: None))  # lint says the same itself
     warnings = [finding for finding in findings if finding.severity == "warning"]
+    if quiet:
+        finish(1 if warnings else 0)
     open_keys = {finding.name for finding in findings if finding.kind == "key" and finding.code in OPEN}
     if as_json:
         print_json(

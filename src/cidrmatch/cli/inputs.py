@@ -4,7 +4,7 @@
     LIST, --format                  `ListFile`, `Listed`     exit 2 unreadable, exit 1 with every bad entry
     ADDRESS                         canonical text           exit 2
     --preset                        `Policy`                 exit 2
-    --config FILE                   `Engine`                 exit 2 unreadable, exit 1 with every problem
+    --config FILE, or -             `Engine`                 exit 2 unreadable, exit 1 with every problem
     --snapshot SNAP                 `Engine`                 exit 2 unreadable, exit 1 damaged or no snapshot
     --id-secret-file FILE           bytes                    exit 2
 
@@ -20,8 +20,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, TextIO
 
 import typer
 
@@ -29,14 +30,14 @@ from .._core import AllowList, Entry, Prefix, PrefixLines, format_address, numbe
 from ..engine.engine import Engine
 from ..engine.ids import IdHash
 from ..errors import InvalidAddress, InvalidPrefix, SnapshotError, quote
-from ..files.config import ConfigError, ConfigProblem, load
-from ..files.documents import DocumentError, name_of, place_in, read_bytes
-from ..files.line_lists import is_text, read_lines
+from ..files.config import ConfigError, ConfigProblem, load, loads
+from ..files.documents import STDIN, DocumentError, name_of, place_in, read_bytes, read_text
+from ..files.line_lists import LineFile, is_text, read_lines
 from ..files.lists import Format, ListFile, ListFileError, read_list
 from ..policy.policy import Policy
 from ..policy.presets import PRESETS
 from ..policy.problems import Problem, Severity
-from .output import console, count, fail, finish, print_json, say, with_progress
+from .output import console, count, fail, finish, lines_of, print_json, say, with_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -46,6 +47,7 @@ __all__ = [
     "JsonOption",
     "ListArgument",
     "Listed",
+    "QuietOption",
     "SecretOption",
     "fail_of_file",
     "find_policy",
@@ -56,11 +58,15 @@ __all__ = [
     "problem_facts",
     "quoted_label",
     "read_content",
+    "read_entries",
     "read_file",
     "read_secret",
     "refuse_list",
     "say_problems",
 ]
+
+_BLOCK: Final = 1_000
+"""So many problems are printed in one write."""
 
 ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="A .txt, .csv, .json or .toml file; - is stdin.")]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
@@ -68,6 +74,7 @@ SecretOption = Annotated[
     str | None,
     typer.Option("--id-secret-file", metavar="FILE", help="The bytes under which the snapshot's ids are hashed."),
 ]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no answer: the exit status says it.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
@@ -123,12 +130,19 @@ def read_content(source: str) -> bytes:
 
 def load_list(source: str, file_format: Format | None, as_json: bool, file: ListFile | None = None) -> Listed:
     """Read a list by the rules of texts alone; if it is refused, print everything that is wrong (exit 1)."""
-    content = None
-    if file is None and is_text(source, file_format):
-        content = read_content(source)
-        if (lines := read_lines(content)) is not None:
-            return _listed_lines(name_of(source), lines)
-    return _listed_entries(read_file(source, file_format, content) if file is None else file, as_json)
+    found = read_entries(source, file_format) if file is None else file
+    if isinstance(found, LineFile):
+        return _listed_lines(found.name, found.entries)
+    return _listed_entries(found, as_json)
+
+
+def read_entries(source: str, file_format: Format | None) -> ListFile | LineFile:
+    """Read a list as it is written, in the short way if it has nothing but prefixes (exit 2 if it cannot be read)."""
+    if not is_text(source, file_format):
+        return read_file(source, file_format)
+    content = read_content(source)
+    lines = read_lines(content)
+    return read_file(source, file_format, content) if lines is None else LineFile(name_of(source), lines)
 
 
 def _listed_lines(name: str, lines: PrefixLines) -> Listed:
@@ -176,19 +190,20 @@ def refuse_list(file: ListFile, problems: Iterable[Problem], as_json: bool) -> N
     finish(1)
 
 
-def say_problems(stream: TextIO, file: ListFile, problems: Iterable[Problem]) -> None:
+def say_problems(stream: TextIO, file: ListFile | LineFile, problems: Iterable[Problem], indent: str = "") -> None:
     """Print the problems of a list, each with its place."""
     out = console(stream)
-    for problem in problems:
-        say(out, problem.severity, f": {problem.line}", place=f"{_place_of(problem, file)}: ")
+    lines = ((f"{indent}{_place_of(problem, file)}: ", problem.severity, f": {problem.line}") for problem in problems)
+    while block := list(islice(lines, _BLOCK)):
+        stream.write(lines_of(out, block))
 
 
-def problem_facts(file: ListFile, problem: Problem) -> dict[str, Any]:
+def problem_facts(file: ListFile | LineFile, problem: Problem) -> dict[str, Any]:
     """Give the facts of a problem for JSON, with its place."""
     return problem.to_dict() | {"at": _place_of(problem, file)}
 
 
-def _place_of(problem: Problem, file: ListFile) -> str:
+def _place_of(problem: Problem, file: ListFile | LineFile) -> str:
     return file.name if problem.index is None else file.place(problem.index)
 
 
@@ -229,6 +244,8 @@ def load_config(
 ) -> Engine:
     """Load a configuration, or print everything that is wrong (exit 1; exit 2 if it cannot be read at all)."""
     try:
+        if config == STDIN:
+            return _load_stdin(warn, secret)
         return load(config, id_secret=secret, watch=with_progress, warn=warn)
     except ModuleNotFoundError as error:
         fail(str(error))
@@ -236,6 +253,22 @@ def load_config(
         if error.is_unreadable:
             fail(str(error))
         _refuse_config(config, error, as_json)
+
+
+def _load_stdin(warn: Callable[[ConfigProblem], None], secret: bytes | None) -> Engine:
+    """Load a configuration from standard input: a JSON object begins with a brace, and no TOML document does."""
+    try:
+        text = read_text(STDIN)
+    except DocumentError as error:
+        fail(str(error))
+    return loads(
+        text,
+        "json" if text.lstrip().startswith("{") else "toml",
+        name=name_of(STDIN),
+        id_secret=secret,
+        watch=with_progress,
+        warn=warn,
+    )
 
 
 def _refuse_config(config: str, error: ConfigError, as_json: bool) -> NoReturn:

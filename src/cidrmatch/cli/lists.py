@@ -9,53 +9,95 @@ refuses the whole list.
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from ..advice import diff as diff_of_lists
 from ..files.documents import STDIN
-from ..files.lists import Format
+from ..files.line_lists import LineFile
+from ..files.lists import Format, ListFile
+from ..policy.policy import Report
 from ..policy.presets import PRESETS
+from ..policy.problems import Problem
 from .inputs import (
     FormatOption,
     JsonOption,
     ListArgument,
+    QuietOption,
     find_policy,
     load_list,
     problem_facts,
     quoted_label,
-    read_file,
+    read_entries,
     say_problems,
 )
-from .output import console, count, finish, print_json, say, with_progress
+from .output import console, count, finish, paused_collector, print_json, say
 
 __all__ = ["aggregate", "diff", "validate"]
+
+_SHOWN: Final = 3
+"""How many problems of each code a summary shows."""
 
 
 def validate(
     source: ListArgument,
     preset: Annotated[str | None, typer.Option(help=f"Whose rules: {', '.join(PRESETS)}. Without: no limits.")] = None,
     file_format: FormatOption = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Count the problems by their codes, and print the first of each.")
+    ] = False,
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether a product takes the list, or why not."""
     policy = find_policy(preset)
-    file = read_file(source, file_format)
-    report = policy.validate(with_progress(file.entries))
-    if as_json:
-        facts = report.to_dict()
-        facts["errors"] = [problem_facts(file, problem) for problem in report.errors]
-        facts["warnings"] = [problem_facts(file, problem) for problem in report.warnings]
-        print_json(list=file.name, **facts)
-    else:
-        say_problems(sys.stdout, file, report.problems)
-        counts = [count(len(report.errors), "error"), count(len(report.warnings), "warning")]
-        if report.ok:
-            counts[0] = count(len(report.accepted), "entry", "entries")
-        verdict = "accepted" if report.ok else "refused"
-        say(console(sys.stdout), verdict, f" under the policy {policy.name}: {', '.join(counts)}")
+    file = read_entries(source, file_format)
+    with paused_collector():
+        report = policy.validate(file.entries)
+        if not quiet:
+            _say_report(file, report, summary, as_json)
     finish(0 if report.ok else 1)
+
+
+def _say_report(file: ListFile | LineFile, report: Report, summary: bool, as_json: bool) -> None:
+    kinds = _kinds_of(report) if summary else {}
+    if as_json:
+        facts: dict[str, object]
+        if summary:
+            facts = {"policy": report.policy.name, "ok": report.ok, "accepted": len(report.accepted)}
+            facts["summary"] = [_kind_facts(file, found) for found in kinds.values()]
+        else:
+            facts = report.to_dict()
+            facts["errors"] = [problem_facts(file, problem) for problem in report.errors]
+            facts["warnings"] = [problem_facts(file, problem) for problem in report.warnings]
+        print_json(list=file.name, **facts)
+        return
+    out = console(sys.stdout)
+    if not summary:
+        say_problems(sys.stdout, file, report.problems)
+    for found in kinds.values():
+        first = found[0]
+        say(out, first.severity, f": {first.code}: {count(len(found), 'time')}")
+        say_problems(sys.stdout, file, found[:_SHOWN], indent="  ")
+    counts = [count(len(report.errors), "error"), count(len(report.warnings), "warning")]
+    if report.ok:
+        counts[0] = count(len(report.accepted), "entry", "entries")
+    verdict = "accepted" if report.ok else "refused"
+    say(out, verdict, f" under the policy {report.policy.name}: {', '.join(counts)}")
+
+
+def _kinds_of(report: Report) -> dict[tuple[str, str], list[Problem]]:
+    """Sort the problems by severity and code, errors first, and then by how many there are."""
+    kinds: dict[tuple[str, str], list[Problem]] = {}
+    for problem in report.problems:
+        kinds.setdefault((problem.severity, problem.code), []).append(problem)
+    return dict(sorted(kinds.items(), key=lambda item: (item[0][0], -len(item[1]), item[0][1])))
+
+
+def _kind_facts(file: ListFile | LineFile, found: list[Problem]) -> dict[str, object]:
+    first = [problem_facts(file, problem) for problem in found[:_SHOWN]]
+    return {"severity": str(found[0].severity), "code": found[0].code, "count": len(found), "first": first}
 
 
 def aggregate(source: ListArgument, file_format: FormatOption = None, as_json: JsonOption = False) -> None:

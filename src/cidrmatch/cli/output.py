@@ -14,6 +14,7 @@ Cost: a line without colours is one write.  For a line with colours, rich takes 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -74,13 +75,14 @@ def say(out: Console, first: str, rest: str = "", *, place: str = "") -> None:
         out.print(Text.assemble(before, (word, _STYLES.get(first, "")), after), soft_wrap=True)
 
 
-def lines_of(out: Console, lines: Iterable[tuple[str, str]]) -> str:
-    """Give the text of many lines for people, each as its first word and the rest, to write it at once."""
+def lines_of(out: Console, lines: Iterable[tuple[str, str, str]]) -> str:
+    """Give the text of many lines for people, to write it at once; each is its place, its first word and the rest."""
     if out.color_system is None:
-        return "".join(f"{printable(first + rest, out.encoding)}\n" for first, rest in lines)
+        encoding = out.encoding
+        return "".join(f"{printable(place + first + rest, encoding)}\n" for place, first, rest in lines)
     with out.capture() as captured:
-        for first, rest in lines:
-            say(out, first, rest)
+        for place, first, rest in lines:
+            say(out, first, rest, place=place)
     return captured.get()
 
 
@@ -140,6 +142,18 @@ def _size_of(source: str) -> int | None:
         return os.stat(source).st_size
     except (OSError, ValueError):  # standard input; a file that is not there is told when it is read
         return None
+
+
+@contextmanager
+def paused_collector() -> Iterator[None]:
+    """Pause the collector of garbage: it would look again and again at half a million problems, which are none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def fail(reason: str) -> NoReturn:

@@ -34,6 +34,7 @@ from .addresses import Answer, answer_all
 from .inputs import (
     FormatOption,
     Listed,
+    QuietOption,
     SecretOption,
     load_config,
     load_list,
@@ -55,7 +56,8 @@ SubjectArgument = Annotated[
     str, typer.Argument(metavar="LIST|KEY", help="A list, as a file or -; with --config the id of a key.")
 ]
 ConfigOption = Annotated[
-    str | None, typer.Option("--config", metavar="FILE", help="Ask this configuration (.toml or .json) about a key.")
+    str | None,
+    typer.Option("--config", metavar="FILE", help="Ask this configuration about a key: .toml or .json; - is stdin."),
 ]
 SnapshotOption = Annotated[
     str | None, typer.Option("--snapshot", metavar="SNAP", help="Ask this snapshot about a key.")
@@ -65,7 +67,6 @@ SnapshotOption = Annotated[
 AddressesOption = Annotated[
     str | None, typer.Option("--addresses", metavar="FILE", help="Ask about each line of this file; - is stdin.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no answer: the exit status says it.")]
 ManyJsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON document; with addresses from a file one for each, a line each.")
 ]
@@ -213,7 +214,7 @@ def _answer_of_list(listed: Listed, as_json: bool) -> Answer:
             return "".join(f"{json.dumps(each)}\n" for each in facts), len(texts) - denied
         if out.color_system is not None:
             told = [_line_of(a, why(n, _family(a)), allowed=n >= 0) for a, n in asked]
-            return lines_of(out, told), len(texts) - denied
+            return lines_of(out, [("", *line) for line in told]), len(texts) - denied
         lines = [
             f"denied   {address}  {why(-1, _family(address))}\n"
             if number < 0
@@ -248,7 +249,7 @@ def _explain_many(explained: Callable[[str, str], _Explained], as_json: bool, te
     else:
         out = console(sys.stdout)
         told = [line for each in found for line in each.lines]
-        said = lines_of(out, told)
+        said = lines_of(out, [("", *line) for line in told])
     return said, sum(each.allowed for each in found)
 
 
@@ -349,7 +350,7 @@ def _answer_of_key(engine: Engine, key: str, as_json: bool) -> Answer:
         if as_json:
             facts = map(_decision_facts, texts, decisions)
             return "".join(f"{json.dumps(each)}\n" for each in facts), allowed
-        return lines_of(out, list(map(_line_of_decision, decisions))), allowed
+        return lines_of(out, [("", *_line_of_decision(each)) for each in decisions]), allowed
 
     return answer
 

@@ -11,13 +11,31 @@ Cost: 20 to 40 ns a line.  Threads: safe, keeps no state.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from .._core import PrefixLines
-from .documents import STDIN
+from .documents import STDIN, place_in
 from .lists import READERS, Format
 
-__all__ = ["is_text", "read_lines"]
+__all__ = ["LineFile", "is_text", "read_lines"]
+
+
+@dataclass(frozen=True, slots=True)
+class LineFile:
+    """Hold the entries of such a text, as a `ListFile` does for any file.
+
+    Attributes:
+        name: the file as the user named it.
+        entries: the prefixes as they are written.
+    """
+
+    name: str
+    entries: PrefixLines
+
+    def place(self, index: int) -> str:
+        """Name the place of an entry: ``office.txt:17``."""
+        return place_in(self.name, self.entries.line(index))
 
 
 def is_text(source: str | Path, file_format: Format | None = None) -> bool:

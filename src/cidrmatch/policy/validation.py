@@ -17,21 +17,25 @@ with it.
 
 A list far above its limit is refused in any case, so it is not read to its end.
 
-Cost: some microseconds an entry.  Threads: safe, a judge belongs to one call.
+A long list is sifted first, if the policy has no limit to its length: the judge hears only the entries that remain, and
+says the same as if it heard them all.
+
+Cost: some microseconds an entry; of a long list, for those about which there is something to say, and 0.3 for the
+others.  Threads: safe, a judge belongs to one call.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, cast
 
-from .._core import Entry, PatriciaTrie, Prefix, fields_of, parse_prefix, shown, take_apart
+from .._core import Entry, PatriciaTrie, Prefix, PrefixLines, Sieve, fields_of, parse_prefix, shown, take_apart
 from ..errors import InvalidPrefix, quote
 from .problems import UNRESTRICTED, Problem, Severity
-from .reach import NEVER, allows, denies_for_a_time, reach_of
+from .reach import NEVER, Reach, allows, denies_for_a_time, reach_of, reach_of_sizes
 
 if TYPE_CHECKING:
     from .._core import Condition, EntryLike, PrefixLike
@@ -61,6 +65,8 @@ _NEVER: Final = PatriciaTrie(NEVER)
 _TURNS: Final = frozenset(("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"))
 """Classes of characters that change the direction of text, so that a label looks like another text."""
 
+_LONG: Final = 256
+"""A list of so many entries is sifted before it is judged."""
 _FAR_ABOVE: Final = 10
 """A list that is too long is read up to this many times the limit, and at least to a thousand entries."""
 _LISTED_SINGLY: Final = 256
@@ -113,11 +119,46 @@ def judge_list(
     Cost: some microseconds an entry.
     """
     judge = _Judge(limits, on_key=on_key)
+    sieve = _sieve_of(limits, entries)
+    if sieve is not None:
+        return _judge_sifted(judge, cast("Sequence[EntryLike]", entries), sieve)
     for index, entry in enumerate(entries):
         if judge.is_far_above_limit():
             break
         judge.hear(index, entry)
     return judge.verdict()
+
+
+def _sieve_of(limits: Limits, entries: Iterable[EntryLike]) -> Sieve | None:
+    """Sift a long list, if the limits leave the entries as they are; else give None."""
+    if limits.max_entries is not None or limits.duplicates != "collapse" or limits.host_bits != "reject":
+        return None
+    if type(entries) not in (list, tuple, PrefixLines) or len(cast("Sequence[EntryLike]", entries)) < _LONG:
+        return None
+    private = [] if limits.private == "accept" else list(PRIVATE)
+    sieve = Sieve(
+        cast("Sequence[EntryLike]", entries),
+        families=limits.families,
+        has_addresses="address" in limits.kinds,
+        has_ranges="cidr" in limits.kinds,
+        least4=limits.min_prefix_v4 or 0,
+        least6=limits.min_prefix_v6 or 0,
+        named=[*_NEVER, *private],
+        most_label=0 if limits.labels == "refuse" else limits.max_label_length,
+    )
+    return sieve if sieve.is_whole else None
+
+
+def _judge_sifted(
+    judge: _Judge, entries: Sequence[EntryLike], sieve: Sieve
+) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
+    """Judge a long list: of all its entries, the judge hears those that remain, and is told who covers whom."""
+    for index in sieve.remaining():
+        judge.hear(index, entries[index])
+    for index, broader in sieve.covered(judge.refused):
+        judge.tell_covered(index, _text_of_prefix(entries[index]), _text_of_prefix(entries[broader]))
+    reach = reach_of_sizes(sieve.lengths(), sieve.ranges)
+    return judge.verdict_of_all(sieve.entries(), reach)
 
 
 @dataclass(slots=True)
@@ -179,14 +220,18 @@ class _Judge:
         return self.is_cut
 
     def verdict(self) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
-        """Judge the list as a whole; give the accepted entries and all problems."""
+        """Judge the entries that were heard as a whole; give the accepted entries and all problems."""
         self._judge_overlaps()
+        entries = tuple(item.entry for item in self.items)
+        return self.verdict_of_all(entries, reach_of(entries))
+
+    def verdict_of_all(self, entries: tuple[Entry, ...], reach: Reach) -> tuple[tuple[Entry, ...], tuple[Problem, ...]]:
+        """Judge a list as a whole by its prefixes, each once, and by what they allow."""
         self.problems.sort(key=lambda problem: problem.index or 0)
-        self._judge_count()
-        self._judge_reach()
+        self._judge_count(len(entries))
+        self._judge_reach(entries, reach)
         refused = any(problem.severity is Severity.ERROR for problem in self.problems)
-        accepted = () if refused else tuple(item.entry for item in self.items)
-        return accepted, tuple(self.problems)
+        return () if refused else entries, tuple(self.problems)
 
     # 1. Each entry alone.
 
@@ -335,13 +380,17 @@ class _Judge:
             if denied.longest_match(item.entry.prefix):
                 continue  # this entry may allow again what a deny entry excludes from the broader entry
             for _, broader in trie.covering(item.entry.prefix)[1:2]:
-                message = f"covered by the broader entry {quote(broader.text)}"
-                self._warn(item.index, item.text, "covered", message, "one of the two is enough")
+                self.tell_covered(item.index, item.text, broader.text)
+
+    def tell_covered(self, index: int, text: str, broader: str) -> None:
+        """Warn of an entry that a broader one covers."""
+        message = f"covered by the broader entry {quote(broader)}"
+        self._warn(index, text, "covered", message, "one of the two is enough")
 
     # 4. The list as a whole.
 
-    def _judge_count(self) -> None:
-        count, limits = len(self.items), self.limits
+    def _judge_count(self, count: int) -> None:
+        limits = self.limits
         if limits.max_entries is not None and (count > limits.max_entries or self.is_cut):
             too_many = self.items[limits.max_entries].text if count > limits.max_entries else None
             message = f"{count} entries, at most {limits.max_entries} are accepted"
@@ -353,13 +402,11 @@ class _Judge:
         if count < limits.min_entries and not self.is_cut:
             self._error(None, "", "too_few_entries", f"{count} valid entries, at least {limits.min_entries} needed")
 
-    def _judge_reach(self) -> None:
+    def _judge_reach(self, entries: tuple[Entry, ...], reach: Reach) -> None:
         """Find lists that allow everyone, or nobody, even if no single entry shows it (C24)."""
-        if not self.items:
+        if not entries:
             self._judge_empty()
             return
-        entries = [item.entry for item in self.items]
-        reach = reach_of(entries)
         if reach.is_nobody():
             why = "what it allows is denied again, or disabled" if any(map(allows, entries)) else "it only denies"
             self._warn(None, "", "nobody_passes", f"no address passes by this list alone: {why}")
@@ -370,7 +417,7 @@ class _Judge:
                 message = f"the list allows more than half of all IPv{family} addresses"
                 self._warn(None, "", "most_addresses", message)
 
-    def _tell_everyone(self, family: int, entries: list[Entry]) -> None:
+    def _tell_everyone(self, family: int, entries: tuple[Entry, ...]) -> None:
         message = f"the list allows every IPv{family} address: it equals no restriction"
         if any(entry.prefix.family == family and denies_for_a_time(entry) for entry in entries):
             message += ", at the times when its deny entries do not count"
@@ -419,6 +466,12 @@ def _text_of(entry: object) -> str:
         with suppress(Exception):  # a foreign mapping may raise anything, and was refused already
             named = fields_of(entry).get("prefix", entry)
     return str(shown(named))
+
+
+def _text_of_prefix(entry: EntryLike) -> str:
+    """Show the prefix of an entry that was sifted: it is text, or an object whose text is short."""
+    prefix = entry[0] if type(entry) is tuple else entry
+    return str(prefix)
 
 
 def _last_address(prefix: Prefix) -> str:
