@@ -35,7 +35,7 @@ demo: $(VENV)/demo.group build   ## the main job, on real lists
 	@$(RUN) examples/demo.py
 
 # Two halves, for two cores: `make -j2 --output-sync=target test`.
-AROUND := tests/gateways tests/service tests/stores tests/frames tests/processes tests/packaging
+AROUND := tests/gateways tests/service tests/stores tests/feeds tests/frames tests/processes tests/packaging
 
 test: test-library test-around   ## the whole suite
 
@@ -49,7 +49,7 @@ test-all: $(VENV)/test.group build   ## the suite on every CPython from 3.11 up 
 	$(RUN) tools/test_all.py
 
 long: $(VENV)/test.group build   ## ten million comparisons of each kind, and long property tests
-	HYPOTHESIS_PROFILE=night $(RUN) -m pytest -s --run-long tests/differential tests/property tests/stateful tests/processes tests/service tests/frames
+	HYPOTHESIS_PROFILE=night $(RUN) -m pytest -s --run-long tests/differential tests/property tests/stateful tests/processes tests/service tests/frames tests/feeds
 
 lint: $(VENV)/lint.group   ## ruff, cython-lint, codespell
 	$(BIN)/ruff format --check .

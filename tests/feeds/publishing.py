@@ -2,6 +2,7 @@
 
     publisher.put("/list.txt", b"203.0.113.0/24\n", etag='"1"')     served, and compared with If-None-Match
     publisher.answer("/list.txt", raw=b"HTTP/1.1 ...")              these bytes, whatever was asked
+    publisher.answer("/list.txt", content=b"...", drips=True)       a byte now and then
     publisher.feed(folder, use="allow")                             a feed of /list.txt that trusts the publisher
 
 Everything that was asked is in `publisher.asked`, with its headers.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import http.server
 import ssl
 import threading
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -43,6 +45,7 @@ class Page:
     headers: dict[str, str] = field(default_factory=dict)
     raw: bytes | None = None
     wait: threading.Event | None = None
+    drips: bool = False
 
 
 class Publisher:
@@ -131,7 +134,12 @@ class Publisher:
             handler.send_header(name, text)
         handler.send_header("Content-Length", str(len(page.content)))
         handler.end_headers()
-        handler.wfile.write(page.content)
+        if not page.drips:
+            handler.wfile.write(page.content)
+            return
+        for number in range(len(page.content)):
+            handler.wfile.write(page.content[number : number + 1])
+            time.sleep(0.05)
 
 
 def write_list(path: Path, *entries: str) -> Path:

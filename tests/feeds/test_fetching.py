@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 import threading
+import tracemalloc
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,6 +127,8 @@ def test_gzip_that_is_damaged_is_told() -> None:
 def test_time_is_bounded_for_all_that_a_look_fetches(publisher: Publisher, tmp_path: Path) -> None:
     publisher.answer("/list.txt", content=LIST.encode(), wait=threading.Event())
     assert pulled(publisher.feed(tmp_path, timeout=0.3)) == ("unreachable", "timeout", 2)
+    publisher.answer("/list.txt", content=b"#" * 10_000, drips=True)
+    assert pulled(publisher.feed(tmp_path, timeout=0.5)) == ("unreachable", "timeout", 2)
 
 
 # -- Where nobody is asked ----------------------------------------------------
@@ -265,3 +271,48 @@ def test_files_are_regular_and_bounded(tmp_path: Path) -> None:
     for url in ("file:///etc/hosts", "ftp://a.example/list.txt", "https://a:b@a.example/list.txt", "https:///x"):
         with pytest.raises(FeedSettingsError):
             feed(source=url)
+
+
+WITHOUT = """
+import sys
+
+for name in ("httpx", "cryptography", "dns"):
+    sys.modules[name] = None
+
+from cidrmatch.service.feeds import Feed, Hosts, Proof, Puller
+
+folder, key = sys.argv[1:]
+known = {"use": "allow", "state": f"{folder}/edge.feed", "name": "edge"}
+for settings in (
+    {"source": f"{folder}/list.txt"},
+    {"source": "https://publisher.example/list.txt"},
+    {"source": f"{folder}/list.txt", "proof": Proof(minisign_key=key)},
+    {"hosts": Hosts(names=("a.example",))},
+):
+    pulled = Puller(Feed(**known, **settings)).pull()
+    print(pulled.exit_status, pulled.code, pulled.reason.rpartition(": ")[2])
+"""
+
+
+def test_a_file_needs_no_extra_and_everything_else_names_it(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text(LIST)
+    raw, whole = b64encode(b"ED" + bytes(72)).decode(), b64encode(bytes(64)).decode()
+    signature = f"untrusted comment:\n{raw}\ntrusted comment: none\n{whole}\n"
+    (tmp_path / "list.txt.minisig").write_text(signature)
+    key = b64encode(b"Ed" + bytes(40)).decode()
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, str(tmp_path), key], capture_output=True, text=True, check=True
+    )
+    advice = "pip install 'cidrmatch[feeds]'"
+    assert done.stdout.splitlines() == ["0  ", f"2 extra {advice}", f"2 extra {advice}", f"2 extra {advice}"]
+
+
+def test_a_gzip_bomb_takes_no_memory() -> None:
+    bomb = gzip.compress(bytes(50_000_000))
+    tracemalloc.start()
+    try:
+        with pytest.raises(FeedUnreachable, match="unpacks to more than 1,000 bytes"):
+            unpacked(bomb, 1_000, "a")
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()

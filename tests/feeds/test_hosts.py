@@ -111,6 +111,21 @@ def test_a_name_without_an_answer_keeps_its_last_one_until_that_is_too_old(tmp_p
     assert not puller.status().is_stale
 
 
+def test_a_list_file_says_that_a_name_is_left_out(tmp_path: Path) -> None:
+    names, clock = Names(vienna=("93.184.216.34",), graz=("93.184.216.35",)), Clock()
+    output = tmp_path / "out.txt"
+    puller = puller_of(feed_of(tmp_path, targets=Targets(output=str(output))), names, clock)
+    puller.pull()
+    assert "stale" not in output.read_text()
+    names.answers[VIENNA] = None
+    clock.now += 3_601
+    puller.pull()
+    assert output.read_text().splitlines()[1:] == [
+        "# the list is stale: names without an answer that is young enough are left out",
+        f"93.184.216.35/32  # host {GRAZ}",
+    ]
+
+
 def test_an_empty_answer_is_no_answer(tmp_path: Path) -> None:
     names, clock = Names(vienna=("93.184.216.34",)), Clock()
     puller = puller_of(feed_of(tmp_path, VIENNA), names, clock)

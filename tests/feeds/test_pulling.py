@@ -347,6 +347,31 @@ def test_whatever_comes_the_list_is_never_everyone_never_nobody_and_never_lost(
         assert is_good or after == before
 
 
+MOVES = st.tuples(st.integers(-8_000, 8_000), st.sampled_from(["good", "bad", "gone", "no look"]))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=60)
+@given(moves=st.lists(MOVES, min_size=1, max_size=8), use=st.sampled_from(["allow", "deny"]))
+def test_whatever_the_clock_does_an_allow_list_is_in_force_only_while_it_is_young(
+    tmp_path_factory: pytest.TempPathFactory, moves: list[tuple[int, str]], use: str
+) -> None:
+    folder, clock = tmp_path_factory.mktemp("clock"), Clock()
+    puller = Puller(feed_of(folder, use=use, max_age=3_600), clock=clock)
+    confirmed: float | None = None
+    for seconds, move in moves:
+        clock.now += seconds
+        (folder / "list.txt").unlink(missing_ok=True)
+        if move in ("good", "bad"):
+            write_list(folder / "list.txt", *(GOOD if move == "good" else ["0.0.0.0/0"]))
+        if move != "no look":
+            puller.pull()
+        confirmed = clock.now if move == "good" else confirmed
+        is_young = confirmed is not None and -60 <= clock.now - confirmed <= 3_600
+        found = puller.status()
+        assert found.is_stale is not is_young
+        assert bool(len(found.allow)) is (is_young or (use == "deny" and confirmed is not None))
+
+
 # -- Outputs and events -------------------------------------------------------
 
 

@@ -138,9 +138,15 @@ def _json_of(items: Sequence[Item]) -> str:
 def _text_of(feed: Feed, items: Sequence[Item], is_stale: bool) -> str:
     lines = [f"# {feed.name}, {feed.use} list: written by `cidrmatch feed pull`; changes are lost"]
     if is_stale:
-        lines.append("# the list is stale" + (": nobody is in it" if not items else ", and stays"))
+        lines.append(f"# the list is stale: {_what_stays(feed, items)}")
     lines += [f"{item.prefix}{'' if item.label is None else f'  # {_one_line(item.label)}'}" for item in items]
     return "\n".join(lines) + "\n"
+
+
+def _what_stays(feed: Feed, items: Sequence[Item]) -> str:
+    if not items:
+        return "nobody is in it"
+    return "it stays" if feed.keeps_stale else "names without an answer that is young enough are left out"
 
 
 def _one_line(label: str) -> str:
