@@ -5,6 +5,7 @@
     cidrmatch explain   LIST ADDRESS                   which entry allows it, or which entries are nearest?
     cidrmatch aggregate LIST                           the fewest prefixes with the same addresses
     cidrmatch diff      OLD NEW                        which addresses would be let in, which would be shut out?
+    cidrmatch convert   LIST --to nginx                the list as a gateway keeps it
 
     cidrmatch check     --config FILE KEY ADDRESS...   may these addresses use the key?
     cidrmatch explain   --config FILE KEY ADDRESS      what applies to the key, and what decided
@@ -43,6 +44,7 @@ from typer.core import TyperGroup
 
 from ..version import __version__
 from .configs import lint, print_schema
+from .convert import convert
 from .lists import aggregate, diff, validate
 from .output import finish, printable
 from .questions import check, explain
@@ -62,6 +64,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("explain", explain),
     ("aggregate", aggregate),
     ("diff", diff),
+    ("convert", convert),
     ("lint", lint),
     ("schema", print_schema),
     ("replay", replay),

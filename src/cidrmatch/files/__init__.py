@@ -7,6 +7,7 @@
     walks.py             the way through any document to the addresses in it
     line_lists.py        the short way through a list in text that has nothing but prefixes
     spans.py             dash ranges and wildcards as prefixes
+    dialects/            a list as gateways, firewalls and clouds keep it, read and written
     config.py            a whole engine, in two; config.schema.json is its shape
     observed.py          addresses that were seen, one a line, perhaps with a count
     access_logs.py       the requests of a log; log_formats.py knows the formats, log_streams.py reads the bytes

@@ -64,11 +64,13 @@ class ListOptions:
         column: the column, or the key in each object, that holds the prefix; None if the format says it.
         label_column: the same for the label.
         where: for a field, the values that are taken; an entry must have one of them in each field.
+        pick: the set, variable, value or port that is meant, if a file of a gateway has several.
     """
 
     column: str | None = None
     label_column: str | None = None
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pick: str | None = None
 
     @property
     def names_fields(self) -> bool:

@@ -18,6 +18,7 @@ A policy decides what a product accepts.  `documents` turns a file into text and
     CSV, JSON, JSONL, TOML               sheets, objects        .csv, .json, .jsonl, .ndjson, .toml
     AWS ... SPAMHAUS                     providers, walks       in .json, by the marks of its shape
     GEOFEED, MAXMIND, CROWDSEC           sheets                 in .csv, by its header or first row
+    NGINX ... TERRAFORM_JSON             dialects               only if the caller names it
 
 There are two rules.  Nothing is guessed: the suffix or the caller says the format.  A published shape is recognized in
 a file of its suffix, if the file fits that shape and no other.  If two fit, the error names both.  What the caller says
@@ -38,6 +39,7 @@ from typing import TYPE_CHECKING, Final
 
 from .._core import numbered_prefixes
 from ..errors import brief
+from .dialects.table import READ, dialect_parser
 from .documents import STDIN, DocumentError, name_of, place_in, read_text
 from .items import ListFileError, ListOptions
 from .objects import is_own_document, parse_json_lines, parse_json_list, parse_toml_list
@@ -73,6 +75,30 @@ class Format(StrEnum):
     ORACLE = "oracle"
     SPAMHAUS = "spamhaus"
     ZSCALER = "zscaler"
+    NGINX = "nginx"
+    NGINX_GEO = "nginx-geo"
+    HAPROXY_ACL = "haproxy-acl"
+    HAPROXY_MAP = "haproxy-map"
+    CADDY = "caddy"
+    CADDY_JSON = "caddy-json"
+    TRAEFIK_YAML = "traefik-yaml"
+    TRAEFIK_TOML = "traefik-toml"
+    ENVOY_RBAC = "envoy-rbac"
+    KONG = "kong"
+    APISIX = "apisix"
+    APACHE = "apache"
+    IPTABLES = "iptables"
+    IP6TABLES = "ip6tables"
+    IPSET = "ipset"
+    NFT = "nft"
+    AWS_WAF = "aws-waf"
+    AWS_SECURITY_GROUP = "aws-security-group"
+    AZURE_NSG = "azure-nsg"
+    GCP_FIREWALL = "gcp-firewall"
+    CLOUDFLARE_LIST = "cloudflare-list"
+    CLOUDFLARE_CSV = "cloudflare-csv"
+    TERRAFORM = "terraform"
+    TERRAFORM_JSON = "terraform-json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +111,7 @@ class Reader:
         inside: the format whose suffixes such files have; None if only the caller can name the format.
         fits: whether a text has the shape of this format.
         has_fields: whether the options about fields make sense.
+        has_picks: whether a file may have several lists, of which the user picks one.
     """
 
     parse: Parser
@@ -92,6 +119,7 @@ class Reader:
     inside: Format | None = None
     fits: Callable[[str], bool] | None = None
     has_fields: bool = True
+    has_picks: bool = False
 
 
 def _parse_text(name: str, text: str, _options: ListOptions) -> Iterator[Item]:
@@ -111,6 +139,7 @@ READERS: Final[dict[Format, Reader]] = {
         for name in SHAPES
     },
     **{Format(name): Reader(sheet_parser(name), inside=Format.CSV, fits=partial(is_sheet, name)) for name in SHEETS},
+    **{Format(name): Reader(dialect_parser(name), has_fields=False, has_picks=True) for name in READ},
 }
 """All formats.  A new one is a member of `Format`, and a row here."""
 
@@ -148,6 +177,7 @@ def read_list(
     label_column: str | None = None,
     where: Mapping[str, str | Iterable[str]] | None = None,
     split: bool = False,
+    pick: str | None = None,
 ) -> ListFile:
     """Read the entries of a list.
 
@@ -162,6 +192,7 @@ def read_list(
         where: for a field, the value or the values that are taken: ``{"service": "S3"}``.
         split: make prefixes of dash ranges and wildcards, as `split_span` does; each has the label and the place of
             the text that it comes from.
+        pick: files of gateways: the set, variable, value or port that is meant, if there are several.
     Returns:
         `ListFile`; it may have no entries.
     Raises:
@@ -171,7 +202,7 @@ def read_list(
     """
     name = name_of(source)
     wanted = {field: (values,) if isinstance(values, str) else tuple(values) for field, values in (where or {}).items()}
-    options = ListOptions(column, label_column, wanted)
+    options = ListOptions(column, label_column, wanted, pick)
     own = file_format or _format_of(source)
     try:
         text = read_text(source, content)
@@ -187,6 +218,8 @@ def _parse(name: str, text: str, chosen: Format, options: ListOptions) -> Iterat
     reader = READERS[chosen]
     if options.names_fields and not reader.has_fields:
         raise ListFileError(name, f"the format {chosen} has no fields; --column and --where are for CSV and JSON")
+    if options.pick is not None and not reader.has_picks:
+        raise ListFileError(name, f"the format {chosen} has one list in a file; leave out what to pick")
     try:
         yield from reader.parse(name, text, options)
     except ListFileError as error:
