@@ -107,7 +107,7 @@ def _escaped_message() -> Iterator[None]:
 
 app = typer.Typer(
     cls=_Commands,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,  # plain text for help and usage errors, which can be piped
     pretty_exceptions_enable=False,  # they would print local variables, such as whole lists
 )

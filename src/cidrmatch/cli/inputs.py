@@ -47,6 +47,7 @@ __all__ = [
     "JsonOption",
     "ListArgument",
     "Listed",
+    "PresetOption",
     "QuietOption",
     "SecretOption",
     "fail_of_file",
@@ -73,6 +74,13 @@ FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST
 SecretOption = Annotated[
     str | None,
     typer.Option("--id-secret-file", metavar="FILE", help="The bytes under which the snapshot's ids are hashed."),
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Whose rules: {', '.join(PRESETS)}. Without: no limits.",
+        autocompletion=lambda incomplete: [name for name in PRESETS if name.startswith(incomplete)],
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print no answer: the exit status says it.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -18,12 +18,12 @@ from ..files.documents import STDIN
 from ..files.line_lists import LineFile
 from ..files.lists import Format, ListFile
 from ..policy.policy import Report
-from ..policy.presets import PRESETS
 from ..policy.problems import Problem
 from .inputs import (
     FormatOption,
     JsonOption,
     ListArgument,
+    PresetOption,
     QuietOption,
     find_policy,
     load_list,
@@ -42,7 +42,7 @@ _SHOWN: Final = 3
 
 def validate(
     source: ListArgument,
-    preset: Annotated[str | None, typer.Option(help=f"Whose rules: {', '.join(PRESETS)}. Without: no limits.")] = None,
+    preset: PresetOption = None,
     file_format: FormatOption = None,
     summary: Annotated[
         bool, typer.Option("--summary", help="Count the problems by their codes, and print the first of each.")

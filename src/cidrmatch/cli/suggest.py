@@ -23,8 +23,7 @@ from ..advice.suggest import REASONS, Suggestion
 from ..advice.suggest import suggest as suggest_list
 from ..errors import quote
 from ..files.observed import ObservedFileError, read_observed
-from ..policy.presets import PRESETS
-from .inputs import JsonOption, find_policy
+from .inputs import JsonOption, PresetOption, find_policy
 from .output import console, count, fail, finish, print_json, say
 
 __all__ = ["suggest"]
@@ -35,7 +34,7 @@ _TOLD = 20
 
 def suggest(
     source: Annotated[str, typer.Argument(metavar="SEEN", help="A file with an address a line, or -; counts allowed.")],
-    preset: Annotated[str | None, typer.Option(help=f"Whose rules: {', '.join(PRESETS)}. Without: no limits.")] = None,
+    preset: PresetOption = None,
     max_entries: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="At most so many entries, if the rules allow as many.")
     ] = None,
