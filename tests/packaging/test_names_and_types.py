@@ -35,6 +35,7 @@ MODULES = [
     "cidrmatch.engine.engine",
     "cidrmatch.errors",
     "cidrmatch.advice.diff",
+    "cidrmatch.advice.engines",
     "cidrmatch.advice.explain",
     "cidrmatch.advice.lint",
     "cidrmatch.advice.suggest",

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from cidrmatch import Condition, Engine, Entry, KeyRecord, parse_entry, presets
 from cidrmatch._core import entries_as_written
+from cidrmatch.engine.things import key_as_values
 from cidrmatch.policy.plain import write_policy
 from cidrmatch.service.stores import bulk, reading, writing
 from cidrmatch.service.stores.by_hand import marked_writer
@@ -30,7 +31,7 @@ from cidrmatch.service.stores.errors import SpoiltRow, StoreUnavailable
 from cidrmatch.service.stores.rows import Judge, key_as_written, key_of, key_rows
 from cidrmatch.service.stores.schema import keys
 from cidrmatch.service.stores.store import Store
-from cidrmatch.service.stores.things import as_text, key_as_text, key_as_values
+from cidrmatch.service.stores.things import as_text, key_as_text
 from tests.reference import format_span
 from tests.stored import Copy
 from tests.strategies import damaged, prefix_texts, span_lists

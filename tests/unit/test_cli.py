@@ -11,7 +11,8 @@ import runpy
 import subprocess
 import sys
 from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -20,9 +21,6 @@ from cidrmatch import __main__, __version__
 from cidrmatch.cli import app as cli
 from cidrmatch.files import config
 from cidrmatch.policy.presets import PRESETS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 OFFICE = "prefix,label\n198.51.100.0/24,Office\n198.51.100.128/25,Upstairs\n203.0.113.5,\n2001:db8::/48,Büro\n"
 HOSTILE = "[red]B\x1b[2J\n\u202e[/red]:smile:\x7f\x9b"
@@ -333,6 +331,65 @@ def test_aggregate_json() -> None:
     }
 
 
+# -- Two lists combined ---------------------------------------------------------
+
+
+def test_lists_are_combined_from_left_to_right_and_the_output_is_a_list_again() -> None:
+    write("a.txt", "10.0.0.0/8\n2001:db8::/48\n")
+    write("b.txt", "10.0.0.0/9\n2001:db8::/48\n192.0.2.1\n")
+    write("c.txt", "10.128.0.0/10\n")
+    printed = {
+        ("union", "a.txt", "b.txt"): ["10.0.0.0/8", "10.0.0.0/9", "192.0.2.1/32", "2001:db8::/48"],
+        ("intersect", "a.txt", "b.txt"): ["10.0.0.0/9", "2001:db8::/48"],
+        ("subtract", "a.txt", "b.txt"): ["10.128.0.0/9"],
+        ("subtract", "a.txt", "b.txt", "c.txt"): ["10.192.0.0/10"],
+        ("symmetric", "a.txt", "b.txt"): ["10.128.0.0/9", "192.0.2.1/32"],
+        ("symmetric", "a.txt", "b.txt", "c.txt"): ["10.192.0.0/10", "192.0.2.1/32"],
+        ("intersect", "a.txt", "b.txt", "c.txt"): [],
+    }
+    for arguments, expected in printed.items():
+        result = run(*arguments)
+        assert (result.exit_code, result.stdout.splitlines(), result.stderr) == (0, expected, "")
+    again = run("aggregate", "-", stdin=run("union", "a.txt", "b.txt").stdout)
+    assert again.stdout.splitlines() == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/48"]
+
+
+def test_labels_of_the_first_list_are_kept_in_csv_and_json() -> None:
+    write("left.csv", 'prefix,label\n198.51.100.0/24,"Vienna, ""HQ"""\n203.0.113.5,\n')
+    write("right.csv", "prefix,label\n198.51.100.0/25,theirs\n203.0.113.5,theirs\n")
+    result = run("intersect", "left.csv", "right.csv", "--csv")
+    assert result.stdout == 'prefix,label\n198.51.100.0/25,"Vienna, ""HQ"""\n203.0.113.5/32,\n'
+    document = run("intersect", "left.csv", "right.csv", "--json").stdout
+    assert json.loads(document) == {
+        "entries": [{"prefix": "198.51.100.0/25", "label": 'Vienna, "HQ"'}, {"prefix": "203.0.113.5/32", "label": None}]
+    }
+    write("again.csv", result.stdout)
+    write("again.json", document)
+    assert run("diff", "again.csv", "again.json").stdout == "addresses: the same\nentries: the same\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["union", "office.csv"], "two lists or more"),
+        (["subtract", "-", "office.csv", "-"], "only once"),
+        (["intersect", "office.csv", "office.csv", "--csv", "--json"], "exclude each other"),
+    ],
+)
+def test_a_call_that_combines_nothing_is_wrong_usage(arguments: list[str], told: str) -> None:
+    result = run(*arguments, stdin="10.0.0.0/8")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+
+
+def test_a_bad_entry_of_one_list_refuses_the_result() -> None:
+    """Without the bad entry, `subtract` would let in what was to be left out."""
+    write("bad.txt", "198.51.100.7/24\n")
+    result = run("subtract", "office.csv", "bad.txt")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "did you mean 198.51.100.0/24?" in result.stderr
+
+
 # -- diff ---------------------------------------------------------------------
 
 
@@ -507,6 +564,59 @@ def test_a_configuration_comes_from_standard_input_in_both_formats(keys: str) ->
     assert (result.exit_code, result.stderr[:20]) == (2, "error: <stdin>: the ")
     result = run("lint", "--config", "-", stdin='{"format": 1}')
     assert (result.exit_code, result.stdout) == (1, "")
+
+
+# -- Engines ------------------------------------------------------------------
+
+
+def test_diff_of_engines_tells_things_and_who_gets_in(keys: str) -> None:
+    """The configuration and its snapshot are equal; another configuration lets in others."""
+    assert run("compile", keys, "-o", "keys.snap").exit_code == 0
+    for other in (keys, "keys.snap"):
+        result = run("diff", "--engines", keys, other)
+        assert (result.exit_code, result.stdout) == (0, "equal: the same rules, lists and keys\n")
+    document = config.dump(config.loads(KEYS, "toml"))
+    added = {"id": "key_new", "created_at": "2026-07-01T00:00:00+00:00", "entries": ["192.0.2.0/24"]}
+    write("new.json", json.dumps(document | {"keys": [*document["keys"], added]}))
+    result = run("diff", "--engines", "keys.snap", "new.json")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[0] == "key 'key_new': new"
+    assert result.stdout.splitlines()[-2:] == ["addresses of key 'key_new'", "  + 192.0.2.0/24"]
+    facts = run_json("diff", "--engines", "new.json", "keys.snap", code=1)
+    assert facts["keys"] == [{"key": "key_new", "gained": [], "lost": ["192.0.2.0/24"]}]
+    assert [(thing["kind"], thing["name"], thing["after"]) for thing in facts["things"]] == [("key", "key_new", None)]
+
+
+def test_diff_of_engines_refuses_what_it_cannot_read(keys: str) -> None:
+    write("list.txt", "10.0.0.0/8")
+    assert run("diff", "--engines", keys, "list.txt").exit_code == 1
+    assert run("diff", "--engines", keys, "none.snap").exit_code == 2
+    assert run("diff", "--engines", keys, keys, "--format", "text").exit_code == 2
+    assert run("diff", "list.txt", "list.txt", "--id-secret-file", "list.txt").exit_code == 2
+
+
+def test_decompile_writes_the_configuration_of_a_snapshot(keys: str) -> None:
+    assert run("compile", keys, "-o", "keys.snap").exit_code == 0
+    for name in ("again.toml", "again.json"):
+        result = run("decompile", "keys.snap", "-o", name)
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert result.stdout.startswith("accepted: ")
+        assert config.dump(config.load(name)) == config.dump(config.loads(KEYS, "toml"))
+        assert run("diff", "--engines", "keys.snap", name).exit_code == 0
+    assert run("decompile", "keys.snap", "-o", "again.yaml").exit_code == 2
+    assert run("decompile", "none.snap", "-o", "again.toml").exit_code == 2
+    assert run("decompile", "keys.snap", "-o", "none/again.toml").exit_code == 2
+    assert run("decompile", keys, "-o", "other.toml").exit_code == 1
+    assert run_json("decompile", "keys.snap", "-o", "again.json", code=0)["config"] == "again.json"
+
+
+def test_a_snapshot_with_hashed_ids_has_no_configuration(keys: str) -> None:
+    Path("secret").write_bytes(bytes(range(32)))
+    assert run("compile", keys, "-o", "keys.snap", "--id-secret-file", "secret").exit_code == 0
+    assert run("diff", "--engines", keys, "keys.snap", "--id-secret-file", "secret").exit_code == 0
+    result = run("decompile", "keys.snap", "-o", "again.toml")
+    assert result.exit_code != 0
+    assert not Path("again.toml").exists()
 
 
 def test_schema_prints_the_schema() -> None:

@@ -1,6 +1,7 @@
 """For people: why a check ends as it does, what deserves a look, how two lists differ.
 
     diff.py      two lists             addresses gained and lost, entries added, removed, relabelled
+    engines.py   two engines           the same of keys, lists and rules, and who gets in by which key
     explain.py   one key, one address  every list that applies, what each says, and what decided
     hosts.py     labels of entries     the host name that an entry stands for, and the age of its answer
     lint.py      a whole engine        what is allowed and still looks like a mistake

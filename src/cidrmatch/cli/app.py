@@ -4,17 +4,23 @@
     cidrmatch check     LIST ADDRESS...                may these addresses pass?
     cidrmatch explain   LIST ADDRESS                   which entry allows it, or which entries are nearest?
     cidrmatch aggregate LIST                           the fewest prefixes with the same addresses
+    cidrmatch union     LIST LIST...                   the entries of all lists
+    cidrmatch intersect LIST LIST...                   the addresses that are in all of them
+    cidrmatch subtract  LIST LIST...                   the addresses of the first that are in none of the others
+    cidrmatch symmetric LIST LIST...                   the addresses that are in exactly one of two
     cidrmatch diff      OLD NEW                        which addresses would be let in, which would be shut out?
     cidrmatch convert   LIST --to nginx                the list as a gateway keeps it
 
     cidrmatch check     --config FILE KEY ADDRESS...   may these addresses use the key?
     cidrmatch explain   --config FILE KEY ADDRESS      what applies to the key, and what decided
+    cidrmatch diff      --engines OLD NEW              which keys and lists differ, and who gets in by which key
     cidrmatch lint      --config FILE                  what looks like a mistake?
     cidrmatch schema                                   the JSON Schema of a configuration
     cidrmatch replay    LOG... --list NEW              whom would a list block, by the requests of access logs?
     cidrmatch suggest   SEEN                           the best list for observed addresses
 
     cidrmatch compile   FILE -o SNAP                   the same engine as a snapshot, for `Engine.open`
+    cidrmatch decompile SNAP -o FILE                   the same engine as a configuration again
     cidrmatch inspect   SNAP                           what is in it
     cidrmatch verify    SNAP                           is every byte of it as it was written?
     cidrmatch check     --snapshot SNAP KEY ADDRESS... as with --config; so does explain
@@ -45,11 +51,11 @@ from typer.core import TyperGroup
 from ..version import __version__
 from .configs import lint, print_schema
 from .convert import convert
-from .lists import aggregate, diff, validate
+from .lists import aggregate, diff, intersect, subtract, symmetric, union, validate
 from .output import finish, printable
 from .questions import check, explain
 from .replay import replay
-from .snapshots import compile_snapshot, inspect, verify
+from .snapshots import compile_snapshot, decompile, inspect, verify
 from .streams import delivered, streams_that_exist
 from .suggest import suggest
 
@@ -63,6 +69,10 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("check", check),
     ("explain", explain),
     ("aggregate", aggregate),
+    ("union", union),
+    ("intersect", intersect),
+    ("subtract", subtract),
+    ("symmetric", symmetric),
     ("diff", diff),
     ("convert", convert),
     ("lint", lint),
@@ -70,6 +80,7 @@ _COMMANDS: tuple[tuple[str, Callable[..., None]], ...] = (
     ("replay", replay),
     ("suggest", suggest),
     ("compile", compile_snapshot),
+    ("decompile", decompile),
     ("inspect", inspect),
     ("verify", verify),
 )

@@ -1,30 +1,42 @@
-"""Commands about a list by itself: `validate`, `aggregate`, `diff`.
+"""Commands about lists by themselves: `validate`, `aggregate`, `union`, `intersect`, `subtract`, `symmetric`, `diff`.
 
     validate   a policy judges the list     every problem with its place; accepted or refused
     aggregate  the list as fewest prefixes  one on each line; the output is a list again
+    union      of two lists or more         the entries of all; the output is a list again, as of the next three
+    intersect  two lists or more            the addresses in all of them
+    subtract   two lists or more            the addresses of the first that are in none of the others
+    symmetric  two lists or more            the addresses in one of the two; of three, in one or in all
     diff       two lists                    addresses that would be let in or shut out, entries that differ
 
-These commands know no keys.  Only `validate` asks a policy.  The others only apply the rules of texts; one bad entry
-refuses the whole list.
+These commands know no keys; `diff --engines` is in `engines`.  Only `validate` asks a policy.  The others only apply
+the rules of texts; one bad entry refuses the whole list.  The operators of `AllowList` say which entries and labels
+are in a result.
 """
 
+import csv
+import operator
 import sys
+from collections.abc import Callable
+from functools import reduce
 from typing import Annotated, Final
 
 import typer
 
+from .._core import AllowList
 from ..advice import diff as diff_of_lists
 from ..files.documents import STDIN
 from ..files.line_lists import LineFile
 from ..files.lists import Format, ListFile
 from ..policy.policy import Report
 from ..policy.problems import Problem
+from .engines import say_diff_of_engines
 from .inputs import (
     FormatOption,
     JsonOption,
     ListArgument,
     PresetOption,
     QuietOption,
+    SecretOption,
     find_policy,
     load_list,
     problem_facts,
@@ -32,9 +44,13 @@ from .inputs import (
     read_entries,
     say_problems,
 )
-from .output import console, count, finish, paused_collector, print_json, say
+from .output import console, count, finish, lines_of, paused_collector, print_json, say
 
-__all__ = ["aggregate", "diff", "validate"]
+__all__ = ["aggregate", "diff", "intersect", "subtract", "symmetric", "union", "validate"]
+
+ListsArgument = Annotated[list[str], typer.Argument(metavar="LIST LIST...", help="Files as for LIST; one may be -.")]
+ListsFormatOption = Annotated[Format | None, typer.Option("--format", help="Read all lists as this.")]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Write CSV with the labels; otherwise one prefix on each line.")]
 
 _SHOWN: Final = 3
 """How many problems of each code a summary shows."""
@@ -111,17 +127,98 @@ def aggregate(source: ListArgument, file_format: FormatOption = None, as_json: J
     finish(0)
 
 
+def union(
+    sources: ListsArgument,
+    file_format: ListsFormatOption = None,
+    as_csv: CsvOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the entries of all lists, each prefix once."""
+    _combine(operator.or_, sources, file_format, as_csv, as_json)
+
+
+def intersect(
+    sources: ListsArgument,
+    file_format: ListsFormatOption = None,
+    as_csv: CsvOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the addresses that are in all lists, as entries of the first list and pieces of them."""
+    _combine(operator.and_, sources, file_format, as_csv, as_json)
+
+
+def subtract(
+    sources: ListsArgument,
+    file_format: ListsFormatOption = None,
+    as_csv: CsvOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the addresses of the first list that are in none of the others, as its entries and pieces of them."""
+    _combine(operator.sub, sources, file_format, as_csv, as_json)
+
+
+def symmetric(
+    sources: ListsArgument,
+    file_format: ListsFormatOption = None,
+    as_csv: CsvOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the addresses that are in exactly one of two lists."""
+    _combine(operator.xor, sources, file_format, as_csv, as_json)
+
+
+def _combine(
+    combine: Callable[[AllowList, AllowList], AllowList],
+    sources: list[str],
+    file_format: Format | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
+    """Combine lists from left to right, and print the result in a form that is a list again."""
+    if len(sources) < 2:
+        raise typer.BadParameter("two lists or more are combined")
+    if as_csv and as_json:
+        raise typer.BadParameter("--csv and --json exclude each other")
+    _check_inputs(sources)
+    found = reduce(combine, [load_list(source, file_format, as_json).allow for source in sources])
+    if as_json:
+        print_json(entries=[{"prefix": str(entry.prefix), "label": entry.label} for entry in found])
+    elif as_csv:
+        rows = csv.writer(sys.stdout, lineterminator="\n")
+        rows.writerow(("prefix", "label"))
+        rows.writerows((entry.prefix, entry.label) for entry in found)
+    else:
+        sys.stdout.write("".join(f"{entry.prefix}\n" for entry in found))
+    finish(0)
+
+
+def _check_inputs(sources: list[str]) -> None:
+    if sources.count(STDIN) > 1:
+        raise typer.BadParameter("standard input can be read only once")
+
+
 def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="The list as it was.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The list as it would be.")],
+    engines: Annotated[
+        bool,
+        typer.Option("--engines", help="OLD and NEW are no lists, but configurations (.toml, .json) or snapshots."),
+    ] = False,
     file_format: Annotated[Format | None, typer.Option("--format", help="Read both lists as this.")] = None,
+    id_secret_file: SecretOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a change of the list lets in or shuts out."""
-    if old == new == STDIN:
-        raise typer.BadParameter("standard input can be read only once")
+    if engines:
+        if file_format is not None:
+            raise typer.BadParameter("--format is for lists")
+        say_diff_of_engines(old, new, id_secret_file, as_json)
+    if id_secret_file is not None:
+        raise typer.BadParameter("--id-secret-file is for --engines")
+    _check_inputs([old, new])
     before, after = (load_list(source, file_format, as_json) for source in (old, new))
-    found = diff_of_lists(before.allow, after.allow)
+    with paused_collector():
+        found = diff_of_lists(before.allow, after.allow)
     if as_json:
         print_json(
             old=before.name,
@@ -134,11 +231,11 @@ def diff(
             relabelled=[{"from": before.facts(was), "to": after.facts(now)} for was, now in found.relabelled],
         )
     else:
-        addresses = [("+", str(prefix)) for prefix in found.gained] + [("-", str(prefix)) for prefix in found.lost]
+        addresses = [("+", f" {prefix}") for prefix in found.gained] + [("-", f" {prefix}") for prefix in found.lost]
         _say_changes("addresses", addresses)
-        entries = [("+", after.describe(entry)) for entry in found.added]
-        entries += [("-", before.describe(entry)) for entry in found.removed]
-        entries += [("~", f"{after.describe(now)}, was {quoted_label(was)}") for was, now in found.relabelled]
+        entries = [("+", f" {after.describe(entry)}") for entry in found.added]
+        entries += [("-", f" {before.describe(entry)}") for entry in found.removed]
+        entries += [("~", f" {after.describe(now)}, was {quoted_label(was)}") for was, now in found.relabelled]
         _say_changes("entries", entries)
     finish(0 if found.is_equal else 1)
 
@@ -146,5 +243,4 @@ def diff(
 def _say_changes(noun: str, changes: list[tuple[str, str]]) -> None:
     out = console(sys.stdout)
     say(out, noun, "" if changes else ": the same")
-    for sign, change in changes:
-        say(out, sign, f" {change}", place="  ")
+    sys.stdout.write(lines_of(out, [("  ", sign, change) for sign, change in changes]))

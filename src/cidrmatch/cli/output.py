@@ -146,7 +146,7 @@ def _size_of(source: str) -> int | None:
 
 @contextmanager
 def paused_collector() -> Iterator[None]:
-    """Pause the collector of garbage: it would look again and again at half a million problems, which are none."""
+    """Pause the collector of garbage: a million entries or problems are no garbage."""
     was_on = gc.isenabled()
     gc.disable()
     try:

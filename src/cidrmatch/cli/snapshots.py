@@ -1,24 +1,27 @@
-"""Commands about a snapshot: `compile`, `inspect`, `verify`.
+"""Commands about a snapshot: `compile`, `decompile`, `inspect`, `verify`.
 
-    compile  write a configuration as a snapshot, with a later revision than the snapshot that it replaces
-    inspect  show a snapshot's header, policy and lists; the body is not verified
-    verify   check that every byte is as it was written, and that every record can be read
+    compile    write a configuration as a snapshot, with a later revision than the snapshot that it replaces
+    decompile  write a snapshot as the configuration that gives the same engine
+    inspect    show a snapshot's header, policy and lists; the body is not verified
+    verify     check that every byte is as it was written, and that every record can be read
 
 `check` and `explain` ask a snapshot about one key; they are in `questions`.
 """
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..engine.engine import Engine
-from ..errors import quote
+from ..errors import CidrmatchError, quote
+from ..files.config import dumps
 from .inputs import JsonOption, SecretOption, fail_of_file, load_config, open_snapshot, read_secret
-from .output import console, count, finish, print_json, say
+from .output import console, count, fail, finish, print_json, say
 
-__all__ = ["compile_snapshot", "inspect", "verify"]
+__all__ = ["compile_snapshot", "decompile", "inspect", "verify"]
 
 SnapshotArgument = Annotated[str, typer.Argument(metavar="SNAP", help="A file that `compile` or an engine wrote.")]
 
@@ -42,6 +45,30 @@ def compile_snapshot(
     else:
         counts = f"{count(keys, 'key')}, {count(size, 'byte')}, generation {generation}"
         say(console(sys.stdout), "accepted", f": {counts}")
+    finish(0)
+
+
+def decompile(
+    snapshot: SnapshotArgument,
+    output: Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="A configuration: .toml or .json.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a snapshot as a configuration, from which `compile` makes the same engine again."""
+    suffix = Path(output).suffix.lower()
+    if suffix not in (".toml", ".json"):
+        raise typer.BadParameter(f"{quote(output)}: the suffix tells no format; it is .toml or .json")
+    engine = open_snapshot(snapshot, as_json)
+    try:
+        text = dumps(engine, "toml" if suffix == ".toml" else "json")
+        Path(output).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        fail_of_file(output, error)
+    except (CidrmatchError, ModuleNotFoundError) as error:
+        fail(f"{quote(snapshot)}: {error}")
+    if as_json:
+        print_json(snapshot=snapshot, config=output, keys=len(engine))
+    else:
+        say(console(sys.stdout), "accepted", f": {count(len(engine), 'key')} in {output}")
     finish(0)
 
 

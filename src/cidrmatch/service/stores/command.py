@@ -36,7 +36,8 @@ from .fleet import putting, shelf_of, told_to_stop
 
 if TYPE_CHECKING:
     from ..._keys import Revision
-    from .history import Commit, Thing
+    from ...engine.things import Thing
+    from .history import Commit
 
 __all__ = ["store"]
 
@@ -144,7 +145,7 @@ def import_config(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
 ) -> None:
     """Replace all keys, lists and rules by those of a configuration."""
-    from .differences import differences  # noqa: PLC0415  as above
+    from ...advice.engines import differences  # noqa: PLC0415  as above
 
     engine = load_config(config, call.as_json)
     with call.store.reading() as data:
@@ -269,7 +270,7 @@ def _say_commit(commit: "Commit") -> None:
 
 
 def _say_things(things: "list[Thing]", indent: str = "") -> None:
-    from .differences import lines_of, title_of  # noqa: PLC0415  as above
+    from ...advice.engines import lines_of, title_of  # noqa: PLC0415  as above
 
     out = console(sys.stdout)
     for thing in things[:_MOST_SHOWN]:

@@ -57,7 +57,7 @@ asserts = _group("Say what must always be allowed or denied, whoever edits.")
 
 def _say_facts(call: Call, title: str, facts: dict[str, Any]) -> None:
     """Say what a key or a list has."""
-    from .differences import describe_entry  # noqa: PLC0415  as in calls.py
+    from ...advice.engines import describe_entry  # noqa: PLC0415  as in calls.py
 
     if call.as_json:
         print_json(**facts)
@@ -92,7 +92,7 @@ def show_key(
     limit: Annotated[int, typer.Option(min=1, help="The most ids.")] = _AT_ONCE,
 ) -> None:
     """Show a key and the revision that changed it last; or name the keys."""
-    from .things import key_as_values  # noqa: PLC0415  as in calls.py
+    from ...engine.things import key_as_values  # noqa: PLC0415  as in calls.py
 
     with call.store.reading() as data:
         if key is None:
@@ -240,7 +240,7 @@ def show_list(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of the list; without it, all names.")] = None,
 ) -> None:
     """Show a list, its keys and the revision that changed it last; or name the lists."""
-    from .things import list_as_values  # noqa: PLC0415  as in calls.py
+    from ...engine.things import list_as_values  # noqa: PLC0415  as in calls.py
 
     with call.store.reading() as data:
         if name is None:

@@ -17,29 +17,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from ..._keys import Revision
+from ...engine.things import Thing
 from .schema import changed, changes
 from .things import read_said
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["Commit", "Thing", "read_history"]
-
-
-@dataclass(frozen=True, slots=True)
-class Thing:
-    """Say how one thing changed.
-
-    Attributes:
-        kind: "key", "list", "rules", "assertions", "grant" or "token".
-        name: of the key (its held id), the list or the token; "" for the rules.
-        before, after: plain values; None: it did not exist, or does not exist any more.
-    """
-
-    kind: str
-    name: str
-    before: dict[str, Any] | list[Any] | None
-    after: dict[str, Any] | list[Any] | None
+__all__ = ["Commit", "read_history"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""What a change was about, as values for the history: a key, a list, or the rules, before and after.
+"""The values of a history, as text and read again: a key, a list, or the rules, before and after.
 
     KeyRecord   <-->  {"created_at": ..., "entries": [...], "lists": ["office"], "owner": "acme", "enabled": true}
     FrozenList  <-->  {"description": ..., "entries": [...]}
     Head        --->  {"policy": ..., "enforced": true, "unknown_key": "deny", "default": "office"}
 
-Entries are written as `entry_as_values` writes them: a text, or an object with a label or a condition.  The history is
-read by people, and by `undo`, whose values go through the policy like everybody's.
+`engine/things.py` writes keys and lists.  The history is read by people, and by `undo`, whose values go through the
+policy like everybody's.
 
 Threads: no state here.
 """
@@ -18,21 +18,19 @@ from datetime import datetime
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from ..._keys import FrozenList, KeyRecord, entry_as_values, parse_notes
+from ..._keys import FrozenList, KeyRecord, parse_notes
+from ...engine.things import key_as_values
 from ...errors import brief
 from ...policy.plain import write_policy
 from .errors import SpoiltRow
 
 if TYPE_CHECKING:
-    from ..._core import Entry
     from ...engine.feeding import Rules
 
 __all__ = [
     "as_text",
     "key_as_text",
-    "key_as_values",
     "key_of_values",
-    "list_as_values",
     "list_of_values",
     "read_said",
     "rules_as_values",
@@ -59,23 +57,6 @@ def read_said(row: Sequence[object], text: object) -> Any:
     return said
 
 
-def _written(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
-    return [entry_as_values(entry) for entry in entries]
-
-
-def key_as_values(record: KeyRecord) -> dict[str, Any]:
-    """Write a key."""
-    values: dict[str, Any] = {
-        "created_at": record.created_at.isoformat(),
-        "enabled": record.enabled,
-        "entries": _written(record.entries),
-        "lists": list(record.lists),
-        "within": list(record.within),
-        "owner": record.owner,
-    }
-    return values if record.shadow is None else values | {"shadow": _written(record.shadow)}
-
-
 def key_as_text(record: KeyRecord) -> str:
     """Write a key as the text that `as_text` makes of its values; a plain one without building these values."""
     if record.lists or record.within or record.owner is not None or record.shadow is not None:
@@ -99,11 +80,6 @@ def key_of_values(values: dict[str, Any]) -> KeyRecord:
         owner=values["owner"],
         shadow=parse_notes(values, "shadow"),
     )
-
-
-def list_as_values(frozen: FrozenList) -> dict[str, Any]:
-    """Write a named list."""
-    return {"description": frozen.description, "entries": _written(frozen.entries)}
 
 
 def list_of_values(name: str, values: dict[str, Any]) -> FrozenList:

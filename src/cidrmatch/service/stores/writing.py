@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import bindparam, delete, update
 
+from ...engine.things import list_as_values
 from .bulk import insert_rows, taking_turns
 from .rows import Judge, Written, key_rows, list_rows
 from .schema import changed, entries, grants, keys, links, lists
-from .things import as_text, key_as_text, list_as_values
+from .things import as_text, key_as_text
 
 if TYPE_CHECKING:
     from sqlalchemy import Column, Connection, Table
