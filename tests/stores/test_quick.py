@@ -11,6 +11,7 @@ Requirements: B10, C21, C22.
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -21,7 +22,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cidrmatch import Condition, Engine, Entry, KeyRecord, parse_entry, presets
+from cidrmatch import Condition, Engine, Entry, KeyRecord, Revision, parse_entry, presets
 from cidrmatch._core import entries_as_written
 from cidrmatch.engine.things import key_as_values
 from cidrmatch.policy.plain import write_policy
@@ -29,16 +30,17 @@ from cidrmatch.service.stores import bulk, reading, writing
 from cidrmatch.service.stores.by_hand import marked_writer
 from cidrmatch.service.stores.errors import SpoiltRow, StoreUnavailable
 from cidrmatch.service.stores.rows import Judge, key_as_written, key_of, key_rows
-from cidrmatch.service.stores.schema import keys
+from cidrmatch.service.stores.schema import changes, keys
 from cidrmatch.service.stores.store import Store
 from cidrmatch.service.stores.things import as_text, key_as_text
 from tests.reference import format_span
-from tests.stored import Copy
+from tests.stored import Copy, by_hand
 from tests.strategies import damaged, prefix_texts, span_lists
 
 if TYPE_CHECKING:
     from cidrmatch._keys import View
     from cidrmatch.service.stores.rows import Row
+    from tests.databases import Postgres
 
 JUDGE = Judge(as_text(write_policy(presets.unkey())))
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -346,3 +348,69 @@ def test_C22_a_large_import_that_the_database_refuses_changes_nothing(
             assert data.keys() == []
             assert data.history() == []
             assert data.revision.generation == 0
+
+
+# Looking.
+
+
+@pytest.mark.parametrize(("idle", "pings"), [(0.0, 0), (60.0, 1)])
+def test_a_connection_is_asked_whether_it_lives_only_if_it_was_idle(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, idle: float, pings: int
+) -> None:
+    url = postgres.url(postgres.create_database())
+    with closing(Store.create(url, policy=presets.unkey())) as store:
+        dialect = store.database.engine.dialect
+        asked: list[Any] = []
+        ping = dialect.do_ping
+
+        def note(connection: Any) -> bool:
+            asked.append(connection)
+            return ping(connection)
+
+        monkeypatch.setattr(dialect, "do_ping", note)
+        with store.look():
+            asked.clear()
+        later = time.monotonic() + idle
+        monkeypatch.setattr("cidrmatch.service.stores.database.time.monotonic", lambda: later)
+        with store.look():
+            assert len(asked) == pings
+
+
+def test_B10_a_connection_that_the_server_has_ended_while_it_was_idle_is_replaced(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.url(postgres.create_database())
+    with closing(Store.create(url, policy=presets.unkey())) as store:
+        with store.look():
+            pass
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = "
+        by_hand(url, others + "current_database()")
+        later = time.monotonic() + 60
+        monkeypatch.setattr("cidrmatch.service.stores.database.time.monotonic", lambda: later)
+        with store.look() as (head, _):
+            assert head.revision.generation == 0
+
+
+def test_C19_what_changed_since_a_commit_that_is_not_there_is_everything(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(Store.create(store_url, policy=presets.unkey())) as store:
+        for number in range(3):
+            with store.change() as change:
+                change.put_key(f"key_{number}", ["10.0.0.1"])
+        with store.look() as (head, found):
+            epoch, last = head.revision
+            first = sa.select(changes.c.mark).where(changes.c.number == 1)
+            mark = found._connection.execute(first).scalar_one()
+            told = found.changed_since(head, Revision(epoch, 1), mark)
+            assert told is not None
+            assert told.keys == {"key_1", "key_2"}
+            assert found.changed_since(head, head.revision, head.mark) == reading.Changed()
+            for other in (Revision(epoch + 1, 1), Revision(epoch, 2), Revision(epoch, 9), Revision(epoch, 0)):
+                assert found.changed_since(head, other, mark) is None
+            assert (
+                found.changed_since(replace(head, revision=Revision(epoch, last + 1)), Revision(epoch, 1), mark) is None
+            )
+            for most, is_too_much in ((1, True), (2, False)):
+                monkeypatch.setattr(reading, "_MOST_CHANGED", most)
+                assert (found.changed_since(head, Revision(epoch, 1), mark) is None) == is_too_much

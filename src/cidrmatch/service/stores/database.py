@@ -17,13 +17,15 @@ Threads: safe; each transaction has a connection of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, SQLAlchemyError
 
 from ...engine.forking import remember
 from ...errors import quote
@@ -37,6 +39,8 @@ __all__ = ["Database"]
 
 _LOCK_SECONDS: Final = 30
 _ANSWER_SECONDS: Final = 120
+_IDLE_SECONDS: Final = 1.0
+"""A connection that was idle for so long is asked whether it is alive; between two looks without a nudge it is."""
 _POSTGRESQL: Final = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -78,7 +82,10 @@ class Database:
 
     def _make(self) -> Engine:
         if self.kind == "postgresql":
-            return create_engine(self.url, connect_args=_POSTGRESQL, pool_pre_ping=True, pool_recycle=300)
+            engine = create_engine(self.url, connect_args=_POSTGRESQL, pool_recycle=300)
+            event.listen(engine, "checkin", _note_use)
+            event.listen(engine, "checkout", partial(_check_alive, engine))
+            return engine
         engine = create_engine(self.url, connect_args={"timeout": _LOCK_SECONDS, "check_same_thread": False})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -186,7 +193,7 @@ class Database:
         return f"<Database {self.url.render_as_string(hide_password=True)}>"
 
 
-def _said(error: SQLAlchemyError) -> str:
+def _said(error: Exception) -> str:
     """Give the words of the driver; SQLAlchemy adds the query and its values."""
     original = error.orig if isinstance(error, DBAPIError) else error
     return " ".join(str(original).split())[:500] or type(original).__name__
@@ -197,6 +204,21 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {setting}")
+
+
+def _note_use(_connection: object, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _check_alive(engine: Engine, connection: Any, record: Any, _proxy: object) -> None:
+    """Ask the server before a connection is used that was idle; one that answered just now is not asked again."""
+    used = record.info.get("used")
+    if used is None or time.monotonic() - used < _IDLE_SECONDS:
+        return
+    try:
+        engine.dialect.do_ping(connection)
+    except engine.dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError(_said(error)) from error
 
 
 def _begin_sqlite(connection: Connection) -> None:

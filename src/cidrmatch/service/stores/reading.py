@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, func, literal_column, or_, select, type_coerce, union_all
+from sqlalchemy import and_, literal_column, or_, select, text, type_coerce, union_all
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType
 
@@ -75,6 +75,22 @@ _COLUMNS: Final[CompoundSelect[Any]] = union_all(
     )
 )
 """All columns of all tables that hold data, and no row.  One query, because each follower asks it every two seconds."""
+
+
+_SINCE: Final = text("""
+    SELECT NULL AS kind, mark, epoch, (SELECT count(*) FROM changes WHERE tenant = :tenant AND number > :number)
+    FROM changes WHERE tenant = :tenant AND number = :number
+    UNION ALL
+    SELECT kind, name, 0, 0 FROM (
+        SELECT kind, name FROM changed WHERE tenant = :tenant AND number > :number LIMIT :most
+    ) AS told
+""")
+"""A commit, without a kind; how many came after it; and what they changed.
+
+One query, because each follower waits for it after each commit.
+
+Not DISTINCT: by it, SQLite reads the whole history in the index by name.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,19 +210,15 @@ class Reading:
 
     def changed_since(self, head: Head, revision: Revision, mark: str) -> Changed | None:
         """Name what changed since a commit; None if the commit is not of this history, or if very much changed."""
-        if revision.epoch != head.revision.epoch or not self.has_commit(head, revision, mark):
+        if revision.epoch != head.revision.epoch:
             return None
-        later = and_(changes.c.tenant == head.tenant, changes.c.number > revision.generation)
-        count = self._connection.execute(select(func.count()).select_from(changes).where(later)).scalar_one()
-        if count != head.revision.generation - revision.generation:
-            return None  # a gap
-        # Not DISTINCT: by it, SQLite reads the whole history in the index by name.
-        rows = self._connection.execute(
-            select(changed.c.kind, changed.c.name)
-            .where(changed.c.tenant == head.tenant, changed.c.number > revision.generation)
-            .limit(_MOST_CHANGED + 1)
-        ).all()
-        return None if len(rows) > _MOST_CHANGED else _sorted_out(rows)
+        asked = {"tenant": head.tenant, "number": revision.generation, "most": _MOST_CHANGED + 1}
+        rows = self._connection.execute(_SINCE, asked).all()
+        expected = (None, mark, revision.epoch, head.revision.generation - revision.generation)
+        if [tuple(row) for row in rows if row[0] is None] != [expected]:
+            return None  # the commit is not of this history, or there is a gap
+        told = [row[:2] for row in rows if row[0] is not None]
+        return None if len(told) > _MOST_CHANGED else _sorted_out(told)
 
     # Some.
 
