@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import pytest
 
 from cidrmatch import AllowList, Condition, Engine, Entry, PolicyError, Prefix, Reason, Revision, presets
-from cidrmatch.advice import replay as module
 from cidrmatch.advice.replay import RecordedRequest, Tally, proposed, replay
 
 OFFICE = AllowList(["203.0.113.0/24"])
@@ -299,7 +299,7 @@ def test_a_report_is_bounded_and_says_how_many_there_are() -> None:
 
 
 def test_names_beyond_a_limit_count_in_the_sums_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_NAMES", 2)
+    monkeypatch.setattr(sys.modules[replay.__module__], "_MOST_NAMES", 2)
     requests = [seen("192.0.2.1", 2), seen("192.0.2.2"), seen("192.0.2.3"), seen("192.0.2.1", 5)]
     found = replay(requests, OFFICE, EVERYONE).newly_blocked
     assert (found.requests, found.addresses, found.by_address) == (9, 2, (Tally("192.0.2.1", 7), Tally("192.0.2.2", 1)))
