@@ -15,7 +15,9 @@ takes them back:
 
 JSON Lines have one object a line, in ASCII, with the fields of `UsageRecord`; `time` is text as in CSV.
 
-Cost: 4 to 7 microseconds a row; memory for some thousand rows.  Threads: safe.
+A page of rows is written column by column: what many rows share is written once, and plain texts all together.
+
+Cost: 3 to 4 microseconds a row; memory for some thousand rows.  Threads: safe.
 Source: B27; RFC 4180; https://owasp.org/www-community/attacks/CSV_Injection
 """
 
@@ -24,8 +26,9 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from operator import sub
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from ..._core import format_address
@@ -47,8 +50,19 @@ _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\"}
 _ESCAPED: Final = re.compile(r"\\(?:([nrt\\])|x([0-9a-f]{2})|u([0-9a-f]{4}))")
 _LONG: Final = {short[1]: plain for plain, short in _SHORT.items()}
 _GUARDED: Final = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_CSV: Final = '"%s","%s"' + 15 * ",%s" + "\r\n"
+_JSON: Final = (
+    '{"number": %s, "time": "%s", "key": %s, %s, "path": %s, %s, "address": %s, %s, "trail": %s, %s, %s, %s, %s,'
+    ' "request_id": %s, "seconds": %s, %s, "lost": %s}\n'
+)
+"""What `_Lines.columns` gives is put in here; what stands together has its names already."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_OF_ADDRESSES: Final = b"0123456789abcdefABCDEF.:\0"
+_SPLIT: Final = "\x1e"
+_BETWEEN: Final = _SPLIT.encode()
+_PLAIN: Final = bytes(code for code in range(0x20, 0x7F) if chr(code) not in '"\\;') + _BETWEEN
+"""The bytes of plain texts: they stand for themselves in CSV and in JSON."""
+_NOT_PLAIN: Final = tuple(_BETWEEN + begin for begin in (b"=", b"+", b"-", b"@", b"'", _BETWEEN))
+"""How a text begins that is not plain, although its bytes are: like a formula, with an apostrophe, or not at all."""
 _MOST_CACHED: Final = 50_000
 
 
@@ -83,55 +97,127 @@ def _unescape(found: re.Match[str]) -> str:
     return _LONG[short] if short else chr(int(code or long, 16))
 
 
+def _cells(column: Sequence[bytes | None], one: Callable[[bytes | None], str]) -> list[str]:
+    """Write a column of texts, each in quotes.
+
+    Most columns have plain texts only, which look the same in CSV and JSON.  They are written at once.
+
+    Args:
+        one: writes a text that is not plain.
+    """
+    if None not in column:
+        joined = _BETWEEN.join(column)  # type: ignore[arg-type]
+        if not joined.translate(None, _PLAIN) and joined.count(_BETWEEN) == len(column) - 1:
+            around = _BETWEEN + joined + _BETWEEN
+            if not any(begin in around for begin in _NOT_PLAIN):
+                return ('"' + joined.decode("ascii").replace(_SPLIT, f'"{_SPLIT}"') + '"').split(_SPLIT)
+    return list(map(one, column))
+
+
+class _Cache(dict[Any, str]):
+    """What many rows share, written once.
+
+    Args:
+        write: writes what is not there yet.
+    """
+
+    def __init__(self, write: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._write = write
+
+    def __missing__(self, value: Any) -> str:
+        if len(self) >= _MOST_CACHED:
+            self.clear()
+        text = self[value] = self._write(value)
+        return text
+
+
 class _Lines:
-    """Make lines of CSV of rows.  What many rows share is made once, commas and quotes included."""
+    """Make the lines of a page of rows, column by column.
 
-    def __init__(self, words: Words) -> None:
+    Args:
+        words: what is interned.
+        word: writes a word, a number, an answer, or None.
+        trail: writes a trail and the address as text, or None.
+        names: whether a field has its name in front, as in JSON.
+    """
+
+    def __init__(
+        self,
+        words: Words,
+        word: Callable[[Any], str],
+        trail: Callable[[tuple[bytes | None, str | None]], str],
+        *,
+        names: bool,
+    ) -> None:
         self._words = words
+        self._word = word
+        self._fields = [f'"{name}": ' if names else "" for name in FIELDS]
+        self._between = ", " if names else ","
+        self._text = lambda data: word(text_of(data))
+        self._minutes = _Cache(lambda minute: (_EPOCH + timedelta(0, 0, 0, 0, minute)).isoformat()[:17])
         self._kinds: dict[int, tuple[str, ...]] = {}
-        self._entries: dict[int | None, str] = {None: ",,"}
-        self._data: dict[int | None, str] = {None: ","}
-        self._keys: dict[Any, str] = {None: ""}
+        self._entries = _Cache(lambda entry: self._several(13, self._words.entries[entry] if entry else (None,) * 3))
+        self._data = _Cache(lambda data: self._several(17, self._words.data[data] if data else (None, None)))
+        self._keys = _Cache(self._text)
+        self._addresses = _Cache(lambda packed: word(None if packed is None else format_address(bytes(packed))))
+        self._trails = _Cache(
+            lambda pair: trail((pair[0], None if pair[1] is None else format_address(bytes(pair[1]))))
+        )
+        self._lost = _Cache(word)
+        self._seconds = _Cache(lambda micros: word(None if micros is None else micros / 1e6))
 
-    def _key(self, key: Any) -> str:
-        """Write a key; those that were written lately are remembered."""
-        if len(self._keys) > _MOST_CACHED:
-            self._keys = {None: ""}
-        cell = self._keys[bytes(key)] = _quoted(text_of(key))
-        return cell
+    def _several(self, first: int, values: Sequence[Any]) -> str:
+        """Write fields that stand together."""
+        return self._between.join(
+            field + self._word(value) for field, value in zip(self._fields[first:], values, strict=False)
+        )
 
     def _kind(self, number: int) -> tuple[str, ...]:
         """Write the words of a kind: those that stand together are one text."""
         method, status, allowed, reason, problem, policy, stopped_at, would_allow, masked = self._words.kinds[number]
-        decided = ",".join(map(_cell, (allowed, reason, stopped_at, would_allow)))
-        told = tuple(map(_cell, (method, status, problem, policy, masked or None)))
+        decided = self._several(9, (allowed, reason, stopped_at, would_allow))
+        told = [
+            self._several(place, (value,))
+            for place, value in ((3, method), (5, status), (7, problem), (16, policy), (21, masked or None))
+        ]
         cells = self._kinds[number] = (*told, decided)
         return cells
 
-    def __call__(self, row: Row) -> str:
-        """Make the line of a row, in the order of `FIELDS`."""
-        number, lag, key, kind, packed, path, trail, entry, data, request_id, micros, lost = row
-        method, status, problem, policy, masked, decided = self._kinds.get(kind) or self._kind(kind)
-        place = self._entries.get(entry)
-        if place is None:
-            place = self._entries[entry] = ",".join(map(_cell, self._words.entries[entry]))
-        version = self._data.get(data)
-        if version is None:
-            version = self._data[data] = ",".join(map(_cell, self._words.data[data]))
-        whose = self._keys.get(key)
-        address = "" if packed is None else f'"{format_address(bytes(packed))}"'
-        return (
-            f'"{number}","{_time(number - lag)}",{self._key(key) if whose is None else whose},{method},'
-            f"{'' if path is None else _quoted(text_of(path))},{status},{address},{problem},"
-            f"{_trail(trail, address)},{decided},{place},{policy},{version},"
-            f"{'' if request_id is None else _quoted(text_of(request_id))},"
-            f"{'' if micros is None else micros / 1e6},{masked},{'' if lost is None else lost}\r\n"
+    def columns(self, page: list[Row]) -> Iterator[tuple[Any, ...]]:
+        """Give the fields of each row, ready to be joined; some stand together."""
+        numbers, lags, keys, kinds, packed, paths, trails, entries, data, ids, micros, lost = zip(*page, strict=True)
+        known = self._kinds
+        written = [known.get(kind) or self._kind(kind) for kind in kinds]
+        methods, statuses, problems, policies, masks, decided = zip(*written, strict=True)
+        return zip(
+            numbers,
+            self._moments(map(sub, numbers, lags)),
+            map(self._keys.__getitem__, keys),
+            methods,
+            _cells(paths, self._text),
+            statuses,
+            map(self._addresses.__getitem__, packed),
+            problems,
+            map(self._trails.__getitem__, zip(trails, packed, strict=True)),
+            decided,
+            map(self._entries.__getitem__, entries),
+            policies,
+            map(self._data.__getitem__, data),
+            _cells(ids, self._text),
+            map(self._seconds.__getitem__, micros),
+            masks,
+            map(self._lost.__getitem__, lost),
+            strict=True,
         )
 
-
-def _time(micros: int) -> str:
-    """Write a moment as ISO 8601."""
-    return (_EPOCH + timedelta(0, 0, micros)).isoformat(timespec="microseconds")
+    def _moments(self, moments: Iterable[int]) -> list[str]:
+        """Write moments as ISO 8601; a minute is written once."""
+        minutes = self._minutes
+        return [
+            f"{minutes[micros // 60_000_000]}{micros // 1_000_000 % 60:02}.{micros % 1_000_000:06}+00:00"
+            for micros in moments
+        ]
 
 
 def _quoted(text: str | None) -> str:
@@ -150,31 +236,25 @@ def _cell(word: Any) -> str:
     return _quoted(word) if isinstance(word, str) else str(word)
 
 
-def _trail(data: bytes | None, address: str) -> str:
-    """Write a trail as a JSON list; a plain one, of addresses, without an encoder."""
-    if data is None:
-        return f'"[""{address[1:-1]}""]"' if address else ""
-    data = bytes(data)
-    if data and not data.strip(_OF_ADDRESSES):
-        return '"[""' + data.decode().replace("\0", '"",""') + '""]"'
-    elements = trail_of(data, None)
+def _trail_in_cell(pair: tuple[bytes | None, str | None]) -> str:
+    """Write a trail as a JSON list, in a cell; where nothing is kept, it is the address."""
+    elements = trail_of(*pair)
     return _quoted(json.dumps(elements)) if elements else ""
 
 
 def csv_chunks(pages: Iterable[list[Row]], words: Words) -> Iterator[bytes]:
     """Write pages of rows as CSV, a piece a page; the first one has the header."""
-    line = _Lines(words)
+    lines = _Lines(words, _cell, _trail_in_cell, names=False)
     yield (",".join(f'"{name}"' for name in FIELDS) + "\r\n").encode()
     for page in pages:
-        yield "".join(map(line, page)).encode()
+        yield "".join(map(_CSV.__mod__, lines.columns(page))).encode()
 
 
 def json_chunks(pages: Iterable[list[Row]], words: Words) -> Iterator[bytes]:
     """Write pages of rows as JSON Lines, a piece a page."""
+    lines = _Lines(words, json.dumps, lambda pair: json.dumps(trail_of(*pair)), names=True)
     for page in pages:
-        records = [(words.record(row).to_dict(), _time(row[0] - row[1])) for row in page]
-        lines = [json.dumps({**values, "time": time}) for values, time in records]
-        yield ("\n".join(lines) + "\n").encode()
+        yield "".join(map(_JSON.__mod__, lines.columns(page))).encode()
 
 
 # -- Reading back -------------------------------------------------------------
