@@ -38,7 +38,7 @@ WHOLE_FILES = [
     (
         "a.csv",
         "prefix;label\n10.0.0.0/8;VPN\n",
-        r"parted by ';'; CSV has commas",
+        "the cells are parted by ';'; CSV has commas",
         "prefix,label\n10.0.0.0/8,VPN\n",
         VPN,
     ),
@@ -58,7 +58,13 @@ WHOLE_FILES = [
         VPN,
     ),
     ("a.csv", "10.0.0.0/8,VPN\n", "write the row prefix,label above it", "prefix,label\n10.0.0.0/8,VPN\n", VPN),
-    ("a.json", '["10.0.0.0/8",]', "a comma stands before the closing bracket", '["10.0.0.0/8"]', BARE),
+    (
+        "a.json",
+        '["10.0.0.0/8",]',
+        "a comma stands before the closing bracket; take that comma out",
+        '["10.0.0.0/8"]',
+        BARE,
+    ),
     (
         "a.json",
         '[{"prefix": "10.0.0.0/8",\n}]',

@@ -9,6 +9,7 @@
     suggest.py     suggest                    the best list for observed addresses
 
     app.py         the table of all commands, `--version`, what every call shares
+    reading.py     the options that say how a list is written, once for all commands
     inputs.py      turns the arguments of a call into lists, policies and engines, or says what is wrong
     output.py      what people and programs read, and the exit status
 

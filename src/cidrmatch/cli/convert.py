@@ -22,13 +22,14 @@ import typer
 from ..errors import quote
 from ..files.dialects.table import DIALECTS
 from ..files.dialects.writing import UnwritableList, write_list
-from ..files.lists import ListFileError, read_list
-from .inputs import FormatOption, ListArgument, fail_of_file, load_list
+from .inputs import ListArgument, fail_of_file, load_list
 from .output import console, fail, finish, say
+from .reading import PLAIN, Reading, reads_lists
 
 __all__ = ["convert"]
 
 
+@reads_lists()
 def convert(
     source: ListArgument,
     to: Annotated[str, typer.Option("--to", metavar="FORMAT", help=f"One of {', '.join(DIALECTS)}.")],
@@ -39,21 +40,14 @@ def convert(
         str | None, typer.Option(help="The name of the list in the output: a set, a variable, a rule.")
     ] = None,
     family: Annotated[int | None, typer.Option(min=4, max=6, help="Only the entries of IPv4 (4) or IPv6 (6).")] = None,
-    file_format: FormatOption = None,
-    pick: Annotated[
-        str | None, typer.Option(help="Which set, variable, value or port of LIST, if it has several.")
-    ] = None,
+    reading: Reading = PLAIN,
 ) -> None:
     """Write a list as a gateway, a firewall or a cloud keeps it."""
     if to not in DIALECTS:
         raise typer.BadParameter(f"{quote(to)} is no format; there are {', '.join(DIALECTS)}", param_hint="--to")
     if family == 5:
         raise typer.BadParameter("4 or 6", param_hint="--family")
-    try:
-        file = read_list(source, file_format, pick=pick)
-    except ListFileError as error:
-        fail(str(error))
-    listed = load_list(source, file_format, as_json=False, file=file)
+    listed = load_list(source, reading, as_json=False)
     try:
         written = write_list(listed.allow, to, name=name, family=family)
     except UnwritableList as error:

@@ -1,7 +1,7 @@
 """The arguments of a call become lists, engines and policies; or the call ends with the reason.
 
     argument on the command line    becomes                  or the call ends
-    LIST, --format                  `ListFile`, `Listed`     exit 2 unreadable, exit 1 with every bad entry
+    LIST, --format and its like     `ListFile`, `Listed`     exit 2 unreadable, exit 1 with every bad entry
     ADDRESS                         canonical text           exit 2
     --preset                        `Policy`                 exit 2
     --config FILE, or -             `Engine`                 exit 2 unreadable, exit 1 with every problem
@@ -33,7 +33,8 @@ from ..errors import InvalidAddress, InvalidPrefix, SnapshotError, quote
 from ..files.config import ConfigError, ConfigProblem, load, loads
 from ..files.documents import STDIN, DocumentError, name_of, place_in, read_bytes, read_text
 from ..files.line_lists import LineFile, is_text, read_lines
-from ..files.lists import Format, ListFile, ListFileError, read_list
+from ..files.lists import ListFile, ListFileError
+from ..files.spans import is_span
 from ..policy.policy import Policy
 from ..policy.presets import PRESETS
 from ..policy.problems import Problem, Severity
@@ -42,8 +43,9 @@ from .output import console, count, fail, finish, lines_of, print_json, say, wit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from .reading import Reading
+
 __all__ = [
-    "FormatOption",
     "JsonOption",
     "ListArgument",
     "Listed",
@@ -69,8 +71,7 @@ __all__ = [
 _BLOCK: Final = 1_000
 """So many problems are printed in one write."""
 
-ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="A .txt, .csv, .json or .toml file; - is stdin.")]
-FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
+ListArgument = Annotated[str, typer.Argument(metavar="LIST", help="A file, such as .txt, .csv or .json; - is stdin.")]
 SecretOption = Annotated[
     str | None,
     typer.Option("--id-secret-file", metavar="FILE", help="The bytes under which the snapshot's ids are hashed."),
@@ -120,10 +121,10 @@ def quoted_label(entry: Entry) -> str:
     return "no label" if entry.label is None else f'"{entry.label}"'
 
 
-def read_file(source: str, file_format: Format | None, content: bytes | None = None) -> ListFile:
+def read_file(source: str, reading: Reading, content: bytes | None = None) -> ListFile:
     """Read a list as it is written; if it cannot be read, end the call (exit 2)."""
     try:
-        return read_list(source, file_format, content=content)
+        return reading.read(source, content)
     except ListFileError as error:
         fail(str(error))
 
@@ -136,21 +137,21 @@ def read_content(source: str) -> bytes:
         fail(str(error))
 
 
-def load_list(source: str, file_format: Format | None, as_json: bool, file: ListFile | None = None) -> Listed:
+def load_list(source: str, reading: Reading, as_json: bool, file: ListFile | None = None) -> Listed:
     """Read a list by the rules of texts alone; if it is refused, print everything that is wrong (exit 1)."""
-    found = read_entries(source, file_format) if file is None else file
+    found = read_entries(source, reading) if file is None else file
     if isinstance(found, LineFile):
         return _listed_lines(found.name, found.entries)
     return _listed_entries(found, as_json)
 
 
-def read_entries(source: str, file_format: Format | None) -> ListFile | LineFile:
+def read_entries(source: str, reading: Reading) -> ListFile | LineFile:
     """Read a list as it is written, in the short way if it has nothing but prefixes (exit 2 if it cannot be read)."""
-    if not is_text(source, file_format):
-        return read_file(source, file_format)
+    if reading.names_parts or not is_text(source, reading.file_format):
+        return read_file(source, reading)
     content = read_content(source)
     lines = read_lines(content)
-    return read_file(source, file_format, content) if lines is None else LineFile(name_of(source), lines)
+    return read_file(source, reading, content) if lines is None else LineFile(name_of(source), lines)
 
 
 def _listed_lines(name: str, lines: PrefixLines) -> Listed:
@@ -193,6 +194,10 @@ def refuse_list(file: ListFile, problems: Iterable[Problem], as_json: bool) -> N
         print_json(list=file.name, ok=False, errors=[problem_facts(file, problem) for problem in problems])
     else:
         say_problems(sys.stderr, file, problems)
+        spans = sum(is_span(problem.text) for problem in problems)
+        if spans:
+            entries = count(spans, "entry", "entries")
+            say(console(sys.stderr), f"hint: of {entries} --split-ranges makes prefixes (replay: --list-split-ranges)")
         told = f": {count(len(problems), 'error')} in {file.name}; nothing of the list is used"
         say(console(sys.stderr), "refused", told)
     finish(1)

@@ -26,12 +26,11 @@ from .._core import AllowList
 from ..advice import diff as diff_of_lists
 from ..files.documents import STDIN
 from ..files.line_lists import LineFile
-from ..files.lists import Format, ListFile
+from ..files.lists import ListFile
 from ..policy.policy import Report
 from ..policy.problems import Problem
 from .engines import say_diff_of_engines
 from .inputs import (
-    FormatOption,
     JsonOption,
     ListArgument,
     PresetOption,
@@ -45,21 +44,22 @@ from .inputs import (
     say_problems,
 )
 from .output import console, count, finish, lines_of, paused_collector, print_json, say
+from .reading import PLAIN, Reading, reads_lists
 
 __all__ = ["aggregate", "diff", "intersect", "subtract", "symmetric", "union", "validate"]
 
 ListsArgument = Annotated[list[str], typer.Argument(metavar="LIST LIST...", help="Files as for LIST; one may be -.")]
-ListsFormatOption = Annotated[Format | None, typer.Option("--format", help="Read all lists as this.")]
 CsvOption = Annotated[bool, typer.Option("--csv", help="Write CSV with the labels; otherwise one prefix on each line.")]
 
 _SHOWN: Final = 3
 """How many problems of each code a summary shows."""
 
 
+@reads_lists()
 def validate(
     source: ListArgument,
     preset: PresetOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     summary: Annotated[
         bool, typer.Option("--summary", help="Count the problems by their codes, and print the first of each.")
     ] = False,
@@ -68,7 +68,7 @@ def validate(
 ) -> None:
     """Say whether a product takes the list, or why not."""
     policy = find_policy(preset)
-    file = read_entries(source, file_format)
+    file = read_entries(source, reading)
     with paused_collector():
         report = policy.validate(file.entries)
         if not quiet:
@@ -116,9 +116,10 @@ def _kind_facts(file: ListFile | LineFile, found: list[Problem]) -> dict[str, ob
     return {"severity": str(found[0].severity), "code": found[0].code, "count": len(found), "first": first}
 
 
-def aggregate(source: ListArgument, file_format: FormatOption = None, as_json: JsonOption = False) -> None:
+@reads_lists()
+def aggregate(source: ListArgument, reading: Reading = PLAIN, as_json: JsonOption = False) -> None:
     """Print the fewest prefixes with the same addresses."""
-    listed = load_list(source, file_format, as_json)
+    listed = load_list(source, reading, as_json)
     prefixes = [str(prefix) for prefix in listed.allow.aggregate()]
     if as_json:
         print_json(list=listed.name, prefixes=prefixes)
@@ -127,50 +128,54 @@ def aggregate(source: ListArgument, file_format: FormatOption = None, as_json: J
     finish(0)
 
 
+@reads_lists()
 def union(
     sources: ListsArgument,
-    file_format: ListsFormatOption = None,
+    reading: Reading = PLAIN,
     as_csv: CsvOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the entries of all lists, each prefix once."""
-    _combine(operator.or_, sources, file_format, as_csv, as_json)
+    _combine(operator.or_, sources, reading, as_csv, as_json)
 
 
+@reads_lists()
 def intersect(
     sources: ListsArgument,
-    file_format: ListsFormatOption = None,
+    reading: Reading = PLAIN,
     as_csv: CsvOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the addresses that are in all lists, as entries of the first list and pieces of them."""
-    _combine(operator.and_, sources, file_format, as_csv, as_json)
+    _combine(operator.and_, sources, reading, as_csv, as_json)
 
 
+@reads_lists()
 def subtract(
     sources: ListsArgument,
-    file_format: ListsFormatOption = None,
+    reading: Reading = PLAIN,
     as_csv: CsvOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the addresses of the first list that are in none of the others, as its entries and pieces of them."""
-    _combine(operator.sub, sources, file_format, as_csv, as_json)
+    _combine(operator.sub, sources, reading, as_csv, as_json)
 
 
+@reads_lists()
 def symmetric(
     sources: ListsArgument,
-    file_format: ListsFormatOption = None,
+    reading: Reading = PLAIN,
     as_csv: CsvOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Print the addresses that are in exactly one of two lists."""
-    _combine(operator.xor, sources, file_format, as_csv, as_json)
+    _combine(operator.xor, sources, reading, as_csv, as_json)
 
 
 def _combine(
     combine: Callable[[AllowList, AllowList], AllowList],
     sources: list[str],
-    file_format: Format | None,
+    reading: Reading,
     as_csv: bool,
     as_json: bool,
 ) -> None:
@@ -180,7 +185,7 @@ def _combine(
     if as_csv and as_json:
         raise typer.BadParameter("--csv and --json exclude each other")
     _check_inputs(sources)
-    found = reduce(combine, [load_list(source, file_format, as_json).allow for source in sources])
+    found = reduce(combine, [load_list(source, reading, as_json).allow for source in sources])
     if as_json:
         print_json(entries=[{"prefix": str(entry.prefix), "label": entry.label} for entry in found])
     elif as_csv:
@@ -197,6 +202,7 @@ def _check_inputs(sources: list[str]) -> None:
         raise typer.BadParameter("standard input can be read only once")
 
 
+@reads_lists()
 def diff(
     old: Annotated[str, typer.Argument(metavar="OLD", help="The list as it was.")],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The list as it would be.")],
@@ -204,19 +210,19 @@ def diff(
         bool,
         typer.Option("--engines", help="OLD and NEW are no lists, but configurations (.toml, .json) or snapshots."),
     ] = False,
-    file_format: Annotated[Format | None, typer.Option("--format", help="Read both lists as this.")] = None,
+    reading: Reading = PLAIN,
     id_secret_file: SecretOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a change of the list lets in or shuts out."""
     if engines:
-        if file_format is not None:
-            raise typer.BadParameter("--format is for lists")
+        if reading != PLAIN:
+            raise typer.BadParameter("--format is for lists, and so are its like")
         say_diff_of_engines(old, new, id_secret_file, as_json)
     if id_secret_file is not None:
         raise typer.BadParameter("--id-secret-file is for --engines")
     _check_inputs([old, new])
-    before, after = (load_list(source, file_format, as_json) for source in (old, new))
+    before, after = (load_list(source, reading, as_json) for source in (old, new))
     with paused_collector():
         found = diff_of_lists(before.allow, after.allow)
     if as_json:

@@ -27,12 +27,10 @@ from ..advice.explain import explain as explain_check
 from ..engine.engine import Engine
 from ..errors import quote
 from ..files.documents import STDIN
-from ..files.lists import Format
 from ..policy.presets import PRESETS
 from ..policy.reach import range_of
 from .addresses import Answer, answer_all
 from .inputs import (
-    FormatOption,
     Listed,
     QuietOption,
     SecretOption,
@@ -43,6 +41,7 @@ from .inputs import (
     quoted_label,
 )
 from .output import console, finish, lines_of, print_json, printable, say
+from .reading import PLAIN, Reading, reads_lists
 
 __all__ = ["check", "explain"]
 
@@ -72,6 +71,7 @@ ManyJsonOption = Annotated[
 ]
 
 
+@reads_lists()
 def check(
     source: SubjectArgument,
     addresses: Annotated[
@@ -81,7 +81,7 @@ def check(
     config: ConfigOption = None,
     snapshot: SnapshotOption = None,
     id_secret_file: SecretOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     quiet: QuietOption = False,
     as_json: ManyJsonOption = False,
 ) -> None:
@@ -89,19 +89,20 @@ def check(
     many = _file_of_addresses(addresses or [], addresses_file)
     asked = [(address, parse_address(address)) for address in addresses or []] if many is None else []
     if config is not None or snapshot is not None:
-        subject = _subject(config, snapshot, file_format, id_secret_file)
+        subject = _subject(config, snapshot, reading, id_secret_file)
         _refuse_stdin_twice(subject.path, many)
         if many is not None:
             answer_all(many, _answer_of_key(subject.load(as_json), source, as_json), quiet=quiet)
         _check_key(subject, source, asked, as_json, quiet)
     _refuse_stdin_twice(source, many)
-    listed = load_list(source, file_format, as_json)
+    listed = load_list(source, reading, as_json)
     if many is not None:
         _warn_if_empty(listed)
         answer_all(many, _answer_of_list(listed, as_json), quiet=quiet)
     _check_list(listed, asked, as_json, quiet)
 
 
+@reads_lists()
 def explain(
     source: SubjectArgument,
     address: Annotated[
@@ -111,7 +112,7 @@ def explain(
     config: ConfigOption = None,
     snapshot: SnapshotOption = None,
     id_secret_file: SecretOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     as_json: ManyJsonOption = False,
 ) -> None:
     """Say which entries decide, or what is near."""
@@ -120,13 +121,13 @@ def explain(
     canonical = parse_address(given) if many is None else ""
     explained: Callable[[str, str], _Explained]
     if config is not None or snapshot is not None:
-        subject = _subject(config, snapshot, file_format, id_secret_file)
+        subject = _subject(config, snapshot, reading, id_secret_file)
         _refuse_stdin_twice(subject.path, many)
         engine = subject.load(as_json)
         explained = partial(_explain_key, subject, engine, source)
     else:
         _refuse_stdin_twice(source, many)
-        explained = partial(_explain_list, load_list(source, file_format, as_json))
+        explained = partial(_explain_list, load_list(source, reading, as_json))
     if many is not None:
         answer_all(many, partial(_explain_many, explained, as_json))
     found = explained(given, canonical)
@@ -312,10 +313,12 @@ class _Subject:
         return open_snapshot(self.path, as_json, self.secret_file)
 
 
-def _subject(config: str | None, snapshot: str | None, file_format: Format | None, secret_file: str | None) -> _Subject:
+def _subject(config: str | None, snapshot: str | None, reading: Reading, secret_file: str | None) -> _Subject:
     """Find the file that is asked about a key; refuse options that do not fit together."""
-    if file_format is not None:
-        raise typer.BadParameter("--format tells how LIST is written; a configuration says it by its suffix")
+    if reading != PLAIN:
+        raise typer.BadParameter(
+            "--format tells how LIST is written, as its like do; a configuration says it by its suffix"
+        )
     if config is not None and snapshot is not None:
         raise typer.BadParameter("--config and --snapshot are two files; name one")
     if config is not None and secret_file is not None:

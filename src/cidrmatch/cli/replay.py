@@ -33,7 +33,7 @@ from ..engine.recorded import RecordedBatch
 from ..errors import CidrmatchError, PolicyError, UnknownName, quote
 from ..files.access_logs import AccessLog, AccessLogError, LogOptions
 from ..files.documents import STDIN
-from ..files.lists import Format, ListFile
+from ..files.lists import ListFile
 from ..policy.presets import PRESETS
 from .inputs import (
     JsonOption,
@@ -46,6 +46,7 @@ from .inputs import (
     refuse_list,
 )
 from .output import console, count, fail, finish, print_json, progress_of_bytes, say
+from .reading import PLAIN, Reading, reads_lists
 
 if TYPE_CHECKING:
     from ..policy.problems import Problem
@@ -57,6 +58,7 @@ _TOLD_PROBLEMS = 5
 """How many lines that cannot be read are told to people; --json tells the first 20 of each log."""
 
 
+@reads_lists("list-")
 def replay(
     logs: Annotated[list[str], typer.Argument(metavar="LOG...", help="Access logs, plain, gzip or zstd; - is stdin.")],
     new_list: Annotated[str | None, typer.Option("--list", metavar="NEW", help="The proposed list.")] = None,
@@ -72,7 +74,7 @@ def replay(
         int | None, typer.Option(metavar="CODE", help="The log's status of a blocked request; others passed.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help=f"Who must take the list: {', '.join(PRESETS)}.")] = None,
-    list_format: Annotated[Format | None, typer.Option("--list-format", help="Read the lists as this.")] = None,
+    reading: Reading = PLAIN,
     id_secret_file: SecretOption = None,
     key: Annotated[str | None, typer.Option(metavar="KEY", help="All requests are of this key.")] = None,
     key_field: Annotated[str | None, typer.Option(metavar="FIELD", help="The log's field with the key.")] = None,
@@ -123,7 +125,7 @@ def replay(
         zone=None if timezone is None else _zone(timezone),
     )
     moment = None if at is None else _moment(at)
-    loader = _Loader(preset, list_format, id_secret_file, key, as_json)
+    loader = _Loader(preset, reading, id_secret_file, key, as_json)
     after, earlier, told = loader.judges(sources)
     with progress_of_bytes("Reading the logs", logs) as watch:
         read = _Logs([AccessLog(log, options, watch=None if watch is None else watch(log)) for log in logs])
@@ -218,7 +220,7 @@ class _Loader:
     """Loads what is compared; ends the call if something is refused."""
 
     preset: str | None
-    list_format: Format | None
+    reading: Reading
     secret_file: str | None
     key: str | None
     as_json: bool
@@ -227,7 +229,7 @@ class _Loader:
         """Give the proposed judge, the earlier one, and how the earlier one is told."""
         after, base = self._after(sources)
         if sources.before is not None:
-            return after, load_list(sources.before, self.list_format, self.as_json).allow, sources.before
+            return after, load_list(sources.before, self.reading, self.as_json).allow, sources.before
         earlier = self._engine(sources.before_config, sources.before_snapshot)
         if earlier is not None:
             return after, earlier, str(sources.before_config or sources.before_snapshot)
@@ -242,7 +244,7 @@ class _Loader:
         if sources.new_list is None:
             assert engine is not None  # noqa: S101  `_check_sources` wants one of both
             return engine, None
-        file = read_file(sources.new_list, self.list_format)
+        file = read_file(sources.new_list, self.reading)
         if engine is None:
             return self._list(sources.new_list, file), None
         try:
@@ -254,7 +256,7 @@ class _Loader:
 
     def _list(self, source: str, file: ListFile) -> AllowList:
         if self.preset is None:
-            return load_list(source, self.list_format, self.as_json, file).allow
+            return load_list(source, self.reading, self.as_json, file).allow
         report = find_policy(self.preset).validate(file.entries)
         if not report.ok:
             refuse_list(file, report.problems, self.as_json)

@@ -47,8 +47,6 @@ def is_text(source: str | Path, file_format: Format | None = None) -> bool:
 
 def read_lines(content: bytes) -> PrefixLines | None:
     """Read a text in which each line is a prefix, a comment or blank; None if it is another one."""
-    if content.count(b"\r") > content.count(b"\r\n") + content.endswith(b"\r"):
-        return None  # where returns alone end the lines, a comment would hide all that follows
     try:
         lines = PrefixLines(content)
     except ValueError:

@@ -35,10 +35,11 @@ from ...cli.inputs import SecretOption, parse_address, problem_facts, read_file,
 from ...cli.output import console, fail, finish, print_json, say
 from ...errors import EngineError, InvalidAddress, InvalidPrefix, PolicyError, quote
 from ...files.documents import DocumentError
-from ...files.lists import Format, ListFile
+from ...files.lists import ListFile
 
 if TYPE_CHECKING:
     from ..._keys import Revision
+    from ...cli.reading import Reading
     from ...policy.policy import Report
     from .change import StoreChange
     from .store import Store
@@ -50,7 +51,6 @@ __all__ = [
     "EntriesArgument",
     "FileOption",
     "ForceOption",
-    "FormatOption",
     "LabelOption",
     "RevisionOption",
     "TenantOption",
@@ -89,9 +89,8 @@ WaitOption = Annotated[
 EntriesArgument = Annotated[list[str] | None, typer.Argument(metavar="ENTRY", help="Addresses and prefixes.")]
 FileOption = Annotated[
     str | None,
-    typer.Option("--file", metavar="LIST", help="Read entries from a .txt, .csv, .json or .toml; - is stdin."),
+    typer.Option("--file", metavar="LIST", help="Read entries from a file, such as .txt, .csv or .json; - is stdin."),
 ]
-FormatOption = Annotated[Format | None, typer.Option("--format", help="Read LIST as this, whatever its suffix.")]
 LabelOption = Annotated[str | None, typer.Option("--label", help="The label of all entries.")]
 CallerOption = Annotated[
     str | None,
@@ -151,13 +150,13 @@ class Call:
     # Entries.
 
     def entries(
-        self, given: list[str] | None, file: str | None, file_format: Format | None, label: str | None
+        self, given: list[str] | None, file: str | None, reading: Reading, label: str | None
     ) -> Sequence[tuple[str, str | None]] | None:
         """Give the entries of the arguments or of a file; None if there are neither.  Ends the call if it cannot."""
         if given and file is not None:
             raise typer.BadParameter("entries come as arguments or by --file, not both")
         if file is not None:
-            read = read_file(file, file_format)
+            read = read_file(file, reading)
         elif given:
             read = ListFile("argument", tuple((text, None) for text in given), tuple(range(1, len(given) + 1)))
         else:
@@ -168,10 +167,10 @@ class Call:
         return read.entries
 
     def some_entries(
-        self, given: list[str] | None, file: str | None, file_format: Format | None, label: str | None = None
+        self, given: list[str] | None, file: str | None, reading: Reading, label: str | None = None
     ) -> Sequence[tuple[str, str | None]]:
         """Give the entries as `entries` does; a call without any is wrong."""
-        found = self.entries(given, file, file_format, label)
+        found = self.entries(given, file, reading, label)
         if found is None:
             raise typer.BadParameter("name entries, as arguments or by --file")
         return found

@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from ...cli.output import console, finish, print_json, say
+from ...cli.reading import PLAIN, Reading, reads_lists
 from ...errors import quote
 from .calls import (
     Call,
@@ -22,7 +23,6 @@ from .calls import (
     EntriesArgument,
     FileOption,
     ForceOption,
-    FormatOption,
     LabelOption,
     RevisionOption,
     asking,
@@ -106,12 +106,13 @@ def show_key(
 
 @keys.command("put")
 @changing
+@reads_lists()
 def put_key(
     call: Call,
     key: KeyArgument,
     entries: EntriesArgument = None,
     file: FileOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     label: LabelOption = None,
     links: LinksOption = None,
     within: WithinOption = None,
@@ -123,7 +124,7 @@ def put_key(
     if_revision: RevisionOption = None,
 ) -> None:
     """Make a key, or say all of it anew."""
-    given = _entries_of_key(call, entries, file, file_format, label)
+    given = _entries_of_key(call, entries, file, reading, label)
     with call.change("put_key") as change:
         _expect(change.expect_key, key, if_revision)
         report = change.put_key(
@@ -135,12 +136,13 @@ def put_key(
 
 @keys.command("update")
 @changing
+@reads_lists()
 def update_key(
     call: Call,
     key: KeyArgument,
     entries: EntriesArgument = None,
     file: FileOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     label: LabelOption = None,
     links: LinksOption = None,
     within: WithinOption = None,
@@ -153,7 +155,7 @@ def update_key(
     if_revision: RevisionOption = None,
 ) -> None:
     """Change some facts of a key; what is not named stays."""
-    given = _entries_of_key(call, entries, file, file_format, label)
+    given = _entries_of_key(call, entries, file, reading, label)
     if (given is not None and no_entries) or (links and no_links):
         raise typer.BadParameter("some, or none of them? Name entries or --no-entries, --list or --no-lists")
     with call.change("update_key") as change:
@@ -167,19 +169,20 @@ def update_key(
 
 @keys.command("add")
 @changing
+@reads_lists()
 def add_entries(
     call: Call,
     key: KeyArgument,
     entries: EntriesArgument = None,
     file: FileOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     label: LabelOption = None,
     caller: CallerOption = None,
     force: ForceOption = False,
     if_revision: RevisionOption = None,
 ) -> None:
     """Add entries to a key."""
-    given = call.some_entries(entries, file, file_format, label)
+    given = call.some_entries(entries, file, reading, label)
     with call.change("add_entries") as change:
         _expect(change.expect_key, key, if_revision)
         report = change.add_entries(key, given, caller=caller, force=force)
@@ -188,18 +191,19 @@ def add_entries(
 
 @keys.command("remove")
 @changing
+@reads_lists()
 def remove_entries(
     call: Call,
     key: KeyArgument,
     entries: EntriesArgument = None,
     file: FileOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     caller: CallerOption = None,
     force: ForceOption = False,
     if_revision: RevisionOption = None,
 ) -> None:
     """Remove entries of a key, by their prefixes."""
-    given = call.some_entries(entries, file, file_format)
+    given = call.some_entries(entries, file, reading)
     with call.change("remove_entries") as change:
         _expect(change.expect_key, key, if_revision)
         report = change.remove_entries(key, given, caller=caller, force=force)
@@ -255,12 +259,13 @@ def show_list(
 
 @lists.command("put")
 @changing
+@reads_lists()
 def put_list(
     call: Call,
     name: NameArgument,
     entries: EntriesArgument = None,
     file: FileOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     label: LabelOption = None,
     description: Annotated[str, typer.Option(help="What it is.")] = "",
     caller: CallerOption = None,
@@ -268,7 +273,7 @@ def put_list(
     if_revision: RevisionOption = None,
 ) -> None:
     """Make a list, or say all of it anew."""
-    given = call.some_entries(entries, file, file_format, label)
+    given = call.some_entries(entries, file, reading, label)
     with call.change("put_list") as change:
         _expect(change.expect_list, name, if_revision)
         report = change.put_list(
@@ -279,19 +284,20 @@ def put_list(
 
 @lists.command("add")
 @changing
+@reads_lists()
 def add_to_list(
     call: Call,
     name: NameArgument,
     entries: EntriesArgument = None,
     file: FileOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     label: LabelOption = None,
     caller: CallerOption = None,
     force: ForceOption = False,
     if_revision: RevisionOption = None,
 ) -> None:
     """Add entries to a list."""
-    given = call.some_entries(entries, file, file_format, label)
+    given = call.some_entries(entries, file, reading, label)
     with call.change("add_to_list") as change:
         _expect(change.expect_list, name, if_revision)
         report = change.add_to_list(name, given, actor=call.actor, caller=caller, force=force)
@@ -300,18 +306,19 @@ def add_to_list(
 
 @lists.command("remove")
 @changing
+@reads_lists()
 def remove_from_list(
     call: Call,
     name: NameArgument,
     entries: EntriesArgument = None,
     file: FileOption = None,
-    file_format: FormatOption = None,
+    reading: Reading = PLAIN,
     caller: CallerOption = None,
     force: ForceOption = False,
     if_revision: RevisionOption = None,
 ) -> None:
     """Remove entries of a list, by their prefixes."""
-    given = call.some_entries(entries, file, file_format)
+    given = call.some_entries(entries, file, reading)
     with call.change("remove_from_list") as change:
         _expect(change.expect_list, name, if_revision)
         report = change.remove_from_list(name, given, actor=call.actor, caller=caller, force=force)

@@ -31,6 +31,7 @@ import typer
 
 from ...cli.inputs import fail_of_file, load_list
 from ...cli.output import console, count, fail, finish, print_json, say
+from ...cli.reading import PLAIN
 from ...errors import CidrmatchError, quote
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _filter_of(words: dict[str, Any]) -> UsageFilter:
     if chosen is not None and words["within"] is not None:
         fail("--within and --within-list: give one of the two")
     if chosen is not None:
-        words["within"] = load_list(chosen, None, as_json=False).allow
+        words["within"] = load_list(chosen, PLAIN, as_json=False).allow
     for name in ("since", "until"):
         words[name] = None if words[name] is None else moment_of(f"--{name}", words[name])
     for name in ("method", "status", "reason"):
