@@ -426,6 +426,12 @@ def test_an_empty_list_is_nobody_and_is_read_as_such(dialect: str) -> None:
     assert read(dialect, write_list([], dialect).text) == []
 
 
+def test_nobody_of_envoy_is_allow_without_a_policy() -> None:
+    """Envoy refuses a policy without principals."""
+    rules = json.loads(write_list([], "envoy-rbac").text)["typed_config"]["rules"]
+    assert rules == {"action": "ALLOW", "policies": {}}
+
+
 @pytest.mark.parametrize("dialect", ["aws-waf", "azure-nsg", "gcp-firewall"])
 def test_a_list_of_both_families_is_two_files_where_a_file_holds_one(dialect: str) -> None:
     with pytest.raises(UnwritableList, match="holds one family, and the list has both"):
