@@ -306,7 +306,7 @@ REFUSED: list[tuple[str, str, str | None, str]] = [
     ("nft", "table ip t { set a {", None, "ends in the middle"),
     ("nft", "add element ip t s { 10.0.0.0/8 }", None, "`table` blocks"),
     ("terraform", 'a = ["${var.x}"]', None, "is a template"),
-    ("terraform", 'a = concat(["10.0.0.0/8"], var.x)', None, "there is no list"),
+    ("terraform", 'a = concat(["10.0.0.0/8"], var.x)', None, "is no plain list; name the list"),
     ("terraform", 'a = ["10.0.0.0/8", var.x]', None, "'var.x' is not understood"),
     ("terraform", 'a = [for x in y : "10.0.0.0/8"]', None, "'for' is not understood"),
     ("terraform", 'a = ["10.0.0.0/8" "10.1.0.0/16"]', None, "not understood"),

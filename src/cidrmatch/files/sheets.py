@@ -39,7 +39,7 @@ __all__ = ["SHEETS", "Sheet", "is_own_sheet", "is_sheet", "parse_csv", "sheet_pa
 
 _Row = tuple[int, list[str]]
 
-_COMMENT: Final = re.compile(r"^#.*$", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^#[^\r\n]*", re.MULTILINE)
 _LOOKED_AT: Final = 100_000
 """How many characters are looked at to tell the shape."""
 
@@ -132,9 +132,9 @@ def _check_header(place: str, header: list[str], first: list[str], options: List
         raise ListFileError(place, "a header row with the column prefix, and perhaps label, was expected")
     if len(set(header)) < len(header):
         raise ListFileError(place, "a column is named twice")
-    unread = CONDITIONS.intersection(header) - known
+    unread = [column for column in header if column.strip().lower() in CONDITIONS and column not in known]
     if unread:
-        raise ListFileError(place, f"the column {quote(min(unread))} says when an entry counts, and is not read")
+        raise ListFileError(place, f"the column {quote(unread[0])} says when an entry counts, and is not read")
 
 
 def _cause_of(header: list[str], unknown: str, first: list[str]) -> str:

@@ -25,8 +25,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from ...errors import quote
+from ..items import has_address
 from .dialect import Row, Rows, Source, refuse
-from .rules import OrderedRule, ValuedPrefix, allowed_by_order, allowed_by_value
+from .rules import OrderedRule, ValuedPrefix, allowed_by_order, allowed_by_value, chosen_sets
 from .words import Grammar, Kind, Word, comments_of_lines, words_of
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def write_caddy(rows: Rows, name: str) -> str:
 # -- nftables -----------------------------------------------------------------
 
 _NFT: Final = Grammar(marks="{};=,", has_newlines=True)
-_NFT_TYPES: Final = ("ipv4_addr", "ipv6_addr")
+_NFT_TYPES: Final = {"ipv4_addr": 4, "ipv6_addr": 6}
 _NFT_FLAGS: Final = ("interval", "constant")
 
 
@@ -262,7 +263,12 @@ class _Nft:
 
     @property
     def is_over(self) -> bool:
-        return all(word.kind is Kind.NEWLINE or word.is_mark(";") for word in self.words[self.at :])
+        while self.at < len(self.words):
+            word = self.words[self.at]
+            if word.kind is not Kind.NEWLINE and not word.is_mark(";"):
+                return False
+            self.at += 1
+        return True
 
     def expect(self, mark: str) -> Word:
         word = self.next()
@@ -285,8 +291,11 @@ class _Nft:
 
     def flush(self) -> None:
         """Empty a set, as `flush set FAMILY TABLE NAME` does; of a chain nothing is kept."""
-        kind, _family, _table, name = (self.next() for _ in range(4))
+        kind, family, table, name = (self.next() for _ in range(4))
         if kind.is_word("set"):
+            full = f" {family.text} {table.text}"
+            if self.tables.get(name.text, full) != full:
+                self.fail(name, "another table has the set of this name; give one table")
             self.sets[name.text] = (self.sets.get(name.text, ("", []))[0], [])
         elif not kind.is_word("chain"):
             self.fail(kind, "a set or a chain may be flushed")
@@ -351,7 +360,7 @@ class _Nft:
             word = self.next()
             if word.text not in _NFT_FLAGS:
                 self.fail(word, "the flags of a list are interval and constant")
-            if not self.words[self.at].is_mark(","):
+            if self.at == len(self.words) or not self.words[self.at].is_mark(","):
                 return
             self.at += 1
 
@@ -373,35 +382,23 @@ def read_nft(source: Source) -> Iterator[Item]:
     reader.file()
     if source.pick is None:
         _refuse_other_chains(source, reader.chains)
-    for name in _picked_nft(source, reader.sets):
+    if not reader.sets:
+        refuse(source, None, "there is no set; rules of chains are not read")
+    for name in chosen_sets(source, {name: _NFT_TYPES.get(kind) for name, (kind, _) in reader.sets.items()}):
         yield from reader.sets[name][1]
 
 
-_ADMITS: Final = re.compile(r"ip6? saddr @\S+ (?:return|accept)|drop|reject")
+_ADMITS: Final = re.compile(r"ip6? saddr @\S+ (?:return|accept)")
 
 
 def _refuse_other_chains(source: Source, chains: Sequence[tuple[int, list[str]]]) -> None:
     """Refuse a chain that does anything but admit what is in the sets: it may deny just that."""
     for line, rules in chains:
-        for rule in rules:
-            if not _ADMITS.fullmatch(rule):
+        for index, rule in enumerate(rules, 1):
+            is_end = index == len(rules) and rule in ("drop", "reject")
+            if not is_end and not _ADMITS.fullmatch(rule):
                 told = f"the chain has the rule {quote(rule)}, so a set may be a list of whom to deny"
                 refuse(source, line, f"{told}; name the set that is meant (--pick SET)")
-
-
-def _picked_nft(source: Source, sets: dict[str, tuple[str, list[Item]]]) -> list[str]:
-    kinds = [kind for kind, _ in sets.values()]
-    if source.pick is not None:
-        chosen = [name for name in sets if name in (source.pick, f"{source.pick}4", f"{source.pick}6")]
-        if not chosen:
-            refuse(source, None, f"there is no set {quote(source.pick)}; there are {', '.join(map(quote, sets))}")
-        return chosen
-    if not sets:
-        refuse(source, None, "there is no set; rules of chains are not read")
-    if len(set(kinds)) < len(kinds):
-        told = ", ".join(map(quote, list(sets)[:5]))
-        refuse(source, None, f"there are several sets, such as {told}; name one (--pick SET)")
-    return list(sets)
 
 
 _NFT_TABLE: Final = """\
@@ -454,13 +451,14 @@ def _nft_set(family: int, rows: Rows) -> str:
 
 # -- Terraform ----------------------------------------------------------------
 
-_HCL: Final = Grammar(marks="{}[]=,()", comments=("#", "//"), has_newlines=True, splits_words=False)
+_HCL: Final = Grammar(marks="{}[]=,()", comments=("#", "//"), has_newlines=True, splits_words=True)
+_TEMPLATE: Final = re.compile(r"[$%]\{[^{}]*\}")
 _OPEN: Final = {"{": "}", "[": "]", "(": ")"}
 
 
 def read_terraform(source: Source) -> Iterator[Item]:
     """Read a list of strings from `locals`, from the default of a variable, or from a file of values (.tfvars)."""
-    words = list(words_of(source, _HCL))
+    words = list(_hcl_words(source))
     lists = dict(_hcl_lists(source, [word for word in words if word.kind is not Kind.COMMENT]))
     if source.pick is not None and source.pick not in lists:
         refuse(
@@ -471,6 +469,16 @@ def read_terraform(source: Source) -> Iterator[Item]:
         refuse(source, None, told)
     chosen = lists[next(iter(lists)) if source.pick is None else source.pick]
     return _labelled(list(_hcl_strings(source, chosen)), comments_of_lines(words))
+
+
+def _hcl_words(source: Source) -> Iterator[Word]:
+    """Yield the words; a text of several lines, or a template with quotes in it, would be cut at the wrong places."""
+    for word in words_of(source, _HCL):
+        if word.kind is Kind.WORD and "<<" in word.text:
+            refuse(source, word.line, "begins a text of several lines, which is not read; keep it in another file")
+        if word.kind is Kind.QUOTED and re.search(r"[$%]\{", _TEMPLATE.sub("", word.text)):
+            refuse(source, word.line, "has a template with quotes or braces in it; keep it in another file")
+        yield word
 
 
 def _hcl_lists(source: Source, words: Sequence[Word]) -> Iterator[tuple[str, list[Word]]]:
@@ -494,10 +502,12 @@ def _hcl_lists(source: Source, words: Sequence[Word]) -> Iterator[tuple[str, lis
                         refuse(source, head[0].line, f"{quote(name)} stands twice")
                     seen.add(name)
                     yield name, head[2:]
+                elif source.pick is None:
+                    _refuse_hidden(source, name, head[2:])
                 at = end
             else:
                 opening = next((i for i in range(at, end) if words[i].is_mark("{")), None)
-                if opening is None or not head[0].is_word("locals", "variable"):
+                if opening is None or len(blocks) > 1 or not head[0].is_word("locals", "variable"):
                     refuse(
                         source, word.line, f"{quote(word.text)} is no attribute, and no block of locals or a variable"
                     )
@@ -505,6 +515,18 @@ def _hcl_lists(source: Source, words: Sequence[Word]) -> Iterator[tuple[str, lis
                 at = opening + 1
     if len(blocks) > 1:
         refuse(source, None, "a block is not closed")
+
+
+def _refuse_hidden(source: Source, name: str, value: Sequence[Word]) -> None:
+    """Refuse an address in a value that is no list: it might be an entry that is not read."""
+    for word in value:
+        if word.kind is Kind.QUOTED and has_address(word.text):
+            refuse(
+                source,
+                word.line,
+                f"{quote(name)} holds the address {quote(word.text)} and is no plain list; "
+                "name the list that is meant (--pick NAME)",
+            )
 
 
 def _hcl_end(words: Sequence[Word], at: int) -> int:

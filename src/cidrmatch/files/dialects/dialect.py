@@ -121,7 +121,7 @@ def refuse(source: Source, mark: Mark | None, reason: str) -> NoReturn:
     raise ListFileError(place_in(source.name, mark), reason)
 
 
-def everyone(mark: Mark, label: str | None = None) -> Iterator[Item]:
+def everyone(mark: Mark, label: str | None = None, prefixes: Sequence[str] = ALL_PREFIXES) -> Iterator[Item]:
     """Yield the items that mean every address."""
-    for prefix in ALL_PREFIXES:
+    for prefix in prefixes:
         yield mark, prefix, label

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from ..._core import AllowList
 from ...errors import quote
 from .dialect import Row, Rows, Source, everyone, refuse
-from .rules import OrderedRule, ValuedPrefix, allowed_by_order, allowed_by_value
+from .rules import OrderedRule, ValuedPrefix, allowed_by_order, allowed_by_value, chosen_sets
 from .words import Grammar, Kind, Word, words_of
 
 if TYPE_CHECKING:
@@ -74,10 +74,10 @@ def read_haproxy_map(source: Source) -> Iterator[Item]:
     """Read a file for `map_ip`: a prefix and its value a line."""
     rows = []
     for line, content in _haproxy_lines(source):
-        prefix, *value = content.split(None, 1)
+        prefix, _, value = content.replace("\t", " ").partition(" ")
         if not value:
             refuse(source, line, f"{quote(prefix)} has no value; a line is a prefix and a value, such as 1")
-        rows.append(ValuedPrefix(line, prefix, value[0]))
+        rows.append(ValuedPrefix(line, prefix, value.strip(" ")))
     return allowed_by_value(source, rows, "")
 
 
@@ -170,20 +170,23 @@ def _statements(source: Source) -> Iterator[list[Word]]:
 
 def read_iptables(source: Source) -> Iterator[Item]:
     """Read one chain of what `iptables-save` prints."""
-    return _read_iptables(source)
+    return _read_iptables(source, "0.0.0.0/0")
 
 
 def read_ip6tables(source: Source) -> Iterator[Item]:
     """Read one chain of what `ip6tables-save` prints."""
-    return _read_iptables(source)
+    return _read_iptables(source, "::/0")
 
 
-def _read_iptables(source: Source) -> Iterator[Item]:
+def _read_iptables(source: Source, everyone_of_family: str) -> Iterator[Item]:
+    is_begun = False
     chains: dict[str, list[OrderedRule]] = {}
     policies: dict[str, OrderedRule] = {}
     for words in _statements(source):
         first, line = words[0].text, words[0].line
         if first.startswith(":") and len(words) in (2, 3):
+            if first[1:] in chains:
+                refuse(source, line, f"the chain {quote(first[1:])} stands above, and is emptied here; give one table")
             chains.setdefault(first[1:], [])
             if words[1].text in ("ACCEPT", "DROP"):
                 policies[first[1:]] = OrderedRule(line, words[1].text == "ACCEPT", None)
@@ -191,13 +194,16 @@ def _read_iptables(source: Source) -> Iterator[Item]:
             if source.pick in (None, words[1].text):
                 chains.setdefault(words[1].text, []).append(_iptables_rule(source, words))
         elif first.startswith("*"):
+            if is_begun:
+                refuse(source, line, "another table begins, and replaces the one above; give the one that counts")
+            is_begun = True
             if first != "*filter":
                 refuse(source, line, f"another table, {quote(first[1:])}; give the output of iptables-save -t filter")
         elif first != "COMMIT":
             refuse(source, line, f"{quote(first)} is no line of iptables-save")
     chain = _picked_chain(source, chains)
     rules = chains[chain] + ([policies[chain]] if chain in policies else [])
-    return allowed_by_order(source, rules, f"-A {chain} -j DROP")
+    return allowed_by_order(source, rules, f"-A {chain} -j DROP", [everyone_of_family])
 
 
 def _picked_chain(source: Source, chains: dict[str, list[OrderedRule]]) -> str:
@@ -252,6 +258,7 @@ def _full(row: Row) -> str:
 # -- ipset --------------------------------------------------------------------
 
 _CREATE_FLAGS: Final = ("comment", "counters", "-exist", "-!")
+_FAMILIES: Final = {"inet": 4, "inet6": 6}
 _CREATE_VALUES: Final = ("family", "hashsize", "maxelem", "bucketsize", "initval")
 
 
@@ -275,19 +282,21 @@ def read_ipset(source: Source) -> Iterator[Item]:
             items[words[1].text] = []
         else:
             refuse(source, line, f"{quote(verb)} is no line of ipset save; create, add and flush are")
-    for name in _picked_sets(source, families):
+    if not families:
+        refuse(source, None, "no set is created; the file is no output of ipset save")
+    for name in chosen_sets(source, {name: _FAMILIES.get(family) for name, family in families.items()}):
         yield from items[name]
 
 
 def _ipset_family(source: Source, words: Sequence[Word]) -> str:
-    line, kind, texts = words[0].line, words[2].text, [word.text for word in words[3:]]
+    line, kind, texts = words[0].line, words[2].text, [word.text for word in reversed(words[3:])]
     if kind not in ("hash:net", "hash:ip"):
         refuse(source, line, f"a set of {quote(kind)} holds more than prefixes; hash:net and hash:ip are read")
     family = "inet"
     while texts:
-        option = texts.pop(0)
+        option = texts.pop()
         if option in _CREATE_VALUES and texts:
-            value = texts.pop(0)
+            value = texts.pop()
             family = value if option == "family" else family
         elif option not in _CREATE_FLAGS:
             refuse(
@@ -306,21 +315,6 @@ def _ipset_item(source: Source, words: Sequence[Word]) -> Item:
         why = "is a hole in a broader prefix; subtract it from that" if "nomatch" in texts else "is not understood"
         refuse(source, line, f"{quote(' '.join(texts))} {why}")
     return line, prefix, texts[1] or None
-
-
-def _picked_sets(source: Source, families: dict[str, str]) -> list[str]:
-    """Choose the set that the user picked, or the pair of a list; without a pick, one set of each family."""
-    if source.pick is not None:
-        chosen = [name for name in families if name in (source.pick, f"{source.pick}4", f"{source.pick}6")]
-        if not chosen:
-            refuse(source, None, f"there is no set {quote(source.pick)}; there are {', '.join(map(quote, families))}")
-        return chosen
-    if len(set(families.values())) < len(families):
-        told = ", ".join(map(quote, list(families)[:5]))
-        refuse(source, None, f"there are several sets, such as {told}; name one (--pick SET)")
-    if not families:
-        refuse(source, None, "no set is created; the file is no output of ipset save")
-    return list(families)
 
 
 def write_ipset(rows: Rows, name: str) -> str:

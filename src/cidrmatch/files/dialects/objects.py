@@ -72,7 +72,14 @@ _VALUES: Final = {"json": json_values, "toml": toml_values, "yaml": yaml_values}
 def reading(pattern: Pattern, kind: str) -> Callable[[Source], Iterator[Item]]:
     """Make the reader of a dialect: values of this kind that fit the pattern."""
     values = _VALUES[kind]
-    return lambda source: items_of(source, pattern, values(source))
+
+    def read(source: Source) -> Iterator[Item]:
+        try:
+            yield from items_of(source, pattern, values(source))
+        except RecursionError:
+            refuse(source, None, "is nested deeper than can be read")
+
+    return read
 
 
 def written_json(document: Callable[[Rows, str], object]) -> Callable[[Rows, str], str]:
@@ -144,6 +151,8 @@ def _cidr_range(source: Source, place: Place, value: Any) -> Iterator[Item]:
             source, path_of(place), f"an object with address_prefix and prefix_len was expected, not {noun_of(value)}"
         )
     fields = {names.get(key, key): one for key, one in value.items()}
+    if len(fields) < len(value):
+        refuse(source, path_of(place), "the same field stands twice, in two spellings; keep one")
     address, length = fields.get("address_prefix"), fields.get("prefix_len")
     if type(address) is not str:
         refuse(source, path_of(place), "address_prefix is missing or no text")
@@ -396,6 +405,8 @@ def _no_tag(source: Source, place: Place, value: Any) -> Iterator[Item]:
 def _azure_rule(source: Source, place: Place, value: Any) -> Iterator[Item]:
     if isinstance(value, dict):
         several = value.get("destinationPortRanges") or []
+        if not isinstance(several, list):
+            refuse(source, path_of((*place, "destinationPortRanges")), f"a list was expected, not {noun_of(several)}")
         ranges = [*([value["destinationPortRange"]] if value.get("destinationPortRange") else []), *several]
         ports = f"{str(value.get('protocol')).lower()}/{','.join(map(str, ranges))}"
         _check_ports(source, place, "all" if ports == "*/*" else ports)
@@ -458,7 +469,8 @@ def azure_nsg_document(rows: Rows, name: str) -> object:
 
 def _gcp_rule(source: Source, place: Place, value: Any) -> Iterator[Item]:
     if isinstance(value, dict):
-        for index, one in enumerate(value.get("allowed") or []):
+        allowed = value.get("allowed")
+        for index, one in enumerate(allowed if isinstance(allowed, list) else []):
             protocol = str(one.get("IPProtocol")).lower() if isinstance(one, dict) else ""
             listed = one.get("ports") if isinstance(one, dict) else None
             ports = ",".join(map(str, listed)) if isinstance(listed, list) else "any port"

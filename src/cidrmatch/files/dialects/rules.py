@@ -18,17 +18,18 @@ A list of prefixes cannot say "but not these", so whatever carves addresses out 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..._core import AllowList, Prefix, parse_prefix
 from ...errors import InvalidPrefix, quote
-from .dialect import Source, everyone, refuse
+from .dialect import ALL_PREFIXES, Source, everyone, refuse
 
 if TYPE_CHECKING:
     from ..items import Item, Mark
 
-__all__ = ["OrderedRule", "ValuedPrefix", "allowed_by_order", "allowed_by_value"]
+__all__ = ["OrderedRule", "ValuedPrefix", "allowed_by_order", "allowed_by_value", "chosen_sets"]
 
 
 class OrderedRule(NamedTuple):
@@ -40,11 +41,14 @@ class OrderedRule(NamedTuple):
     label: str | None = None
 
 
-def allowed_by_order(source: Source, rules: Sequence[OrderedRule], deny_all: str) -> Iterator[Item]:
+def allowed_by_order(
+    source: Source, rules: Sequence[OrderedRule], deny_all: str, prefixes: Sequence[str] = ALL_PREFIXES
+) -> Iterator[Item]:
     """Yield what rules in an order allow.
 
     Args:
         deny_all: how the dialect writes "deny everyone"; the refusals say it.
+        prefixes: what every address is to the dialect.
     Raises:
         ListFileError: a denial stands before an allowance, or nothing denies the rest.
     """
@@ -59,7 +63,7 @@ def allowed_by_order(source: Source, rules: Sequence[OrderedRule], deny_all: str
         if rule.allows and rule.prefix is not None:
             yield rule.mark, rule.prefix, rule.label
         elif rule.allows:
-            yield from everyone(rule.mark, rule.label)
+            yield from everyone(rule.mark, rule.label, prefixes)
 
 
 def _refuse_holes(source: Source, rules: Sequence[OrderedRule]) -> None:
@@ -131,3 +135,37 @@ def _parsed(source: Source, row: ValuedPrefix) -> Prefix:
 def _several(values: Sequence[str]) -> str:
     shown = ", ".join(quote(value) for value in values[:5])
     return f"{shown} and {len(values) - 5} more" if len(values) > 5 else shown
+
+
+# -- Sets with names ----------------------------------------------------------
+
+
+def chosen_sets(source: Source, families: Mapping[str, int | None]) -> list[str]:
+    """Choose the set that the user picked, or the one list that there is: a set, or one of each family.
+
+    Args:
+        families: the family of each set by its name.
+    Raises:
+        ListFileError: there is no such set; or several that do not belong together by their names, such as
+            office4 and office6, so one may be a list of whom to deny.
+    """
+    if source.pick is not None and source.pick in families:
+        return [source.pick]
+    if source.pick is not None:
+        pair = [name for family in (4, 6) if families.get(name := f"{source.pick}{family}") == family]
+        return pair or refuse(source, None, f"there is no set {quote(source.pick)}; there are {_several([*families])}")
+    if len(families) > 1 and not _is_pair(families):
+        refuse(source, None, f"there are several sets, such as {_several([*families])}; name one (--pick SET)")
+    return list(families)
+
+
+def _is_pair(families: Mapping[str, int | None]) -> bool:
+    """Tell whether there is one set of IPv4 and one of IPv6, whose names differ only in what they say of the family."""
+    names = {family: name for name, family in families.items()}
+    if len(families) != 2 or set(names) != {4, 6}:
+        return False
+    return _stem(names[4], "4") == _stem(names[6], "6")
+
+
+def _stem(name: str, digit: str) -> str:
+    return re.sub(rf"(?:[-_]?(?:ip)?v?{digit})$", "", name)

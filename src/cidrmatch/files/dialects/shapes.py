@@ -30,7 +30,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from ...errors import quote
 from ..documents import Place, noun_of, parse_json, parse_toml, path_of
-from ..items import Item
+from ..items import Item, ListFileError
 from .dialect import Source, refuse
 
 __all__ = [
@@ -165,7 +165,7 @@ def _checked(source: Source, place: Place, value: object, kind: type[str | list[
 
 def _check_value(source: Source, place: Place, value: object, pattern: One | Nothing) -> None:
     if isinstance(pattern, Nothing):
-        if value not in (None, False, "", [], {}):
+        if value is not None and value is not False and value not in ("", [], {}):  # 0 is a value
             refuse(source, path_of(place), pattern.why)
     elif not any(type(value) is type(one) and value == one for one in pattern.values):
         shown = quote(value) if isinstance(value, str) else noun_of(value)
@@ -255,11 +255,13 @@ def _yaml_values(source: Source, yaml: Any) -> object:
         if len(nodes) != 1:
             refuse(source, None, f"there are {len(nodes)} documents, not one")
         return _yaml_value(source, nodes[0], yaml)
+    except ListFileError:
+        raise
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         refuse(source, line, f"is not YAML: {error.problem}")
-    except (yaml.YAMLError, RecursionError) as error:
-        refuse(source, None, f"is not YAML: {str(error).splitlines()[0]}")
+    except (yaml.YAMLError, RecursionError, ValueError, OverflowError) as error:  # \U in quotes beyond all characters
+        refuse(source, None, f"is not YAML: {str(error).partition(chr(10))[0]}")
 
 
 def _refuse_aliases(source: Source, yaml: Any) -> None:

@@ -13,8 +13,10 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from ..._core import parse_prefix
+from ...errors import InvalidPrefix, quote
 from . import blocks, labels, lines, objects
-from .dialect import Dialect, Limit, Rows, Source
+from .dialect import Dialect, Limit, Rows, Source, refuse
 from .objects import reading, written_json
 
 if TYPE_CHECKING:
@@ -33,9 +35,12 @@ def _write_text(rows: Rows, _name: str) -> str:
 
 def _write_csv(rows: Rows, _name: str) -> str:
     output = io.StringIO(newline="")
-    writer = csv.writer(output, lineterminator="\n")
-    writer.writerow(["prefix", "label"])
-    writer.writerows([str(row.prefix), row.label or ""] for row in rows)
+    plain = csv.writer(output, lineterminator="\n")
+    quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(["prefix", "label"])
+    for row in rows:
+        label = row.label or ""
+        (quoted if "\r" in label else plain).writerow([str(row.prefix), label])  # a return alone is not quoted
     return output.getvalue()
 
 
@@ -282,11 +287,35 @@ READ: Final = tuple(row.name for row in _ROWS if row.read is not None)
 
 def dialect_parser(name: str) -> Parser:
     """Give the parser of a dialect, for the table of `lists`."""
-    reader = DIALECTS[name].read
+    dialect = DIALECTS[name]
+    reader = dialect.read
     if reader is None:
         raise ValueError(f"{name} is one of our own formats")
 
     def parse(source: str, text: str, options: ListOptions) -> Iterator[Item]:
-        return reader(Source(source, text, options.pick))
+        given = Source(source, text, options.pick)
+        items = reader(given)
+        return items if dialect.is_mapping else _without_mapped(given, items)
 
     return parse
+
+
+def _without_mapped(source: Source, items: Iterator[Item]) -> Iterator[Item]:
+    """Refuse ::ffff:203.0.113.0/120, which is 203.0.113.0/24 to us: nginx, for instance, admits nobody by it."""
+    for item in items:
+        mark, prefix, _ = item
+        if ":" in prefix and _is_ipv4(prefix):
+            refuse(
+                source,
+                mark,
+                f"{quote(prefix)} is an IPv6 prefix with IPv4 addresses inside, and many gateways admit no IPv4 client "
+                "by it; write the IPv4 prefix that is meant",
+            )
+        yield item
+
+
+def _is_ipv4(prefix: str) -> bool:
+    try:
+        return parse_prefix(prefix).family == 4
+    except InvalidPrefix:
+        return False

@@ -93,6 +93,8 @@ def words_of(source: Source, grammar: Grammar) -> Iterator[Word]:
     text = source.text
     while at < len(text):
         found = pattern.match(text, at)
+        if found is None and text.startswith("/*", at):
+            refuse(source, line, "a comment /* ... */ is not read; take it out, or write # before each line of it")
         if found is None:
             refuse(
                 source, line, f"{_shown(text[at])} cannot stand here; a text in quotes ends on its line, and has no \\"
