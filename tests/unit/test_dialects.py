@@ -15,7 +15,7 @@ import pytest
 
 from cidrmatch import AllowList, CidrmatchError, Condition, Entry, InvalidPrefix
 from cidrmatch.files.dialects.dialect import Source
-from cidrmatch.files.dialects.labels import AWS, COMMENT, LOST, QUOTED_128, harmless
+from cidrmatch.files.dialects.labels import ANY, AWS, COMMENT, LOST, QUOTED_128, harmless
 from cidrmatch.files.dialects.table import DIALECTS
 from cidrmatch.files.dialects.writing import UnwritableList, write_list
 from cidrmatch.files.lists import READERS, Format, ListFileError, read_list
@@ -580,6 +580,7 @@ def test_a_comment_holds_only_harmless_characters(label: str | None, kept: str |
 def test_other_places_hold_other_characters() -> None:
     assert harmless("é #{$}", AWS) == "_ #{$}"
     assert harmless("Vienna", LOST) is None
+    assert harmless("a\0b\ud800;", ANY) == "a_b?;"
     assert harmless("é" * 100, QUOTED_128) == "é" * 63
 
 

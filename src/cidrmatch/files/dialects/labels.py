@@ -61,7 +61,8 @@ def harmless(label: str | None, charset: Charset) -> str | None:
     'HQ _Vienna__ _'
     """
     if charset is ANY and label is not None:
-        return label.encode("utf-8", "replace").decode("utf-8") or None  # a lone surrogate cannot be in a file
+        kept = label.replace("\0", "_")  # a file with a NUL is refused, and a lone surrogate cannot be in one
+        return kept.encode("utf-8", "replace").decode("utf-8") or None
     if label is None or charset.most_bytes == 0:
         return None
     kept = "".join(one if _is_allowed(one, charset) else "_" for one in label).strip(" ")
