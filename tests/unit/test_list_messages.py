@@ -116,10 +116,15 @@ def test_a_byte_order_mark_says_the_encoding(folder: Path, encoding: str) -> Non
     assert entries_of("a.csv", f"{mark}prefix,label\r\n10.0.0.0/8,VPN\r\n".encode(encoding)) == [VPN]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"])
 def test_utf_16_without_a_mark_names_the_cure(folder: Path, encoding: str) -> None:
-    with pytest.raises(ListFileError, match=r"^a.txt:1: holds a NUL; is it UTF-16 without a mark\? iconv -t UTF-8"):
+    """The command in the message is run, and its output is the list."""
+    with pytest.raises(ListFileError, match=r"^a.txt:1: holds a NUL; is it UTF-(16|32)[LB]E\? iconv") as caught:
         entries_of("a.txt", "# office\n10.0.0.0/8\n".encode(encoding))
+    named = re.search(r"iconv -f (\S+) -t UTF-8 <old >new", str(caught.value))
+    assert named is not None
+    text = "# office\n10.0.0.0/8\n".encode(encoding).decode(named[1])
+    assert entries_of("b.txt", text.encode()) == [BARE]
 
 
 def test_line_ends_of_old_machines_name_the_cure(folder: Path) -> None:
@@ -177,7 +182,15 @@ TOLD = [
     ("192.0.2.20 - 192.0.2.10", "the range runs backwards"),
     ("192.0.2.20-10", "the range runs backwards"),
     ("192.0.2.1 - 2001:db8::1", "the ends of the range are of two families"),
-    ("192.0.2.1 - 192.0.2.6", "a dash range is not accepted"),
+    (
+        "192.0.2.1 - 192.0.2.6",
+        "a dash range is not accepted; give each prefix of it a line: 192.0.2.1/32, 192.0.2.2/31, 192.0.2.4/31,"
+        " 192.0.2.6/32",
+    ),
+    ("192.0.2.1 - 192.0.2.254", "a dash range is not accepted, unless you ask for ranges to be split (--split-ranges)"),
+    ("10.0.0.0,255.0.255.0", "a netmask is not a prefix length"),
+    ("10.0.0.0, 255.0.0.0", "a netmask is not a prefix length"),
+    ("192.0.2.1 0.0.0.0", "a netmask is not a prefix length"),
     ("10.*.0.1", "an octet stands behind a wildcard"),
     ("* 0.0.0.0/0", "a list mark stands before the entry, and this allows everyone"),
     ("128.0.0.0 192.0.0.0", "an IPv4 range broader than /8 is never guessed"),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import cast
 
 from ..errors import InvalidAddress, InvalidText
@@ -61,6 +62,9 @@ _HOST_NAME = re.compile(
 
 _TOLD_BETTER = ("unexpected_character", "length_not_a_number", "octet_count")
 """Codes of texts that may be more than one entry, or an entry with something around it."""
+
+_MOST_SHOWN = 8
+"""How many prefixes of a dash range are written out."""
 
 _LONGEST_REPAIRED = 100
 """A longer text is not an address with a small mistake, so it is not repaired."""
@@ -204,7 +208,7 @@ def _slip_of_parts(parts: list[str], suggestion: str | None, is_valid: Callable[
         return None
     if not is_valid(parts[1]):
         return "a text stands behind the entry; a label needs the format CSV, and a comment begins with #"
-    if suggestion is not None:
+    if suggestion is not None or re.match(r"(?:0|255)\.", parts[1]):  # no client has such an address, but a mask does
         return REASONS["netmask"]
     return f"this is more than one entry; give each a line of its own: {parts[0]} and {parts[1]}"
 
@@ -219,8 +223,14 @@ def _slip_of_range(first: str, last: str) -> str | None:
         return None
     if ends[0].version != ends[1].version:
         return "the ends of the range are of two families"
-    is_backwards = int(ends[1]) < int(ends[0])
-    return "the range runs backwards: its last address is below its first" if is_backwards else _TELLING["-"]
+    if int(ends[1]) < int(ends[0]):
+        return "the range runs backwards: its last address is below its first"
+    prefixes = [str(prefix) for prefix in islice(ipaddress.summarize_address_range(*ends), _MOST_SHOWN + 1)]
+    if len(prefixes) == 1 or any(_danger_of(prefix) for prefix in prefixes):
+        return _TELLING["-"]
+    if len(prefixes) > _MOST_SHOWN:
+        return f"{_TELLING['-']}, unless you ask for ranges to be split (--split-ranges)"
+    return f"{_TELLING['-']}; give each prefix of it a line: {', '.join(prefixes)}"
 
 
 # -- Repairs: each edits one kind of mistake, on the result of those before. --

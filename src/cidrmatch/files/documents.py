@@ -115,7 +115,7 @@ def read_text(source: str | Path, content: bytes | None = None) -> str:
         source: a path, or `STDIN`.
         content: the bytes, if the caller has read them already; then the source is only their name.
     Raises:
-        DocumentError: it cannot be read, or is neither; or it holds a NUL, as UTF-16 without a mark does.
+        DocumentError: it cannot be read, or is neither; or it holds a NUL, as UTF-16 without a mark and UTF-32 do.
     """
     name = name_of(source)
     content = read_bytes(source) if content is None else content
@@ -125,9 +125,10 @@ def read_text(source: str | Path, content: bytes | None = None) -> str:
         text = without_mark(_decode_utf8(content, name))
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise DocumentError(
-            place_in(name, line), "holds a NUL; is it UTF-16 without a mark? iconv -t UTF-8 converts it"
-        )
+        width, order = 32 if b"\0\0" in content else 16, "BE" if content.startswith(b"\0") else "LE"
+        encoding = f"UTF-{width}{order}"
+        cure = f"is it {encoding}? iconv -f {encoding} -t UTF-8 <old >new converts it"
+        raise DocumentError(place_in(name, line), f"holds a NUL; {cure}")
     return text
 
 
