@@ -42,7 +42,7 @@ WHOLE_FILES = [
         "prefix,label\n10.0.0.0/8,VPN\n",
         VPN,
     ),
-    ("a.csv", "prefix\tlabel\n10.0.0.0/8\tVPN\n", "parted by a tab", "prefix,label\n10.0.0.0/8,VPN\n", VPN),
+    ("a.csv", "prefix\tlabel\n10.0.0.0/8\tVPN\n", "parted by tabs", "prefix,label\n10.0.0.0/8,VPN\n", VPN),
     (
         "a.csv",
         "Prefix,Label\n10.0.0.0/8,VPN\n",
@@ -209,3 +209,60 @@ def test_other_messages_are_those_of_the_parser(text: str) -> None:
     with pytest.raises(InvalidPrefix) as caught:
         parse_prefix(text)
     assert not re.search("list mark|quotes|behind the entry|range|carriage", caught.value.reason)
+
+
+# -- What people keep in cells ------------------------------------------------
+
+
+@pytest.mark.parametrize("label", ["10.0.0.9", "255.0.0.0", "192.0.2.0/24", " 2001:db8::1"])
+def test_a_label_that_is_another_address_is_refused(folder: Path, label: str) -> None:
+    """A range, a mask and two entries in two cells of a row were one entry with a label."""
+    content = f"prefix,label\n10.0.0.0,{label}\n".encode()
+    with pytest.raises(ListFileError, match=r"^a.csv:2: the label .* is an address; .*--label-column label"):
+        entries_of("a.csv", content)
+    assert read_list("a.csv", label_column="label").entries == (("10.0.0.0", label),)
+
+
+def test_a_label_that_is_the_entry_again_says_nothing_new(folder: Path) -> None:
+    assert entries_of("a.csv", b"prefix,label\n10.0.0.5/32,10.0.0.5\n") == [("10.0.0.5/32", "10.0.0.5")]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("10.0.0.0/8\n192.0.2.0/24\n", "write the row prefix above it"),
+        ("10.0.0.0/8,VPN\n", "write the row prefix,label above it"),
+        ("prefix;label\n10.0.0.0/8;corp, Berlin\n", "replace each ';' by ',' and put cells with a comma into quotes"),
+        ('"prefix";"label"\n"10.0.0.0/8";"VPN"\n', "the cells are parted by ';'; CSV has commas"),
+        ("prefix\tlabel\n10.0.0.0/8\tVPN\n", "replace each tab by ','"),
+        (
+            "prefix,label\r10.0.0.0/8,VPN\r",
+            "a carriage return ends each line; lines end with a newline: tr '\\r' '\\n'",
+        ),
+        ("prefix,label,owner\n10.0.0.0/8,VPN,me\n", "--column prefix --label-column label reads these two and passes"),
+        ("prefix,owner\n10.0.0.0/8,me\n", "--column prefix reads that one and passes over the others"),
+    ],
+)
+def test_a_sheet_names_the_cause_and_the_cure(folder: Path, content: str, told: str) -> None:
+    with pytest.raises(ListFileError, match=re.escape(told)):
+        entries_of("a.csv", content.encode())
+
+
+AWS = {
+    "syncToken": "1",
+    "createDate": "2026-01-01-00-00-00",
+    "prefixes": [{"ip_prefix": "192.0.2.0/24", "region": "x", "service": "S"}],
+    "ipv6_prefixes": [{"ipv6_prefix": "2001:db8::/32", "region": "x", "service": "S"}],
+}
+
+
+@pytest.mark.parametrize("lost", ["createDate", "prefixes", "ipv6_prefixes"])
+def test_a_document_that_lacks_a_part_is_told_by_its_provider(folder: Path, lost: str) -> None:
+    content = json.dumps({key: value for key, value in AWS.items() if key != lost}).encode()
+    with pytest.raises(ListFileError, match=r"it looks like --format aws, of which a part is missing"):
+        entries_of("a.json", content)
+    if lost == "createDate":
+        assert len(read_list("a.json", Format.AWS).entries) == 2
+    else:
+        with pytest.raises(ListFileError, match=f"^a.json: the key '{lost}' is missing; is the file whole"):
+            read_list("a.json", Format.AWS)

@@ -43,7 +43,7 @@ from .dialects.table import READ, dialect_parser
 from .documents import STDIN, DocumentError, name_of, place_in, read_text
 from .items import ListFileError, ListOptions
 from .objects import is_own_document, parse_json_lines, parse_json_list, parse_toml_list
-from .providers import SHAPES, is_of_shape, provider_parser
+from .providers import SHAPES, alike, is_of_shape, provider_parser
 from .sheets import SHEETS, is_own_sheet, is_sheet, parse_csv, sheet_parser
 from .spans import split_items
 
@@ -224,9 +224,12 @@ def _parse(name: str, text: str, chosen: Format, options: ListOptions) -> Iterat
         yield from reader.parse(name, text, options)
     except ListFileError as error:
         fitting = [other for other in _fitting(reader.inside, text) if other != chosen]
-        if not fitting:
+        if fitting:
+            raise ListFileError(error.place, f"{error.reason}; it looks like {_choices(fitting)}") from error
+        if chosen is not Format.JSON or not (near := alike(text)):
             raise
-        raise ListFileError(error.place, f"{error.reason}; it looks like {_choices(fitting)}") from error
+        part = f"it looks like {_choices(map(Format, near))}, of which a part is missing"
+        raise ListFileError(error.place, f"{error.reason}; {part}") from error
 
 
 def _format_of(source: str | Path) -> Format:

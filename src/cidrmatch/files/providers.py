@@ -25,6 +25,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from .._core import numbered_prefixes
+from ..errors import quote
 from .documents import parse_json, place_in
 from .items import Filter, ListFileError
 from .objects import load_json, numbered_values, walk_items
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from .items import Item, ListOptions, Parser
 
-__all__ = ["SHAPES", "is_of_shape", "provider_parser"]
+__all__ = ["SHAPES", "alike", "is_of_shape", "provider_parser"]
 
 SHAPES: Final = {
     "aws": Shape(
@@ -108,8 +109,10 @@ def provider_parser(provider: str) -> Parser:
 
 
 def _read_document(name: str, text: str, walk: Walk, options: ListOptions) -> Iterator[Item]:
-    wanted = Filter(name, options.where)
-    yield from walk_items(name, load_json(name, text), walk, wanted)
+    wanted, document = Filter(name, options.where), load_json(name, text)
+    yield from walk_items(name, document, walk, wanted)
+    if lost := walk.shape.missing(document):
+        raise ListFileError(name, f"the key {quote(lost)} is missing; is the file whole?")
     wanted.check()
 
 
@@ -139,7 +142,17 @@ def is_of_shape(provider: str, text: str) -> bool:
     shape = SHAPES[provider]
     if not text.lstrip().startswith("{") or not all(word in text for word in shape.words):
         return False
+    return shape.fits(_document_of(provider, text))
+
+
+def alike(text: str) -> list[str]:
+    """Name the providers whose shape a document has but for one mark."""
+    return [provider for provider, shape in SHAPES.items() if shape.is_like(_document_of(provider, text))]
+
+
+def _document_of(provider: str, text: str) -> object:
+    """Give the document, or the first line of documents in lines; None if it is no JSON."""
     try:
-        return shape.fits(parse_json(text.lstrip().partition("\n")[0] if provider in _IN_LINES else text))
+        return parse_json(text.lstrip().partition("\n")[0] if provider in _IN_LINES else text)
     except (ValueError, RecursionError):
-        return False
+        return None

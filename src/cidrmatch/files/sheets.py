@@ -116,7 +116,18 @@ def parse_csv(name: str, text: str, options: ListOptions) -> Iterator[Item]:
     _check_header(place_in(name, line), header, [] if first is None else first[1], options)
     label = options.label_column or "label"
     columns = (options.column or "prefix", (label,) if label in header else ())
-    return _items(name, header, chain([] if first is None else [first], rows), columns, options)
+    items = _items(name, header, chain([] if first is None else [first], rows), columns, options)
+    return items if options.label_column else _without_addresses(name, items)
+
+
+def _without_addresses(name: str, items: Iterable[Item]) -> Iterator[Item]:
+    """Refuse a label that is another address: it might be an entry, the end of a range, or a mask."""
+    for line, prefix, label in items:
+        if label is not None and has_address(label) and label.strip() not in prefix:
+            reason = f"the label {quote(label)} is an address; give an entry a row of its own, and a mask or the end of"
+            hint = "--label-column label says that it is a label"
+            raise ListFileError(place_in(name, line), f"{reason} a range no cell of its own; {hint}")
+        yield line, prefix, label
 
 
 def _check_header(place: str, header: list[str], first: list[str], options: ListOptions) -> None:
@@ -141,16 +152,19 @@ def _cause_of(header: list[str], unknown: str, first: list[str]) -> str:
     """Say why a header is refused, and what would be taken."""
     parted = next((mark for mark in ";\t|" if len(header) == 1 and mark in unknown), None)
     if parted:
-        what = "a tab" if parted == "\t" else quote(parted)
-        return f"the cells are parted by {what}; CSV has commas: save it with commas, or replace each {what} by ','"
+        what, each = ("tabs", "tab") if parted == "\t" else (quote(parted), quote(parted))
+        cure = f"save it with commas, or replace each {each} by ',' and put cells with a comma into quotes"
+        return f"the cells are parted by {what}; CSV has commas: {cure}"
     if has_address(header[0]):
-        return "the first row is an entry, not a header; write the row prefix,label above it" + _geofeed_hint(header)
+        columns = ",".join(("prefix", "label", *header)[: max(1, min(len(header), 2))])
+        return f"the first row is an entry, not a header; write the row {columns} above it" + _geofeed_hint(header)
     reason = f"unknown column {quote(unknown)}; the columns are prefix and label"
     plain = [column.strip().lower() for column in header]
     if sorted(plain) in (["prefix"], ["label", "prefix"]):
         return f"{reason}, in small letters and without white space: write the header {','.join(plain)}"
     if "prefix" in header:
-        return f"{reason}; --column prefix reads that one and passes over the others"
+        label = " --label-column label reads these two" if "label" in header else " reads that one"
+        return f"{reason}; --column prefix{label} and passes over the others"
     found = [column for column, cell in zip(header, first, strict=False) if has_address(cell)]
     return f"{reason}; --column {found[0]} reads that one and passes over the others" if len(found) == 1 else reason
 
@@ -284,8 +298,19 @@ def _rows(name: str, text: str) -> Iterator[_Row]:
         try:
             row = next(rows, None)
         except csv.Error as error:
-            raise ListFileError(place_in(name, line), f"is not CSV: {error}") from error
+            raise ListFileError(place_in(name, line), f"is not CSV: {_cause_of_error(text, error)}") from error
         if row is None:
             return
         if row:
             yield line, row
+
+
+def _cause_of_error(text: str, error: csv.Error) -> str:
+    """Say what stands where CSV was expected, for the slips that people make."""
+    if "\r" in text and "\n" not in text:
+        return "a carriage return ends each line; lines end with a newline: tr '\\r' '\\n' <old.csv >new.csv"
+    parted = re.match(r'"[^"\n]*"([;\t|])', text)
+    if parted:
+        what = "tabs" if parted[1] == "\t" else quote(parted[1])
+        return f"the cells are parted by {what}; CSV has commas: save it with commas"
+    return str(error)

@@ -65,6 +65,16 @@ class Shape:
         """Return whether a document has all the marks of this shape."""
         return bool(self.marks) and all(_exists(document, _steps(mark)) for mark in self.marks)
 
+    def is_like(self, document: object) -> bool:
+        """Return whether a document has all the marks of this shape but one, and two at least."""
+        have = sum(_exists(document, _steps(mark)) for mark in self.marks)
+        return 1 < have == len(self.marks) - 1
+
+    def missing(self, document: object) -> str | None:
+        """Name a list of addresses that is a mark of this shape, and that a document lacks."""
+        lists = (mark for mark in self.marks if any(path.startswith(f"{mark}[]") for path in self.paths))
+        return next((mark for mark in lists if not _exists(document, _steps(mark))), None)
+
     @property
     def words(self) -> list[str]:
         """The keys of the marks without stars: a text of this shape holds each of them."""
