@@ -149,6 +149,39 @@ def test_an_allow_list_expires_by_itself_when_it_is_stale(folder: Path, kind: st
 
 
 @KINDS
+@pytest.mark.parametrize("before", [{"when_stale": "keep"}, {"max_age": 864_000}])
+def test_entries_that_other_settings_let_in_for_longer_end_when_the_list_is_stale(
+    folder: Path, kind: str, before: dict[str, Any]
+) -> None:
+    clock = Clock()
+    place = Kept(folder, kind, Policy(), clock)
+    assert Puller(feed_of(folder, **before, **place.settings), clock=clock).pull().exit_status == 0
+    (folder / "list.csv").unlink()
+    clock.now += 3_601
+    puller = Puller(feed_of(folder, **place.settings), clock=clock)
+    assert puller.pull().status.kept.undelivered == ()
+    engine, changed = place.look()
+    assert {str(entry.prefix) for entry in engine.lists()["edge"].entries} == set(GOOD)
+    assert {entry.condition and entry.condition.end for entry in engine.lists()["edge"].entries} == {clock.now}
+    clock.now += 1_000
+    puller.pull()
+    assert place.look()[1] == changed, "what is over is not written again"
+
+
+@KINDS
+def test_a_clock_that_was_set_back_ends_what_it_let_in(folder: Path, kind: str) -> None:
+    clock = Clock()
+    place = Kept(folder, kind, Policy(), clock)
+    puller = Puller(feed_of(folder, **place.settings), clock=clock)
+    clock.now += 10_000_000
+    puller.pull()
+    clock.now -= 10_000_000
+    (folder / "list.csv").unlink()
+    puller.pull()
+    assert {entry.condition and entry.condition.end for entry in place.look()[0].lists()["edge"].entries} == {clock.now}
+
+
+@KINDS
 def test_a_deny_list_is_one_and_does_not_expire(folder: Path, kind: str) -> None:
     clock = Clock()
     place = Kept(folder, kind, Policy(), clock)

@@ -240,7 +240,8 @@ NOT_PUBLIC = [
     ("0.0.0.0", "unspecified"), ("100.64.0.1", "not of"), ("::1", "loopback"), ("fe80::1%eth0", "link-local"),
     ("fd00::1", "private"), ("ff02::1", "multicast"), ("::", "unspecified"), ("::ffff:10.0.0.1", "private"),
     ("64:ff9b::127.0.0.1", "loopback"), ("2002:a00:1::", "private"), ("240.0.0.1", "private"),
-    ("::10.0.0.1", "private"),
+    ("::10.0.0.1", "private"), ("fec0::1", "not of"), ("8000::1", "not of"), ("64:ff9b:1::10.0.0.1", "not of"),
+    ("::ffff:0:127.0.0.1", "not of"), ("192.0.0.192", "not of"), ("3fff::1", "not of"),
 ]  # fmt: skip
 
 

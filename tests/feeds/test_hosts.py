@@ -172,9 +172,23 @@ def test_a_name_that_left_the_settings_leaves_the_list(tmp_path: Path) -> None:
     names, clock = Names(vienna=("93.184.216.34",), graz=("93.184.216.35",)), Clock()
     puller_of(feed_of(tmp_path), names, clock).pull()
     puller = puller_of(feed_of(tmp_path, GRAZ), names, clock)
-    assert {label for _, label in entries_of(puller)} <= {f"host {GRAZ}", f"host {VIENNA}"}
+    assert entries_of(puller) == {("93.184.216.35/32", f"host {GRAZ}")}
     puller.pull()
     assert entries_of(puller) == {("93.184.216.35/32", f"host {GRAZ}")}
+
+
+@pytest.mark.parametrize("when_stale", [None, "keep"])
+def test_an_answer_that_the_settings_no_longer_take_leaves_the_list_at_once(
+    tmp_path: Path, when_stale: str | None
+) -> None:
+    names, clock = Names(vienna=("10.0.0.5",)), Clock()
+    settings = {"when_stale": when_stale}
+    puller_of(feed_of(tmp_path, VIENNA, private=True, **settings), names, clock).pull()
+    puller = puller_of(feed_of(tmp_path, VIENNA, **settings), names, clock)
+    assert entries_of(puller) == set()
+    assert puller.pull().outcome == "refused"
+    assert entries_of(puller) == set()
+    assert entries_of(puller_of(feed_of(tmp_path, GRAZ, private=True, **settings), names, clock)) == set()
 
 
 def test_a_policy_judges_the_addresses_of_names(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -279,7 +280,10 @@ def test_a_damaged_state_file_is_an_error_and_never_a_new_beginning(tmp_path: Pa
         whole[: first + 1],
         whole[:first],
         whole.replace(b"203.0.113", b"203.0.112"),
+        whole.replace(b'"confirmed_at": ', b'"confirmed_at": 9'),
+        re.sub(rb'"confirmed_at": [0-9.]+', b'"confirmed_at": NaN', whole),
         b"{}\n",
+        b"[]\n",
     ):
         state.write_bytes(damaged)
         with pytest.raises(FeedStateError) as caught:

@@ -116,6 +116,14 @@ def test_blocks_cut_no_line_and_lose_no_number(size: int, monkeypatch: pytest.Mo
     assert result.stderr.startswith("<stdin>:7: error: ")
 
 
+@pytest.mark.parametrize("line", ["203.0.113.5 # x\r192.0.2.1", "# x\r192.0.2.1", "192.0.2.1\r#\r"])
+def test_no_address_hides_in_a_comment_behind_a_carriage_return(line: str) -> None:
+    result = run("check", "office.csv", "-", stdin=f"203.0.113.5\r\n{line}\r\n# y\r\n".encode())
+    assert result.exit_code == 2
+    assert "<stdin>:2: error: " in result.stderr
+    assert "1 line of <stdin> cannot be read" in result.stderr
+
+
 def test_bytes_that_are_no_text_are_junk_on_their_line() -> None:
     result = run("check", "office.csv", "-", stdin=b"203.0.113.5\n\xff\xfe1\n192.0.2.1\n")
     assert (result.exit_code, len(result.stdout.splitlines())) == (2, 2)

@@ -104,7 +104,9 @@ def _is_bare(block: bytes) -> bool:
 
 
 def _address_in(content: str) -> str:
-    return content.removesuffix("\r").partition("#")[0].strip(" \t")
+    """Take the comment and the white space off; a line with a "\\r" inside hides no address, and is junk as it is."""
+    line = content.removesuffix("\r")
+    return line if "\r" in line else line.partition("#")[0].strip(" \t")
 
 
 def _blocks(source: str) -> Iterator[bytes]:

@@ -5,7 +5,8 @@
     deny    the entries            deny entries that do not expire
 
 An engine gets the age of the list with each entry: `expires` is the moment at which the list is stale.  So an engine
-fails closed by itself, also if nobody pulls any more.  A list file knows no time.  The look that finds the list stale
+fails closed by itself, also if nobody pulls any more.  Where other settings or a wrong clock gave entries a later
+moment, the look that finds the list stale ends them.  A list file knows no time.  The look that finds the list stale
 writes the file without entries.
 
 Each delivery compares first, and writes only what differs.  So the next look makes up for a delivery that failed, and a
@@ -88,12 +89,13 @@ def items_of(feed: Feed, entries: Iterable[Entry], confirmed_at: float, hosts: d
     return items
 
 
-def deliver(feed: Feed, items: Sequence[Item], *, is_stale: bool) -> list[str]:
+def deliver(feed: Feed, items: Sequence[Item], now: float, *, is_stale: bool) -> list[str]:
     """Bring every output of a feed up to date, and say which could not be.
 
     Args:
         feed: its settings.
         items: what is in force; none if the list is stale and does not stay.
+        now: in seconds since 1970.
         is_stale: whether the list is stale.
     """
     targets, told = feed.targets, []
@@ -102,7 +104,7 @@ def deliver(feed: Feed, items: Sequence[Item], *, is_stale: bool) -> list[str]:
         if output is None:
             continue
         try:
-            work(feed, items, is_stale)
+            work(feed, items, now, is_stale)
         except (OSError, CidrmatchError) as error:
             told.append(f"{quote(_shown(output))}: {in_one_line(error)}")
         except ModuleNotFoundError:
@@ -119,7 +121,7 @@ def _shown(output: str) -> str:
 # -- A list file --------------------------------------------------------------
 
 
-def _to_file(feed: Feed, items: Sequence[Item], is_stale: bool) -> None:
+def _to_file(feed: Feed, items: Sequence[Item], _now: float, is_stale: bool) -> None:
     output = os.path.realpath(feed.targets.output or "")
     content = (_json_of(items) if output.lower().endswith(".json") else _text_of(feed, items, is_stale)).encode()
     with FileLock(output, _LOCK_SECONDS):
@@ -192,6 +194,22 @@ def _is_current(feed: Feed, items: Sequence[Item], there: Sequence[Entry], *, la
     return True
 
 
+def _due(
+    feed: Feed, items: Sequence[Item], there: Sequence[Entry] | None, now: float, *, is_stale: bool, labels: bool
+) -> list[dict[str, Any]] | None:
+    """Give the entries that a named list gets; None if it has them, or if there is no such list yet and none in force.
+
+    A list in use cannot be emptied.  So where nothing is in force, what still allows in there ends.
+    """
+    if items or not is_stale:
+        is_current = there is not None and _is_current(feed, items, there, labels=labels)
+        return None if is_current else _entries_of(feed, items, labels=labels)
+    conditions = [entry.condition or Condition() for entry in there or ()]
+    if feed.use == "deny" or not any(each.effect == "allow" and each.end > now for each in conditions):
+        return None
+    return _entries_of(feed, [Item(entry.prefix, entry.label, now) for entry in there or ()], labels=True)
+
+
 def _describe(feed: Feed) -> str:
     return f"feed {feed.name}: {feed.shown_source}"
 
@@ -201,21 +219,19 @@ def _secret_of(feed: Feed) -> bytes | None:
     return None if file is None else Path(file).read_bytes()
 
 
-def _to_snapshot(feed: Feed, items: Sequence[Item], is_stale: bool) -> None:
-    if is_stale and not items:
-        return  # its entries expire by themselves, and a list in use cannot be emptied
+def _to_snapshot(feed: Feed, items: Sequence[Item], now: float, is_stale: bool) -> None:
     targets = feed.targets
     name = targets.list_name or feed.name
     with Engine.edit(targets.snapshot or "", timeout=_LOCK_SECONDS, id_secret=_secret_of(feed)) as engine:
         labels = engine.policy.labels != "refuse"
         frozen = engine.lists().get(name)
-        if frozen is None or not _is_current(feed, items, frozen.entries, labels=labels):
-            engine.put_list(name, _entries_of(feed, items, labels=labels), description=_describe(feed))
+        there = None if frozen is None else frozen.entries
+        due = _due(feed, items, there, now, is_stale=is_stale, labels=labels)
+        if due is not None:
+            engine.put_list(name, due, description=_describe(feed))
 
 
-def _to_store(feed: Feed, items: Sequence[Item], is_stale: bool) -> None:
-    if is_stale and not items:
-        return
+def _to_store(feed: Feed, items: Sequence[Item], now: float, is_stale: bool) -> None:
     from ..stores.errors import StoreError  # noqa: PLC0415  an extra
     from ..stores.store import Store  # noqa: PLC0415
 
@@ -225,12 +241,12 @@ def _to_store(feed: Feed, items: Sequence[Item], is_stale: bool) -> None:
     except ValueError as error:
         raise StoreError(str(error)) from error
     try:
-        _put_in_store(store, feed, items)
+        _put_in_store(store, feed, items, now, is_stale)
     finally:
         store.close()
 
 
-def _put_in_store(store: Store, feed: Feed, items: Sequence[Item]) -> None:
+def _put_in_store(store: Store, feed: Feed, items: Sequence[Item], now: float, is_stale: bool) -> None:
     """Replace a list of a store, unless somebody else changed it since it was compared; then compare again."""
     name = feed.targets.list_name or feed.name
     for attempt in range(_TRIES):
@@ -239,12 +255,14 @@ def _put_in_store(store: Store, feed: Feed, items: Sequence[Item]) -> None:
             found = None
             with suppress(UnknownName):
                 found = data.named_list(name)
-        if found is not None and _is_current(feed, items, found.value.entries, labels=labels):
+        there = None if found is None else found.value.entries
+        due = _due(feed, items, there, now, is_stale=is_stale, labels=labels)
+        if due is None:
             return
         try:
             with store.change("feed", actor=f"feed {feed.name}", reason=_describe(feed)) as change:
                 change.expect_list(name, None if found is None else found.revision)
-                change.put_list(name, _entries_of(feed, items, labels=labels), description=_describe(feed))
+                change.put_list(name, due, description=_describe(feed))
             return
         except Conflict:
             if attempt == _TRIES - 1:

@@ -57,9 +57,9 @@ def resolve(hosts: Hosts, known: Mapping[str, HostAnswer], resolver: Resolver, n
         resolver: asks for one name.
         now: in seconds since 1970.
     """
-    found = Resolved({name: known[name] for name in hosts.names if name in known}, [], [])
+    found = Resolved(believed(hosts, known), [], [])
     for name in hosts.names:
-        last = known.get(name)
+        last = found.answers.get(name)
         if last is not None and age_of(last.answered_at, now) < last.ttl:
             continue
         try:
@@ -80,6 +80,13 @@ def resolve(hosts: Hosts, known: Mapping[str, HostAnswer], resolver: Resolver, n
     return found
 
 
+def believed(hosts: Hosts, known: Mapping[str, HostAnswer]) -> dict[str, HostAnswer]:
+    """Give the answers for the names of the settings that these settings would take; they may be others since."""
+    return {
+        name: known[name] for name in hosts.names if name in known and not _why_refused(hosts, known[name].addresses)
+    }
+
+
 def _why_refused(hosts: Hosts, addresses: tuple[str, ...]) -> str | None:
     if len(addresses) > hosts.max_addresses:
         return f"{len(addresses):,} addresses, and max_addresses is {hosts.max_addresses}"
@@ -98,10 +105,10 @@ def _why_refused(hosts: Hosts, addresses: tuple[str, ...]) -> str | None:
 
 
 def hosts_in_force(feed: Feed, answers: Mapping[str, HostAnswer], now: float) -> dict[str, HostAnswer]:
-    """Give the answers that are young enough, or all where a stale list stays."""
+    """Give the answers that the settings take and that are young enough, or all where a stale list stays."""
     return {
         name: answer
-        for name, answer in answers.items()
+        for name, answer in (believed(feed.hosts, answers) if feed.hosts else {}).items()
         if feed.keeps_stale or age_of(answer.answered_at, now) <= feed.max_age
     }
 

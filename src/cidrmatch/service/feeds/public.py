@@ -12,13 +12,18 @@ Threads: safe, keeps no state.  Source: the registries of RFC 6890, as `ipaddres
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 __all__ = ["why_not_public"]
 
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 _COMPATIBLE: Final = IPv6Network("::/96")
+_MAPPED: Final = IPv6Network("::ffff:0:0/96")
+_UNICAST: Final = IPv6Network("2000::/3")
+"""From which all public IPv6 addresses come; outside are site-local ones, and a NAT64 of the own network."""
+_LATER: Final = (IPv4Network("192.0.0.0/24"), IPv6Network("3fff::/20"))
+"""What the registries reserved later than an old `ipaddress` knows."""
 
 
 def why_not_public(text: str) -> str | None:
@@ -47,11 +52,20 @@ def _noun(address: IPv4Address | IPv6Address) -> str | None:
         ("multicast", address.is_multicast),
         ("link-local", address.is_link_local),
         ("private", address.is_private),
-        ("not of the public Internet", not address.is_global),
+        ("not of the public Internet", not address.is_global or not _may_be_public(address)),
     ):
         if is_so:
             return noun
     return None
+
+
+def _may_be_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether an address is of a block from which public addresses come, or holds one that is judged by itself."""
+    if any(address in block for block in _LATER):
+        return False
+    return isinstance(address, IPv4Address) or any(
+        address in block for block in (_UNICAST, _NAT64, _COMPATIBLE, _MAPPED)
+    )
 
 
 def _inner(address: IPv4Address | IPv6Address) -> IPv4Address | None:

@@ -310,7 +310,7 @@ class Puller:
         undelivered: list[str] = []
         if kept.allow is not None:
             items = items_of(self.feed, status.allow, kept.confirmed_at, status.hosts)
-            undelivered = deliver(self.feed, items, is_stale=status.is_stale)
+            undelivered = deliver(self.feed, items, now, is_stale=status.is_stale)
         after, wrong = self._tell(kept, status, now)
         if wrong is not None:
             undelivered.append(wrong)

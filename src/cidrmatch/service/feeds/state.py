@@ -1,6 +1,6 @@
 r"""The state file of a feed: the last good list, and what is known of it.
 
-    {"format": 1, "name": "edge", "use": "allow", "confirmed_at": ..., "etag": ..., "entries": 2, "body_sha256": ...}
+    {"format": 2, "name": "edge", "use": "allow", "confirmed_at": ..., "etag": ..., "entries": 2, "sha256_of_all": ...}
     ["203.0.113.0/24", "HQ"]
     ["2001:db8::/48", null]
 
@@ -34,7 +34,7 @@ from .whole_file import write_whole
 
 __all__ = ["HostAnswer", "Kept", "Trouble", "age_of", "read_kept", "write_kept"]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 _CLOCK_SLACK: Final = 60.0
 """Seconds by which two looks at the clock may differ without meaning."""
 
@@ -133,11 +133,16 @@ def write_kept(path: str, kept: Kept, name: str, use: str) -> None:
     del facts["allow"]
     facts["entries"] = None if kept.allow is None else len(kept.allow)
     facts["told"] = None if kept.told is None else len(kept.told)
-    facts["body_sha256"] = sha256_of(body)
+    facts["sha256_of_all"] = _digest_of(facts, body)
     try:
         write_whole(path, json.dumps(facts).encode() + b"\n" + body, 0o600)
     except OSError as error:
         raise FeedStateError("state", f"{quote(path)}: cannot be written: {error.strerror or error}") from error
+
+
+def _digest_of(facts: dict[str, Any], body: bytes) -> str:
+    """Give the digest of all that a state file says: a damaged moment would keep a list in force for ever."""
+    return sha256_of(json.dumps(facts, sort_keys=True).encode() + b"\n" + body)
 
 
 def read_kept(path: str, name: str, use: str) -> Kept:
@@ -155,10 +160,11 @@ def read_kept(path: str, name: str, use: str) -> Kept:
         raise FeedStateError("state", f"{quote(path)}: cannot be read: {error.strerror or error}") from error
     try:
         facts = json.loads(first)
-        if facts["format"] != _FORMAT or facts["body_sha256"] != sha256_of(body):
-            raise ValueError("the digest is of other entries, or the format is of a later version")
+        digest = facts.pop("sha256_of_all")
+        if facts["format"] != _FORMAT or digest != _digest_of(facts, body):
+            raise ValueError("the digest is of something else, or the format is of another version")
         kept = _kept_of(facts, body)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         advice = "its last good list is lost; who removes it begins anew, without bounds on what changed"
         raise FeedStateError(
             "damaged", f"{quote(path)}: is no state file of a feed, or damaged ({error}); {advice}"
