@@ -67,6 +67,7 @@ def test_windows_line_ends_are_line_ends(folder: Path) -> None:
 def test_nothing_but_a_newline_parts_two_entries(folder: Path, separator: str) -> None:
     text = f"1.2.3.4{separator}5.6.7.8"
     assert read(folder, "a.txt", text).entries == ((text, None),)
+    assert read(folder, "a.txt", f"# all\n{text}").entries == ((text, None),)
 
 
 @pytest.mark.parametrize("mark", [";", "//"])

@@ -40,13 +40,21 @@ def without_mark(text: str) -> str:
 
 def numbered_prefixes(text: str) -> Iterator[tuple[int, str]]:
     """Yield each prefix as it is written, with the number of its line; the first line is 1."""
-    if ";" in text or "//" in text or text.count("\r") > text.count("\r\n") + text.endswith("\r"):
+    if ";" in text or "//" in text or ("\r" in text and _has_lone_returns(text)):
         yield from _with_other_marks(text)
-        return
-    for line, content in enumerate(text.split("\n"), 1):
-        prefix = content.removesuffix("\r").partition("#")[0].strip(" \t")
-        if prefix:
-            yield line, prefix
+    elif any(mark in text for mark in "#\r \t"):
+        for line, content in enumerate(text.split("\n"), 1):
+            prefix = content.removesuffix("\r").partition("#")[0].strip(" \t")
+            if prefix:
+                yield line, prefix
+    else:
+        for line, prefix in enumerate(text.split("\n"), 1):
+            if prefix:
+                yield line, prefix
+
+
+def _has_lone_returns(text: str) -> bool:
+    return text.count("\r") > text.count("\r\n") + text.endswith("\r")
 
 
 def _with_other_marks(text: str) -> Iterator[tuple[int, str]]:

@@ -125,7 +125,7 @@ class Reader:
 def _parse_text(name: str, text: str, _options: ListOptions) -> Iterator[Item]:
     if text.startswith("{"):
         raise ListFileError(name, "is not a list as text, but looks like JSON; name its format, such as --format json")
-    return ((line, prefix, None) for line, prefix in numbered_prefixes(text))
+    return iter([(line, prefix, None) for line, prefix in numbered_prefixes(text)])  # a generator would take longer
 
 
 READERS: Final[dict[Format, Reader]] = {
@@ -208,12 +208,13 @@ def read_list(
         text = read_text(source, content)
     except DocumentError as error:
         raise ListFileError(error.place, error.reason) from error
-    parsed = _parse(name, text, file_format or _recognized(name, own, text), options)
-    items = list(split_items(parsed) if split else parsed)
+    items = _parse(name, text, file_format or _recognized(name, own, text), options)
+    if split:
+        items = list(split_items(items))
     return ListFile(name, tuple((prefix, label) for _, prefix, label in items), tuple(mark for mark, _, _ in items))
 
 
-def _parse(name: str, text: str, chosen: Format, options: ListOptions) -> Iterator[Item]:
+def _parse(name: str, text: str, chosen: Format, options: ListOptions) -> list[Item]:
     """Parse a text of a known format; if it is refused and looks like another format, the error says so."""
     reader = READERS[chosen]
     if options.names_fields and not reader.has_fields:
@@ -221,7 +222,7 @@ def _parse(name: str, text: str, chosen: Format, options: ListOptions) -> Iterat
     if options.pick is not None and not reader.has_picks:
         raise ListFileError(name, f"the format {chosen} has one list in a file; leave out what to pick")
     try:
-        yield from reader.parse(name, text, options)
+        return list(reader.parse(name, text, options))
     except ListFileError as error:
         fitting = [other for other in _fitting(reader.inside, text) if other != chosen]
         if fitting:
