@@ -11,7 +11,7 @@ import pytest
 
 from cidrmatch import AllowList, Condition, Engine, Policy, presets
 from cidrmatch.files.lists import read_list
-from cidrmatch.service.feeds import Feed, Puller, Targets, delivering
+from cidrmatch.service.feeds import Feed, FeedSettingsError, Puller, Targets, delivering
 from cidrmatch.service.stores.store import Store
 from tests.feeds.publishing import Clock, write_list
 
@@ -304,3 +304,14 @@ def test_a_list_of_a_store_that_changes_meanwhile_is_compared_again(
     assert Puller(feed_of(folder, **place.settings)).pull().exit_status == 0
     assert len(compared) == 2
     assert {str(entry.prefix) for entry in place.look()[0].lists()["edge"].entries} == set(GOOD)
+
+
+def test_no_file_is_written_for_a_policy_under_which_a_file_without_entries_is_open_to_everyone(folder: Path) -> None:
+    output = str(folder / "out.txt")
+    for policy in (presets.bitbybit(), presets.unkey()):
+        with pytest.raises(FeedSettingsError, match="an empty list is open to everyone"):
+            feed_of(folder, output=output, policy=policy)
+        feed_of(folder, output=output, policy=policy, use="deny")
+        feed_of(folder, output=output, policy=policy, when_stale="keep")
+        feed_of(folder, snapshot=output, policy=policy)
+    feed_of(folder, output=output, policy=presets.pigment())

@@ -239,6 +239,7 @@ class Feed:
             raise FeedSettingsError("when_stale", f"is 'deny' or 'keep', not {quote(self.when_stale)}")
         if self.use == "deny" and self.when_stale == "deny":
             raise FeedSettingsError("when_stale", "a deny list that is stale stays in force: 'keep' is all it can be")
+        self._check_output()
         _check_number("max_age", self.max_age, 60, 3_650 * DAY)
         _check_number("max_bytes", self.max_bytes, 1, _MOST_BYTES)
         _check_number("timeout", self.timeout, 0.1, 3_600)
@@ -249,6 +250,15 @@ class Feed:
         unknown = set(self.options) - (set(inspect.signature(read_list).parameters) - _OWN)
         if unknown:
             raise FeedSettingsError("options", f"lists are read without an option {quote(min(unknown))}")
+
+    def _check_output(self) -> None:
+        """Refuse a file that would be open to everyone when it has no entries."""
+        if self.targets.output is not None and not self.keeps_stale and self.policy and self.policy.empty_is_open:
+            raise FeedSettingsError(
+                "output",
+                f"would have no entries when it is stale, and under the policy {self.policy.name} an empty list is "
+                "open to everyone; a snapshot or a store fails closed",
+            )
 
     def _check_source(self) -> None:
         if not self.is_remote:
