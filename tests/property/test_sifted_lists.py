@@ -104,6 +104,14 @@ def test_a_long_list_with_everything_in_it_is_sifted_by_itself() -> None:
         assert judged(policy, entries, long=256) == judged(policy, entries, long=1_000_000)
 
 
+@pytest.mark.parametrize("label", LABELS)
+def test_a_label_of_a_long_list_is_judged_as_that_of_a_short_one(label: str | None) -> None:
+    entries = [(f"198.51.{i}.0/24", "Office") for i in range(256)] + [("203.0.113.5", label)]
+    long, alone = Policy().validate(entries), Policy().validate(entries[-1:])
+    assert [problem.code for problem in long.problems] == [problem.code for problem in alone.problems]
+    assert long.ok == (label in (None, "Office", "Büro"))
+
+
 @pytest.mark.parametrize(
     "entry",
     [b"\x0a\0\0\0", {"prefix": "10.0.0.0"}, Entry("10.0.0.0", None, Condition(effect="deny")), ("10.0.0.0",), 5],
