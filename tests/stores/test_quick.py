@@ -222,6 +222,13 @@ def test_the_history_of_a_key_is_the_text_of_its_values(record: KeyRecord) -> No
     assert key_as_text(record) == as_text(key_as_values(record))
 
 
+@pytest.mark.parametrize("entry", [Entry("10.0.0.0/8", "CI"), Entry("10.0.0.0/8", None, Condition(effect="deny"))])
+def test_the_history_of_a_key_tells_labels_and_conditions(entry: Entry) -> None:
+    """Also of a key that has nothing else to tell; drawn records are seldom so simple."""
+    record = KeyRecord(created_at=BORN, entries=(entry,))
+    assert key_as_text(record) == as_text(key_as_values(record))
+
+
 @given(record=records())
 def test_the_digest_of_the_rows_is_that_of_the_record(record: KeyRecord) -> None:
     assert rows_of("key", record)[0][-1] == JUDGE.digest_of_key("key", record)
@@ -348,6 +355,27 @@ def test_C22_a_large_import_that_the_database_refuses_changes_nothing(
             assert data.keys() == []
             assert data.history() == []
             assert data.revision.generation == 0
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_C22_what_fails_in_the_thread_is_raised_and_nothing_is_called_after_it(postgres: Postgres, at: int) -> None:
+    """The last call, too: nobody asks for anything after it."""
+    called = []
+
+    def call(number: int) -> None:
+        called.append(number)
+        if number == at:
+            raise KeyError(number)
+
+    def work(connection: sa.Connection) -> None:
+        with bulk.taking_turns(connection, is_large=True) as later:
+            for number in range(3):
+                later(call, number)
+
+    store = Store.create(postgres.url(postgres.create_database()), policy=presets.unkey())
+    with closing(store), store.database.reading() as connection, pytest.raises(KeyError):
+        work(connection)
+    assert called == list(range(at + 1))
 
 
 # Looking.

@@ -53,7 +53,7 @@ def roomy(connection: Connection) -> Iterator[None]:
 
 
 @contextmanager
-def taking_turns(connection: Connection, is_large: bool) -> Iterator[Callable[..., None]]:
+def taking_turns(connection: Connection, *, is_large: bool) -> Iterator[Callable[..., None]]:
     """Let the caller make the next rows while PostgreSQL takes the last ones; what failed is raised at the next call.
 
     Gives a function that calls another one with its arguments, later and in a thread, one at a time.  Nobody else may

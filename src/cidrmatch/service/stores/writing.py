@@ -54,7 +54,7 @@ class Writer:
         """Write keys and lists; lists come first and go last, because links name them."""
         self._put_lists([(name, after) for name, _, after in lists_changed if after is not None])
         some = list(islice(keys_changed, _AT_ONCE))
-        with taking_turns(self._connection, len(some) == _AT_ONCE) as later:
+        with taking_turns(self._connection, is_large=len(some) == _AT_ONCE) as later:
             while some:
                 later(self._put_keys, some, *self._rows_of(some))
                 some = list(islice(keys_changed, _AT_ONCE))
