@@ -157,6 +157,8 @@ SUGGESTED = [
     ("10.0.0.0/255.0.0.0", "a netmask is not a prefix length", "10.0.0.0/8"),
     ("10.0.*.*", "a wildcard is not accepted", "10.0.0.0/16"),
     ("10.0.*", "a wildcard is not accepted", "10.0.0.0/16"),
+    ("10.0.0.0,255.0.0.0", "a netmask is not a prefix length", "10.0.0.0/8"),
+    ("10.0.0.0; 0.255.255.255", "a netmask is not a prefix length", "10.0.0.0/8"),
     ("192.0.2.0 - 192.0.2.255", "a dash range is not accepted", "192.0.2.0/24"),
     ("192.0.2.0-192.0.2.255", "a dash range is not accepted", "192.0.2.0/24"),
     ("192.0.2.0 - 255", "a dash range is not accepted", "192.0.2.0/24"),
@@ -189,7 +191,6 @@ TOLD = [
     ),
     ("192.0.2.1 - 192.0.2.254", "a dash range is not accepted, unless you ask for ranges to be split (--split-ranges)"),
     ("10.0.0.0,255.0.255.0", "a netmask is not a prefix length"),
-    ("10.0.0.0, 255.0.0.0", "a netmask is not a prefix length"),
     ("192.0.2.1 0.0.0.0", "a netmask is not a prefix length"),
     ("10.*.0.1", "an octet stands behind a wildcard"),
     ("* 0.0.0.0/0", "a list mark stands before the entry, and this allows everyone"),
@@ -214,13 +215,37 @@ def test_other_messages_are_those_of_the_parser(text: str) -> None:
 # -- What people keep in cells ------------------------------------------------
 
 
-@pytest.mark.parametrize("label", ["10.0.0.9", "255.0.0.0", "192.0.2.0/24", " 2001:db8::1"])
-def test_a_label_that_is_another_address_is_refused(folder: Path, label: str) -> None:
+@pytest.mark.parametrize(
+    ("label", "told"),
+    [
+        ("10.0.0.9", "is an address; write the whole entry in one cell, and each entry in a row of its own"),
+        ("192.0.2.0/24", "is an address; write the whole entry in one cell"),
+        (" 2001:db8::1", "is an address; write the whole entry in one cell"),
+        ("255.0.0.0", "is a mask; write the whole entry in one cell, such as 10.0.0.0/8,"),
+        ("mask 255.0.0.0", "is a mask; write the whole entry in one cell"),
+        ("/255.0.0.0", "is a mask; write the whole entry in one cell, such as 10.0.0.0/8,"),
+        ("0.0.0.0", "is a mask; write the whole entry in one cell"),
+        ("8", "is a prefix length; write the whole entry in one cell, such as 10.0.0.0/8,"),
+        ("/8", "is a prefix length; write the whole entry in one cell, such as 10.0.0.0/8,"),
+    ],
+)
+def test_a_label_that_is_a_part_of_an_entry_is_refused(folder: Path, label: str, told: str) -> None:
     """A range, a mask and two entries in two cells of a row were one entry with a label."""
-    content = f"prefix,label\n10.0.0.0,{label}\n".encode()
-    with pytest.raises(ListFileError, match=r"^a.csv:2: the label .* is an address; .*--label-column label"):
-        entries_of("a.csv", content)
+    with pytest.raises(ListFileError, match=rf"^a.csv:2: the label .*{re.escape(told)}"):
+        entries_of("a.csv", f"prefix,label\n10.0.0.0,{label}\n")
     assert read_list("a.csv", label_column="label").entries == (("10.0.0.0", label),)
+
+
+@pytest.mark.parametrize("column", ["netmask", "Mask", "prefix length", "end", "last_ip"])
+def test_a_column_that_is_a_part_of_the_entries_is_refused(folder: Path, column: str) -> None:
+    with pytest.raises(ListFileError, match=r"^a.csv:3: the column .* says how far the entry goes; write the whole"):
+        entries_of("a.csv", f"net,{column}\n10.0.0.0/8,x\n192.0.2.0,255.255.255.0\n", column="net")
+    assert len(entries_of("a.csv", f"net,{column}\n10.0.0.0/8,255.0.0.0\n", column="net")) == 1
+
+
+@pytest.mark.parametrize("label", ["8", "floor 8", "10.0.0.0", "AS64500", "Room 0.0.1"])
+def test_a_label_that_is_no_part_of_the_entry_is_kept(folder: Path, label: str) -> None:
+    assert entries_of("a.csv", f"prefix,label\n10.0.0.0/8,{label}\n") == [("10.0.0.0/8", label)]
 
 
 def test_a_label_that_is_the_entry_again_says_nothing_new(folder: Path) -> None:
@@ -232,12 +257,15 @@ def test_a_label_that_is_the_entry_again_says_nothing_new(folder: Path) -> None:
     [
         ("10.0.0.0/8\n192.0.2.0/24\n", "write the row prefix above it"),
         ("10.0.0.0/8,VPN\n", "write the row prefix,label above it"),
+        ("VPN,10.0.0.0/8\nHQ,192.0.2.0/24\n", "write the row label,prefix above it"),
+        ("10.0.0.0/8,VPN,me\n", "write the row prefix,label,other2 above it and name two: --column prefix --label-col"),
+        ("prefix,label\r\n10.0.0.0/8,VPN\r192.0.2.1,HQ\r\n", "a carriage return ends a line"),
         ("prefix;label\n10.0.0.0/8;corp, Berlin\n", "replace each ';' by ',' and put cells with a comma into quotes"),
         ('"prefix";"label"\n"10.0.0.0/8";"VPN"\n', "the cells are parted by ';'; CSV has commas"),
         ("prefix\tlabel\n10.0.0.0/8\tVPN\n", "replace each tab by ','"),
         (
             "prefix,label\r10.0.0.0/8,VPN\r",
-            "a carriage return ends each line; lines end with a newline: tr '\\r' '\\n'",
+            "a carriage return ends a line; lines end with a newline: tr '\\r' '\\n'",
         ),
         ("prefix,label,owner\n10.0.0.0/8,VPN,me\n", "--column prefix --label-column label reads these two and passes"),
         ("prefix,owner\n10.0.0.0/8,me\n", "--column prefix reads that one and passes over the others"),

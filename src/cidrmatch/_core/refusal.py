@@ -318,7 +318,7 @@ def _wildcard_to_prefix(text: str) -> str:
 
 def _mask_to_length(text: str) -> str:
     """10.0.0.0/255.0.0.0, 10.0.0.0 255.0.0.0 and 10.0.0.0/0.255.255.255 -> 10.0.0.0/8."""
-    address, _, mask = re.sub(r"[ \t]+", "/", text, count=1).partition("/")
+    address, _, mask = re.sub(r"[ \t]*[,;|][ \t]*|[ \t]+", "/", text, count=1).partition("/")
     try:
         bits = int(ipaddress.IPv4Address(mask))
     except ValueError:

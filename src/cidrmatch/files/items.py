@@ -27,7 +27,18 @@ from .._core import is_address
 from ..errors import quote
 from .documents import DocumentError
 
-__all__ = ["CONDITIONS", "Fields", "Filter", "Item", "ListFileError", "ListOptions", "Mark", "Parser", "has_address"]
+__all__ = [
+    "CONDITIONS",
+    "PARTS",
+    "Fields",
+    "Filter",
+    "Item",
+    "ListFileError",
+    "ListOptions",
+    "Mark",
+    "Parser",
+    "has_address",
+]
 
 Mark: TypeAlias = int | str
 """The position of an entry in its file: a line, or a path such as ``entries[3]``."""
@@ -40,6 +51,12 @@ Fields: TypeAlias = Mapping[str, tuple[str, ...]]
 
 CONDITIONS: Final = frozenset({"effect", "enabled", "not_before", "expires"})
 """Fields of a configuration that may turn an entry off, or make it deny; a list never passes over them."""
+
+PARTS: Final = frozenset(
+    {"mask", "netmask", "subnet_mask", "subnetmask", "wildcard", "length", "prefix_length", "prefixlen", "prefixlength"}
+    | {"bits", "end", "last", "end_ip", "last_ip", "range_end"}
+)
+"""Columns that say how many addresses an entry has; without them an address is another entry."""
 
 _MOST_KEPT: Final = 10_000
 """How many values of a field are kept for a message."""

@@ -90,6 +90,10 @@ def _entries_of(name: str, document: object) -> list[object]:
         raise ListFileError(name, f"a list of entries was expected, not {noun_of(document)}")
     if not isinstance(document.get("$schema", ""), str):
         raise ListFileError(name, "the key '$schema' must be a text")
+    if "prefix" in document and "entries" not in document:
+        raise ListFileError(
+            name, "one entry stands alone; write a list around it: [...], or name JSON lines: --format jsonl"
+        )
     _check_keys(name, [key for key in document if key != "$schema"], ["entries"])
     entries: object = document.get("entries")
     if not isinstance(entries, list):

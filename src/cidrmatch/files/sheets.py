@@ -26,9 +26,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from ..errors import quote
+from .._core import parse_prefix
+from ..errors import InvalidPrefix, quote
 from .documents import place_in
-from .items import CONDITIONS, Filter, ListFileError, ListOptions, has_address
+from .items import CONDITIONS, PARTS, Filter, ListFileError, ListOptions, has_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -117,17 +118,52 @@ def parse_csv(name: str, text: str, options: ListOptions) -> Iterator[Item]:
     label = options.label_column or "label"
     columns = (options.column or "prefix", (label,) if label in header else ())
     items = _items(name, header, chain([] if first is None else [first], rows), columns, options)
-    return items if options.label_column else _without_addresses(name, items)
+    parts = [column for column in header if column.strip().lower().replace(" ", "_") in PARTS]
+    return _whole(name, items, parts[0] if parts else None, is_label=options.label_column is not None)
 
 
-def _without_addresses(name: str, items: Iterable[Item]) -> Iterator[Item]:
-    """Refuse a label that is another address: it might be an entry, the end of a range, or a mask."""
+def _whole(name: str, items: Iterable[Item], part: str | None, *, is_label: bool) -> Iterator[Item]:
+    """Refuse an entry of which a part is in another cell: the end of a range, a mask or a length.
+
+    Args:
+        name: of the file, for messages.
+        items: what the cells of prefix and label say.
+        part: a column whose name says that it is a part of the entry.
+        is_label: whether the user said which column is the label, so that any text is one.
+    """
     for line, prefix, label in items:
-        if label is not None and has_address(label) and label.strip() not in prefix:
-            reason = f"the label {quote(label)} is an address; give an entry a row of its own, and a mask or the end of"
-            hint = "--label-column label says that it is a label"
-            raise ListFileError(place_in(name, line), f"{reason} a range no cell of its own; {hint}")
+        if part is not None and "/" not in prefix:
+            reason = f"the column {quote(part)} says how far the entry goes"
+            raise ListFileError(place_in(name, line), f"{reason}; {_ONE_CELL}, such as 10.0.0.0/8")
+        what = None if label is None or is_label else _part_of(prefix, label.strip())
+        if label is not None and what is not None:
+            reason = f"the label {quote(label)} is {what}; {_ONE_CELL}{_such_as(prefix, label.strip())}"
+            raise ListFileError(place_in(name, line), f"{reason}, and each entry in a row of its own")
         yield line, prefix, label
+
+
+_ONE_CELL: Final = "write the whole entry in one cell"
+
+
+def _part_of(prefix: str, label: str) -> str | None:
+    """Say which part of an entry a label is; None if it is a label."""
+    if label in (prefix.strip(), prefix.strip().partition("/")[0]):
+        return None
+    if re.search(r"(?<![0-9.])(?:255|0)(?:\.[0-9]{1,3}){3}(?![0-9.])", label):
+        return "a mask"
+    if has_address(label):
+        return "an address"
+    is_length = re.fullmatch(r"/[0-9]{1,3}", label) or (re.fullmatch(r"[0-9]{1,3}", label) and "/" not in prefix)
+    return "a prefix length" if is_length else None
+
+
+def _such_as(prefix: str, part: str) -> str:
+    """Write an entry whose part was in another cell as one text; nothing if it has no certain reading."""
+    text = f"{prefix.strip()}/{part.removeprefix('/')}"
+    try:
+        return f", such as {parse_prefix(text)}"
+    except InvalidPrefix as error:
+        return f", such as {error.suggestion}" if error.suggestion else ""
 
 
 def _check_header(place: str, header: list[str], first: list[str], options: ListOptions) -> None:
@@ -155,9 +191,8 @@ def _cause_of(header: list[str], unknown: str, first: list[str]) -> str:
         what, each = ("tabs", "tab") if parted == "\t" else (quote(parted), quote(parted))
         cure = f"save it with commas, or replace each {each} by ',' and put cells with a comma into quotes"
         return f"the cells are parted by {what}; CSV has commas: {cure}"
-    if has_address(header[0]):
-        columns = ",".join(("prefix", "label", *header)[: max(1, min(len(header), 2))])
-        return f"the first row is an entry, not a header; write the row {columns} above it" + _geofeed_hint(header)
+    if any(map(has_address, header)):
+        return f"the first row is an entry, not a header; write the row {_header_for(header)}" + _geofeed_hint(header)
     reason = f"unknown column {quote(unknown)}; the columns are prefix and label"
     plain = [column.strip().lower() for column in header]
     if sorted(plain) in (["prefix"], ["label", "prefix"]):
@@ -167,6 +202,15 @@ def _cause_of(header: list[str], unknown: str, first: list[str]) -> str:
         return f"{reason}; --column prefix{label} and passes over the others"
     found = [column for column, cell in zip(header, first, strict=False) if has_address(cell)]
     return f"{reason}; --column {found[0]} reads that one and passes over the others" if len(found) == 1 else reason
+
+
+def _header_for(row: list[str]) -> str:
+    """Write a header for a row that has none, and the options with which it is read."""
+    at = next(number for number, cell in enumerate(row) if has_address(cell))
+    label = 1 if at == 0 else 0
+    names = [{at: "prefix", label: "label"}.get(number, f"other{number}") for number in range(len(row))]
+    options = " and name two: --column prefix --label-column label" if len(row) > 2 else ""
+    return f"{','.join(names)} above it{options}"
 
 
 def _geofeed_hint(row: list[str]) -> str:
@@ -307,8 +351,8 @@ def _rows(name: str, text: str) -> Iterator[_Row]:
 
 def _cause_of_error(text: str, error: csv.Error) -> str:
     """Say what stands where CSV was expected, for the slips that people make."""
-    if "\r" in text and "\n" not in text:
-        return "a carriage return ends each line; lines end with a newline: tr '\\r' '\\n' <old.csv >new.csv"
+    if re.search(r"\r(?!\n)", text):
+        return "a carriage return ends a line; lines end with a newline: tr '\\r' '\\n' <old.csv >new.csv"
     parted = re.match(r'"[^"\n]*"([;\t|])', text)
     if parted:
         what = "tabs" if parted[1] == "\t" else quote(parted[1])
