@@ -177,6 +177,7 @@ TOLD = [
     ("10.0.0.0/8,10.1.0.0/16", "this is more than one entry; give each a line of its own: 10.0.0.0/8 and 10.1.0.0/16"),
     ("192.0.2.1 192.0.2.2", "this is more than one entry; give each a line of its own: 192.0.2.1 and 192.0.2.2"),
     ("2001:db8::1;2001:db8::2", "this is more than one entry"),
+    ("10.0.0.0/8,192.0.2.0/24,192.0.2.1", "give each a line of its own: 10.0.0.0/8 and 192.0.2.0/24 and so on"),
     ("192.0.2.1 ; 192.0.2.2", "this is more than one entry"),
     ("10.0.0.0/8,VPN", "a text stands behind the entry; a label needs the format CSV, and a comment begins with #"),
     ("10.0.0.0/8 VPN", "a text stands behind the entry"),
@@ -241,6 +242,23 @@ def test_a_column_that_is_a_part_of_the_entries_is_refused(folder: Path, column:
     with pytest.raises(ListFileError, match=r"^a.csv:3: the column .* says how far the entry goes; write the whole"):
         entries_of("a.csv", f"net,{column}\n10.0.0.0/8,x\n192.0.2.0,255.255.255.0\n", column="net")
     assert len(entries_of("a.csv", f"net,{column}\n10.0.0.0/8,255.0.0.0\n", column="net")) == 1
+
+
+def test_a_mask_in_a_column_that_is_not_read_is_refused(folder: Path) -> None:
+    """The message writes the entry as one text, whatever the column is called."""
+    told = r"^a.csv:2: the column 'Maske' says how far the entry goes; .* such as 172.16.0.0/12, and take that"
+    with pytest.raises(ListFileError, match=told):
+        entries_of("a.csv", "prefix,Maske\n172.16.0.0,255.240.0.0\n", column="prefix")
+    assert len(entries_of("a.csv", "prefix,Maske\n172.16.0.0/12,255.240.0.0\n", column="prefix")) == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "part"), [("prefix,netmask", "netmask"), ("net,x", "x"), ("prefix,label,end", "end")]
+)
+def test_a_header_with_a_part_of_the_entries_has_no_dead_end(folder: Path, header: str, part: str) -> None:
+    cells = "172.16.0.0,255.240.0.0" if part != "end" else "172.16.0.0,VPN,172.31.255.255"
+    with pytest.raises(ListFileError, match=rf"^a.csv:1: the column '{part}' says how far the entry goes; write"):
+        entries_of("a.csv", f"{header}\n{cells}\n")
 
 
 @pytest.mark.parametrize("label", ["8", "floor 8", "10.0.0.0", "AS64500", "Room 0.0.1"])

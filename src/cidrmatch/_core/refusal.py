@@ -210,7 +210,8 @@ def _slip_of_parts(parts: list[str], suggestion: str | None, is_valid: Callable[
         return "a text stands behind the entry; a label needs the format CSV, and a comment begins with #"
     if suggestion is not None or re.match(r"(?:0|255)\.", parts[1]):  # no client has such an address, but a mask does
         return REASONS["netmask"]
-    return f"this is more than one entry; give each a line of its own: {parts[0]} and {parts[1]}"
+    more = " and so on" if len(parts) > 2 and parts[2] else ""
+    return f"this is more than one entry; give each a line of its own: {parts[0]} and {parts[1]}{more}"
 
 
 def _slip_of_range(first: str, last: str) -> str | None:

@@ -118,8 +118,12 @@ def parse_csv(name: str, text: str, options: ListOptions) -> Iterator[Item]:
     label = options.label_column or "label"
     columns = (options.column or "prefix", (label,) if label in header else ())
     items = _items(name, header, chain([] if first is None else [first], rows), columns, options)
-    parts = [column for column in header if column.strip().lower().replace(" ", "_") in PARTS]
-    return _whole(name, items, parts[0] if parts else None, is_label=options.label_column is not None)
+    return _whole(name, items, _part_column(header), is_label=options.label_column is not None)
+
+
+def _part_column(header: list[str]) -> str | None:
+    """Find a column whose name says that it is a part of the entry."""
+    return next((column for column in header if column.strip().lower().replace(" ", "_") in PARTS), None)
 
 
 def _whole(name: str, items: Iterable[Item], part: str | None, *, is_label: bool) -> Iterator[Item]:
@@ -133,8 +137,7 @@ def _whole(name: str, items: Iterable[Item], part: str | None, *, is_label: bool
     """
     for line, prefix, label in items:
         if part is not None and "/" not in prefix:
-            reason = f"the column {quote(part)} says how far the entry goes"
-            raise ListFileError(place_in(name, line), f"{reason}; {_ONE_CELL}, such as 10.0.0.0/8")
+            raise ListFileError(place_in(name, line), _why_part(part))
         what = None if label is None or is_label else _part_of(prefix, label.strip())
         if label is not None and what is not None:
             reason = f"the label {quote(label)} is {what}; {_ONE_CELL}{_such_as(prefix, label.strip())}"
@@ -143,13 +146,19 @@ def _whole(name: str, items: Iterable[Item], part: str | None, *, is_label: bool
 
 
 _ONE_CELL: Final = "write the whole entry in one cell"
+_MASK: Final = re.compile(r"(?<![0-9.])(?:255|0)(?:\.[0-9]{1,3}){3}(?![0-9.])")
+
+
+def _why_part(column: str, example: str = ", such as 10.0.0.0/8") -> str:
+    cure = f"{_ONE_CELL}{example}, and take that column out"
+    return f"the column {quote(column)} says how far the entry goes; {cure}"
 
 
 def _part_of(prefix: str, label: str) -> str | None:
     """Say which part of an entry a label is; None if it is a label."""
     if label in (prefix.strip(), prefix.strip().partition("/")[0]):
         return None
-    if re.search(r"(?<![0-9.])(?:255|0)(?:\.[0-9]{1,3}){3}(?![0-9.])", label):
+    if _MASK.search(label):
         return "a mask"
     if has_address(label):
         return "an address"
@@ -193,6 +202,11 @@ def _cause_of(header: list[str], unknown: str, first: list[str]) -> str:
         return f"the cells are parted by {what}; CSV has commas: {cure}"
     if any(map(has_address, header)):
         return f"the first row is an entry, not a header; write the row {_header_for(header)}" + _geofeed_hint(header)
+    cells = dict(zip(header, first, strict=False))
+    part = _part_column(header) or next((column for column in header if _MASK.fullmatch(cells.get(column, ""))), None)
+    if part is not None and not any("/" in cell for cell in first):
+        found = next((cell for cell in first if has_address(cell) and not _MASK.fullmatch(cell)), "")
+        return _why_part(part, _such_as(found, cells.get(part, "")) or ", such as 10.0.0.0/8")
     reason = f"unknown column {quote(unknown)}; the columns are prefix and label"
     plain = [column.strip().lower() for column in header]
     if sorted(plain) in (["prefix"], ["label", "prefix"]):
@@ -301,12 +315,20 @@ def _items(
     at = header.index(columns[0])
     labels = [header.index(label) for label in columns[1] if label in header]
     unread = [] if sheet is None or options.column else _unread(sheet, header, {at, *labels})
+    is_open = options.column is not None
     wanted = Filter(name, options.where)
     for line, row in rows:
         if len(row) != len(header):
             raise ListFileError(
                 place_in(name, line), f"the number of cells differs from the header's: {len(row)}, not {len(header)}"
             )
+        if is_open and "/" not in row[at]:
+            mask = next(
+                (other for other, cell in enumerate(row) if other != at and _MASK.fullmatch(cell.strip())), None
+            )
+            if mask is not None:
+                reason = _why_part(header[mask], _such_as(row[at], row[mask].strip()))
+                raise ListFileError(place_in(name, line), reason)
         for other in unread:
             if has_address(row[other]):
                 cell = f"the column {quote(header[other])}, which is not read, holds the address {quote(row[other])}"
