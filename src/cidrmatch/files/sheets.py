@@ -205,8 +205,8 @@ def _cause_of(header: list[str], unknown: str, first: list[str]) -> str:
     cells = dict(zip(header, first, strict=False))
     part = _part_column(header) or next((column for column in header if _MASK.fullmatch(cells.get(column, ""))), None)
     if part is not None and not any("/" in cell for cell in first):
-        found = next((cell for cell in first if has_address(cell) and not _MASK.fullmatch(cell)), "")
-        return _why_part(part, _such_as(found, cells.get(part, "")) or ", such as 10.0.0.0/8")
+        address = next((cell for cell in first if has_address(cell) and not _MASK.fullmatch(cell)), "")
+        return _why_part(part, _such_as(address, cells.get(part, "")) or ", such as 10.0.0.0/8")
     reason = f"unknown column {quote(unknown)}; the columns are prefix and label"
     plain = [column.strip().lower() for column in header]
     if sorted(plain) in (["prefix"], ["label", "prefix"]):
