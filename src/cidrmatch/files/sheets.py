@@ -146,7 +146,7 @@ def _whole(name: str, items: Iterable[Item], part: str | None, *, is_label: bool
 
 
 _ONE_CELL: Final = "write the whole entry in one cell"
-_MASK: Final = re.compile(r"(?<![0-9.])(?:255|0)(?:\.[0-9]{1,3}){3}(?![0-9.])")
+_MASK: Final = re.compile(r"(?:255|0)(?:\.[0-9]{1,3}){3}")
 
 
 def _why_part(column: str, example: str = ", such as 10.0.0.0/8") -> str:
@@ -158,7 +158,7 @@ def _part_of(prefix: str, label: str) -> str | None:
     """Say which part of an entry a label is; None if it is a label."""
     if label in (prefix.strip(), prefix.strip().partition("/")[0]):
         return None
-    if _MASK.search(label):
+    if _MASK.fullmatch(label.lower().removeprefix("sub").removeprefix("net").removeprefix("mask ").removeprefix("/")):
         return "a mask"
     if has_address(label):
         return "an address"
