@@ -88,6 +88,9 @@ EXTRAS = {
     "polars",
     "duckdb",
     "pyspark",
+    "pyyaml",
+    "cryptography",
+    "dnspython",
 }
 """What an extra needs; the library itself needs nothing."""
 
