@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .._core import AllowList
 from .._keys import State
+from ..engine.feeding import Rules
 from ..engine.settings import settings_of
-from ..engine.things import Thing, key_as_values, list_as_values
+from ..engine.things import Thing, key_as_values, list_as_values, rules_as_values
 from ..errors import quote
-from ..policy.plain import write_policy
 from .diff import diff
 
 if TYPE_CHECKING:
@@ -196,12 +196,13 @@ def _of_kind(kind: str, before: dict[str, Any], after: dict[str, Any]) -> Iterat
 
 def _rules_of(engine: Engine) -> dict[str, Any]:
     settings = engine.view.settings
-    return {
-        "policy": write_policy(engine.policy),
-        "enforced": engine.is_enforced,
-        "unknown_key": "pass" if settings.unknown_passes else "deny",
-        "default": engine.default(),
-    }
+    rules = Rules(
+        policy=engine.policy,
+        is_enforced=engine.is_enforced,
+        unknown_passes=settings.unknown_passes,
+        default=engine.default(),
+    )
+    return rules_as_values(rules)
 
 
 def title_of(thing: Thing) -> str:

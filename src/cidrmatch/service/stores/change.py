@@ -34,6 +34,7 @@ from ..._keys import KeyRecord, Revision, pairs_of
 from ...engine.changes import Transaction
 from ...engine.feeding import Rules
 from ...engine.settings import settings_of
+from ...engine.things import rules_as_values
 from ...errors import AlreadyExists, Conflict, EngineError, FeatureOff, UnknownName, quote
 from ...policy.checks import check_choice, check_moment, check_switches
 from ...policy.plain import write_policy
@@ -45,7 +46,7 @@ from .errors import SpoiltRow
 from .grants import PREFIX, grant_as_values
 from .rows import Judge, check_key, check_list, check_text, check_workable, is_storable, moment_text
 from .schema import changed, changes, grants, keys, lists, tenants, tokens
-from .things import as_text, key_of_values, list_of_values, read_said, rules_as_values
+from .things import as_text, key_of_values, list_of_values, read_said
 from .writing import Writer
 
 if TYPE_CHECKING:

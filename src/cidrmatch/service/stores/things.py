@@ -1,11 +1,10 @@
-"""The values of a history, as text and read again: a key, a list, or the rules, before and after.
+"""The values of a history, as text and read again: a key or a list, before and after.
 
     KeyRecord   <-->  {"created_at": ..., "entries": [...], "lists": ["office"], "owner": "acme", "enabled": true}
     FrozenList  <-->  {"description": ..., "entries": [...]}
-    Head        --->  {"policy": ..., "enforced": true, "unknown_key": "deny", "default": "office"}
 
-`engine/things.py` writes keys and lists.  The history is read by people, and by `undo`, whose values go through the
-policy like everybody's.
+`engine/things.py` writes keys, lists and rules.  The history is read by people, and by `undo`, whose values go
+through the policy like everybody's.
 
 Threads: no state here.
 """
@@ -16,16 +15,12 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..._keys import FrozenList, KeyRecord, parse_notes
 from ...engine.things import key_as_values
 from ...errors import brief
-from ...policy.plain import write_policy
 from .errors import SpoiltRow
-
-if TYPE_CHECKING:
-    from ...engine.feeding import Rules
 
 __all__ = [
     "as_text",
@@ -33,7 +28,6 @@ __all__ = [
     "key_of_values",
     "list_of_values",
     "read_said",
-    "rules_as_values",
 ]
 
 
@@ -85,13 +79,3 @@ def key_of_values(values: dict[str, Any]) -> KeyRecord:
 def list_of_values(name: str, values: dict[str, Any]) -> FrozenList:
     """Read a named list that `list_as_values` wrote."""
     return FrozenList(name, parse_notes(values, "entries") or (), values["description"])
-
-
-def rules_as_values(rules: Rules) -> dict[str, Any]:
-    """Write the policy, the switches and the default list."""
-    return {
-        "policy": write_policy(rules.policy),
-        "enforced": rules.is_enforced,
-        "unknown_key": "pass" if rules.unknown_passes else "deny",
-        "default": rules.default,
-    }

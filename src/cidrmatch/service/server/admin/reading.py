@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from ...stores.things import as_text, rules_as_values
+from ....engine.things import rules_as_values
+from ...stores.things import as_text
 from ...stores.tokens import Tokens
 from .asked import Answer, Asked, told, written
 
