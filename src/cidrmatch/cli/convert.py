@@ -12,8 +12,6 @@ Exit status: 0 if the list is written; 1 if the list is refused, or the format c
 
 import os
 import sys
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +21,7 @@ from ..errors import quote
 from ..files.dialects.table import DIALECTS
 from ..files.dialects.writing import UnwritableList, write_list
 from .inputs import ListArgument, fail_of_file, load_list
-from .output import console, fail, finish, say
+from .output import console, fail, finish, say, write_whole
 from .reading import PLAIN, Reading, reads_lists
 
 __all__ = ["convert"]
@@ -74,20 +72,8 @@ def _replace(output: str, text: str) -> None:
             fail_of_file(output, error)
         return
     try:
-        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        handle, temporary = tempfile.mkstemp(dir=path.resolve().parent, prefix=f".{path.name}.")
+        write_whole(output, text, 0o666 & ~_umask())
     except OSError as error:
-        fail_of_file(output, error)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path.resolve())
-    except OSError as error:
-        with suppress(OSError):
-            Path(temporary).unlink()
         fail_of_file(output, error)
 
 

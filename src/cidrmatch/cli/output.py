@@ -4,6 +4,7 @@
     print_json  one line for programs     ASCII on stdout; nothing else is written to stdout
     fail        why a call is wrong       on stderr, exit 2
     finish      the end of every command  writes out all output, then ends with the exit status
+    write_whole a file that -o names      all of the new content, or the old file
 
 Lists, labels and names of files may come from strangers, and a terminal obeys control characters.  So the lines for
 people go through `say`, which escapes control characters and knows no markup.
@@ -18,7 +19,8 @@ import gc
 import json
 import os
 import sys
-from contextlib import contextmanager
+import tempfile
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, TextIO, TypeVar
 
 import typer
@@ -39,6 +41,7 @@ __all__ = [
     "progress_of_bytes",
     "say",
     "with_progress",
+    "write_whole",
 ]
 
 _T = TypeVar("_T")
@@ -167,3 +170,31 @@ def finish(status: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     raise typer.Exit(status)
+
+
+def write_whole(output: str, text: str, mode: int) -> None:
+    """Write a file whole or not at all; one that is there keeps its mode, and a link stays a link.
+
+    Args:
+        output: the path.
+        text: all of the content; its line ends stay as they are.
+        mode: the permissions of a new file.
+    Raises:
+        OSError: nothing was changed.
+    """
+    path = os.path.realpath(output)
+    folder, name = os.path.split(path)
+    descriptor, draft = tempfile.mkstemp(dir=folder, prefix=f".{name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileNotFoundError):
+            mode = os.stat(path).st_mode & 0o7777
+        os.chmod(draft, mode)
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise

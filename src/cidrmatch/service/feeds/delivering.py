@@ -29,12 +29,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..._core import Condition, Prefix
+from ..._keys import remove_drafts
 from ...advice.hosts import host_label
 from ...engine.engine import Engine
 from ...engine.file_lock import FileLock
 from ...errors import CidrmatchError, Conflict, UnknownName, quote
 from .errors import in_one_line
-from .whole_file import remove_drafts, write_whole
+from .whole_file import write_whole
 
 if TYPE_CHECKING:
     from ..._core import Entry

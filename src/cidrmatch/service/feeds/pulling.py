@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from ..._core import AllowList
+from ..._keys import remove_drafts
 from ...advice.diff import diff
 from ...engine.file_lock import FileLock
 from ...errors import LockTimeout, PolicyError, quote
@@ -38,7 +39,6 @@ from .listing import body_of, list_in, name_of_source
 from .proofs import check_digest, check_signature, digest_in, minisign_key_of, sha256_of
 from .resolvers import dns_resolver
 from .state import Kept, Trouble, read_kept, write_kept
-from .whole_file import remove_drafts
 
 if TYPE_CHECKING:
     from ...advice.diff import ListDiff
@@ -155,7 +155,7 @@ class Puller:
         """
         try:
             with FileLock(self._path, self._lock_seconds):
-                remove_drafts(self._path)
+                remove_drafts(os.path.realpath(self._path))
                 return self._pull(accept=accept)
         except LockTimeout as error:
             raise FeedStateError("locked", str(error)) from error

@@ -2,18 +2,18 @@
 
     .edge.feed.0123456789ab.tmp   written and flushed to the disk, then renamed to edge.feed; then the folder is flushed
 
-A writer that is killed leaves its draft; the next writer, which holds the lock, removes it.
+A writer that is killed leaves its draft; the next writer, which holds the lock, removes it by
+`remove_drafts`, which knows such names from snapshots.
 Threads: one writer of a file at a time; the caller holds a lock.  Source: POSIX rename, fsync.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import stat
 from contextlib import suppress
 
-__all__ = ["remove_drafts", "write_whole"]
+__all__ = ["write_whole"]
 
 
 def write_whole(path: str, content: bytes, mode: int) -> None:
@@ -64,13 +64,3 @@ def flush_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def remove_drafts(path: str) -> None:
-    """Remove the drafts that killed writers of a file left.  The caller holds the lock."""
-    folder, name = os.path.split(os.path.realpath(path))
-    draft = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]{{12}}\.tmp")
-    with suppress(OSError), os.scandir(folder) as entries:
-        for entry in entries:
-            if draft.fullmatch(entry.name):
-                os.unlink(entry.path)

@@ -11,10 +11,7 @@ This file has the commands about a store as a whole.  calls.py has what all comm
     exit status   0  done, clean     1  refused, or lint found a warning     2  no store, no answer, a wrong call
 """
 
-import os
 import sys
-import tempfile
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -24,7 +21,7 @@ import typer
 from ...advice.lint import Finding
 from ...advice.lint import lint as lint_engine
 from ...cli.inputs import SecretOption, fail_of_file, load_config, read_secret
-from ...cli.output import console, count, fail, finish, print_json, say
+from ...cli.output import console, count, fail, finish, print_json, say, write_whole
 from ...errors import AlreadyExists, EngineError, quote
 from ...files.config import dumps
 from ...files.documents import STDIN
@@ -205,7 +202,7 @@ def export_config(
         sys.stdout.write(text)
         finish(0)
     try:
-        _write_whole(Path(os.path.realpath(output)), text)
+        write_whole(output, text, 0o600)  # it may name keys: a new file is its owner's alone
     except OSError as error:
         fail_of_file(output, error)
     if call.as_json:
@@ -214,23 +211,6 @@ def export_config(
         counts = f"{count(len(engine), 'key')}, {count(len(engine.lists()), 'list')}"
         say(console(sys.stdout), "accepted", f": {counts}, revision {revision.generation}")
     finish(0)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file whole or not at all; a new one is its owner's alone."""
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            os.chmod(draft, path.stat().st_mode & 0o7777)
-        os.replace(draft, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(draft)
-        raise
 
 
 # -- What happened ------------------------------------------------------------
