@@ -368,6 +368,13 @@ def test_labels_of_the_first_list_are_kept_in_csv_and_json() -> None:
     assert run("diff", "again.csv", "again.json").stdout == "addresses: the same\nentries: the same\n"
 
 
+def test_a_label_with_a_carriage_return_is_read_again() -> None:
+    write("left.csv", 'prefix,label\n10.0.0.0/8,"a\rb"\n')
+    write("right.txt", "192.0.2.1\n")
+    result = run("union", "left.csv", "right.txt", "--csv")
+    assert result.stdout == 'prefix,label\n"10.0.0.0/8","a\rb"\n192.0.2.1/32,\n'
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -13,7 +13,6 @@ the rules of texts; one bad entry refuses the whole list.  The operators of `All
 are in a result.
 """
 
-import csv
 import operator
 import sys
 from collections.abc import Callable
@@ -27,6 +26,7 @@ from ..advice import diff as diff_of_lists
 from ..files.documents import STDIN
 from ..files.line_lists import LineFile
 from ..files.lists import ListFile
+from ..files.sheets import write_csv
 from ..policy.policy import Report
 from ..policy.problems import Problem
 from .engines import say_diff_of_engines
@@ -128,73 +128,39 @@ def aggregate(source: ListArgument, reading: Reading = PLAIN, as_json: JsonOptio
     finish(0)
 
 
-@reads_lists()
-def union(
-    sources: ListsArgument,
-    reading: Reading = PLAIN,
-    as_csv: CsvOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the entries of all lists, each prefix once."""
-    _combine(operator.or_, sources, reading, as_csv, as_json)
+def _combining(combine: Callable[[AllowList, AllowList], AllowList], about: str) -> Callable[..., None]:
+    """Make a command that combines lists from left to right, and prints the result in a form that is a list again."""
+
+    def command(
+        sources: ListsArgument, reading: Reading = PLAIN, as_csv: CsvOption = False, as_json: JsonOption = False
+    ) -> None:
+        if len(sources) < 2:
+            raise typer.BadParameter("two lists or more are combined")
+        if as_csv and as_json:
+            raise typer.BadParameter("--csv and --json exclude each other")
+        _check_inputs(sources)
+        found = reduce(combine, [load_list(source, reading, as_json).allow for source in sources])
+        if as_json:
+            print_json(entries=[{"prefix": str(entry.prefix), "label": entry.label} for entry in found])
+        elif as_csv:
+            sys.stdout.write(write_csv((entry.prefix, entry.label) for entry in found))
+        else:
+            sys.stdout.write("".join(f"{entry.prefix}\n" for entry in found))
+        finish(0)
+
+    command.__doc__ = about
+    return reads_lists()(command)
 
 
-@reads_lists()
-def intersect(
-    sources: ListsArgument,
-    reading: Reading = PLAIN,
-    as_csv: CsvOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the addresses that are in all lists, as entries of the first list and pieces of them."""
-    _combine(operator.and_, sources, reading, as_csv, as_json)
-
-
-@reads_lists()
-def subtract(
-    sources: ListsArgument,
-    reading: Reading = PLAIN,
-    as_csv: CsvOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the addresses of the first list that are in none of the others, as its entries and pieces of them."""
-    _combine(operator.sub, sources, reading, as_csv, as_json)
-
-
-@reads_lists()
-def symmetric(
-    sources: ListsArgument,
-    reading: Reading = PLAIN,
-    as_csv: CsvOption = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Print the addresses that are in exactly one of two lists."""
-    _combine(operator.xor, sources, reading, as_csv, as_json)
-
-
-def _combine(
-    combine: Callable[[AllowList, AllowList], AllowList],
-    sources: list[str],
-    reading: Reading,
-    as_csv: bool,
-    as_json: bool,
-) -> None:
-    """Combine lists from left to right, and print the result in a form that is a list again."""
-    if len(sources) < 2:
-        raise typer.BadParameter("two lists or more are combined")
-    if as_csv and as_json:
-        raise typer.BadParameter("--csv and --json exclude each other")
-    _check_inputs(sources)
-    found = reduce(combine, [load_list(source, reading, as_json).allow for source in sources])
-    if as_json:
-        print_json(entries=[{"prefix": str(entry.prefix), "label": entry.label} for entry in found])
-    elif as_csv:
-        rows = csv.writer(sys.stdout, lineterminator="\n")
-        rows.writerow(("prefix", "label"))
-        rows.writerows((entry.prefix, entry.label) for entry in found)
-    else:
-        sys.stdout.write("".join(f"{entry.prefix}\n" for entry in found))
-    finish(0)
+union = _combining(operator.or_, "Print the entries of all lists, each prefix once.")
+intersect = _combining(
+    operator.and_, "Print the addresses that are in all lists, as entries of the first list and pieces of them."
+)
+subtract = _combining(
+    operator.sub,
+    "Print the addresses of the first list that are in none of the others, as its entries and pieces of them.",
+)
+symmetric = _combining(operator.xor, "Print the addresses that are in exactly one of two lists.")
 
 
 def _check_inputs(sources: list[str]) -> None:

@@ -142,17 +142,22 @@ def is_of_shape(provider: str, text: str) -> bool:
     shape = SHAPES[provider]
     if not text.lstrip().startswith("{") or not all(word in text for word in shape.words):
         return False
-    return shape.fits(_document_of(provider, text))
+    return shape.fits(_value_of(_first_line(text) if provider in _IN_LINES else text))
 
 
 def alike(text: str) -> list[str]:
     """Name the providers whose shape a document has but for one mark."""
-    return [provider for provider, shape in SHAPES.items() if shape.is_like(_document_of(provider, text))]
+    whole, first = _value_of(text), _value_of(_first_line(text))
+    return [name for name, shape in SHAPES.items() if shape.is_like(first if name in _IN_LINES else whole)]
 
 
-def _document_of(provider: str, text: str) -> object:
-    """Give the document, or the first line of documents in lines; None if it is no JSON."""
+def _first_line(text: str) -> str:
+    return text.lstrip().partition("\n")[0]
+
+
+def _value_of(text: str) -> object:
+    """Give the value of a JSON text; None if it is no JSON."""
     try:
-        return parse_json(text.lstrip().partition("\n")[0] if provider in _IN_LINES else text)
+        return parse_json(text)
     except (ValueError, RecursionError):
         return None

@@ -34,9 +34,10 @@ from .items import CONDITIONS, PARTS, Filter, ListFileError, ListOptions, has_ad
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from .._core import Prefix
     from .items import Item, Parser
 
-__all__ = ["SHEETS", "Sheet", "is_own_sheet", "is_sheet", "parse_csv", "sheet_parser"]
+__all__ = ["SHEETS", "Sheet", "is_own_sheet", "is_sheet", "parse_csv", "sheet_parser", "write_csv"]
 
 _Row = tuple[int, list[str]]
 
@@ -121,6 +122,17 @@ def parse_csv(name: str, text: str, options: ListOptions) -> Iterator[Item]:
     return _whole(name, items, _part_column(header), is_label=options.label_column is not None)
 
 
+def write_csv(entries: Iterable[tuple[Prefix, str | None]]) -> str:
+    """Write prefixes and labels as `parse_csv` reads them."""
+    output = io.StringIO(newline="")
+    plain = csv.writer(output, lineterminator="\n")
+    quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(("prefix", "label"))
+    for prefix, label in entries:
+        (quoted if label and "\r" in label else plain).writerow((prefix, label))  # a return alone is not quoted
+    return output.getvalue()
+
+
 def _part_column(header: list[str]) -> str | None:
     """Find a column whose name says that it is a part of the entry."""
     return next((column for column in header if column.strip().lower().replace(" ", "_") in PARTS), None)
@@ -147,6 +159,7 @@ def _whole(name: str, items: Iterable[Item], part: str | None, *, is_label: bool
 
 _ONE_CELL: Final = "write the whole entry in one cell"
 _MASK: Final = re.compile(r"(?:255|0)(?:\.[0-9]{1,3}){3}")
+_MASK_IN_WORDS: Final = re.compile(rf"(?:sub)?(?:net)?(?:mask )?/?{_MASK.pattern}", re.IGNORECASE)
 
 
 def _why_part(column: str, example: str = ", such as 10.0.0.0/8") -> str:
@@ -154,11 +167,21 @@ def _why_part(column: str, example: str = ", such as 10.0.0.0/8") -> str:
     return f"the column {quote(column)} says how far the entry goes; {cure}"
 
 
+def _mask_beside(header: list[str], row: list[str], at: int) -> str | None:
+    """Say that a column that is not read holds the mask of the address at `at`; None if none does."""
+    if "/" in row[at]:
+        return None
+    for other, cell in enumerate(row):
+        if other != at and _MASK.fullmatch(cell.strip()):
+            return _why_part(header[other], _such_as(row[at], cell.strip()))
+    return None
+
+
 def _part_of(prefix: str, label: str) -> str | None:
     """Say which part of an entry a label is; None if it is a label."""
     if label in (prefix.strip(), prefix.strip().partition("/")[0]):
         return None
-    if _MASK.fullmatch(label.lower().removeprefix("sub").removeprefix("net").removeprefix("mask ").removeprefix("/")):
+    if _MASK_IN_WORDS.fullmatch(label):
         return "a mask"
     if has_address(label):
         return "an address"
@@ -322,13 +345,8 @@ def _items(
             raise ListFileError(
                 place_in(name, line), f"the number of cells differs from the header's: {len(row)}, not {len(header)}"
             )
-        if is_open and "/" not in row[at]:
-            mask = next(
-                (other for other, cell in enumerate(row) if other != at and _MASK.fullmatch(cell.strip())), None
-            )
-            if mask is not None:
-                reason = _why_part(header[mask], _such_as(row[at], row[mask].strip()))
-                raise ListFileError(place_in(name, line), reason)
+        if is_open and (reason := _mask_beside(header, row, at)):
+            raise ListFileError(place_in(name, line), reason)
         for other in unread:
             if has_address(row[other]):
                 cell = f"the column {quote(header[other])}, which is not read, holds the address {quote(row[other])}"

@@ -7,14 +7,13 @@ Limits have their sources in the rooms `lines`, `blocks` and `objects`, at the p
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from ..._core import parse_prefix
 from ...errors import InvalidPrefix, quote
+from ..sheets import write_csv
 from . import blocks, labels, lines, objects
 from .dialect import Dialect, Limit, Rows, Source, refuse
 from .objects import reading, written_json
@@ -26,6 +25,11 @@ __all__ = ["DIALECTS", "READ", "dialect_parser"]
 
 _WORD: Final = r"[a-z][a-z0-9_]{0,26}"
 """A name in lower case; with "4" or "6" behind it, it fits the 28 characters of a chain, and ipset's 31."""
+_NO_EMPTY_TRAEFIK: Final = (
+    "Traefik refuses an empty sourceRange, and the routers that use it answer nobody or everybody by chance"
+)
+_NO_EMPTY_TERRAFORM: Final = "what an empty list means depends on the resource: some take it for everyone"
+_CLOUDFLARE_LIMIT: Final = Limit(10_000, "an account, all lists together", is_quota=True)
 _HYPHENS: Final = r"[a-z][a-z0-9-]{0,60}[a-z0-9]"
 
 
@@ -34,14 +38,7 @@ def _write_text(rows: Rows, _name: str) -> str:
 
 
 def _write_csv(rows: Rows, _name: str) -> str:
-    output = io.StringIO(newline="")
-    plain = csv.writer(output, lineterminator="\n")
-    quoted = csv.writer(output, lineterminator="\n", quoting=csv.QUOTE_ALL)
-    plain.writerow(["prefix", "label"])
-    for row in rows:
-        label = row.label or ""
-        (quoted if "\r" in label else plain).writerow([str(row.prefix), label])  # a return alone is not quoted
-    return output.getvalue()
+    return write_csv((row.prefix, row.label) for row in rows)
 
 
 def _own_entries(rows: Rows) -> list[object]:
@@ -116,7 +113,7 @@ _ROWS: Final = (
         write=objects.write_traefik_yaml,
         labels=labels.COMMENT,
         name_pattern=_WORD,
-        empty="Traefik refuses an empty sourceRange, and the routers that use it answer nobody or everybody by chance",
+        empty=_NO_EMPTY_TRAEFIK,
     ),
     Dialect(
         name="traefik-toml",
@@ -125,7 +122,7 @@ _ROWS: Final = (
         write=objects.write_traefik_toml,
         labels=labels.COMMENT,
         name_pattern=_WORD,
-        empty="Traefik refuses an empty sourceRange, and the routers that use it answer nobody or everybody by chance",
+        empty=_NO_EMPTY_TRAEFIK,
     ),
     Dialect(
         name="envoy-rbac",
@@ -238,7 +235,7 @@ _ROWS: Final = (
         labels=labels.CLOUDFLARE,
         shortest=(8, 12),
         longest6=64,
-        limit=Limit(10_000, "an account, all lists together", is_quota=True),
+        limit=_CLOUDFLARE_LIMIT,
     ),
     Dialect(
         name="cloudflare-csv",
@@ -248,7 +245,7 @@ _ROWS: Final = (
         labels=labels.CLOUDFLARE,
         shortest=(8, 12),
         longest6=64,
-        limit=Limit(10_000, "an account, all lists together", is_quota=True),
+        limit=_CLOUDFLARE_LIMIT,
     ),
     Dialect(
         name="terraform",
@@ -257,7 +254,7 @@ _ROWS: Final = (
         write=blocks.write_terraform,
         labels=labels.COMMENT,
         name_pattern=_WORD,
-        empty="what an empty list means depends on the resource: some take it for everyone",
+        empty=_NO_EMPTY_TERRAFORM,
     ),
     Dialect(
         name="terraform-json",
@@ -265,7 +262,7 @@ _ROWS: Final = (
         read=objects.read_terraform_json,
         write=written_json(objects.terraform_document),
         name_pattern=_WORD,
-        empty="what an empty list means depends on the resource: some take it for everyone",
+        empty=_NO_EMPTY_TERRAFORM,
     ),
     Dialect(name="text", about="a text, a prefix a line", write=_write_text, labels=labels.COMMENT),
     Dialect(name="csv", about="CSV with the columns prefix and label", write=_write_csv, labels=labels.ANY),

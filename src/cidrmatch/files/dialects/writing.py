@@ -133,11 +133,15 @@ def _fitting(dialect: Dialect, rows: list[Row], warnings: list[str]) -> list[Row
 
 def _pieces(dialect: Dialect, row: Row) -> Iterator[Row]:
     """Yield the row, or the rows that mean the same addresses of clients."""
+    shortest = dialect.shortest[row.prefix.family == 6]
+    may_be_split = row.prefix.length < shortest or (row.prefix.family == 6 and dialect.is_mapping)
+    if not may_be_split and (row.prefix.family == 4 or row.prefix.length <= dialect.longest6):
+        yield row
+        return
     network = ipaddress.ip_network(str(row.prefix))
     whole: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = [network]
     if dialect.is_mapping and isinstance(network, ipaddress.IPv6Network) and network.supernet_of(_HOLE):
         whole = list(network.address_exclude(_HOLE))
-    shortest = dialect.shortest[row.prefix.family == 6]
     if row.prefix.family == 6 and row.prefix.length > dialect.longest6:
         raise UnwritableList(
             f"{row.prefix} is longer than /{dialect.longest6}, and {dialect.name} takes no such prefix; "
