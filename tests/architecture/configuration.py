@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from tests.architecture.reading import PACKAGE
+from tests.architecture.reading import PACKAGE, write_between
 
 SCHEMA: Final = json.loads((PACKAGE / "files" / "config.schema.json").read_text(encoding="utf-8"))
 PAGE: Final = PACKAGE.parents[1] / "docs" / "configuration.md"
@@ -72,10 +72,7 @@ def tables() -> str:
 
 def main() -> None:
     """Write the tables into the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(before + BEGIN + tables() + END + after, encoding="utf-8")
+    write_between(PAGE, BEGIN, END, tables())
 
 
 if __name__ == "__main__":

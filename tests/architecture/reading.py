@@ -22,6 +22,12 @@ _CIMPORT = re.compile(r"^\s*from (\.*[\w.]*) (?:c?import) ([^#\n]+)|^\s*c?import
 _HEADER = re.compile(r'(?:extern from|#include) "([\w/]+\.h)"')
 
 
+def write_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Write a text into a page, in the place of what stands between two marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    page.write_text(before + begin + text + end + rest.partition(end)[2], encoding="utf-8")
+
+
 def sources() -> list[Path]:
     """List every file of the package that can name another."""
     return sorted(path for path in PACKAGE.rglob("*") if path.suffix in SUFFIXES)

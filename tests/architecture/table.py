@@ -12,7 +12,7 @@ import ast
 import re
 from pathlib import Path
 
-from tests.architecture.reading import PACKAGE, edges, floor_of, room_of, sources
+from tests.architecture.reading import PACKAGE, edges, floor_of, room_of, sources, write_between
 
 PAGE = PACKAGE.parents[1] / "docs" / "design.md"
 BEGIN, END = "<!-- rooms: begin -->\n", "<!-- rooms: end -->\n"
@@ -66,10 +66,7 @@ def table() -> str:
 
 def main() -> None:
     """Write the table into the page."""
-    text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    PAGE.write_text(before + BEGIN + table() + END + after, encoding="utf-8")
+    write_between(PAGE, BEGIN, END, table())
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ import pytest
 from cidrmatch import presets
 from cidrmatch.service.server.admin.operations import OPERATIONS, ROOT
 from cidrmatch.service.stores.tokens import Tokens
+from tests.architecture.reading import write_between
 from tests.databases import Postgres
 from tests.gateways.serving import PYTHON
 from tests.servers import ROOT as FOLDER
@@ -485,5 +486,4 @@ def bash(script: str, folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(before + BEGIN + table_of_operations() + END + rest.partition(END)[2], encoding="utf-8")
+    write_between(PAGE, BEGIN, END, table_of_operations())

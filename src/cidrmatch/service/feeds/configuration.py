@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -34,14 +33,14 @@ from ...errors import quote
 from ...files.documents import DocumentError, noun_of, parse_toml, read_text
 from ...files.lists import Format
 from ...policy.presets import PRESETS
-from .settings import DAY, Bounds, Feed, FeedSettingsError, Hosts, Proof, Targets
+from ..durations import seconds_in
+from .settings import Bounds, Feed, FeedSettingsError, Hosts, Proof, Targets
 
 if TYPE_CHECKING:
     from ...policy.policy import Policy
 
 __all__ = ["KEYS", "read_feeds"]
 
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": DAY}
 _HOSTS_LAST: Final = 3_600.0
 """The `max_age` of a feed of host names, unless it says another."""
 _TIMES: Final = ("max_age", "timeout", "min_ttl", "max_ttl")
@@ -197,10 +196,10 @@ def _seconds(where: str, key: str, value: object) -> float:
     """Read a time: a number of seconds, or 90s, 15m, 2h, 7d."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    found = re.fullmatch(r"([0-9]{1,9})([smhd])", value) if isinstance(value, str) else None
-    if found is None:
+    seconds = seconds_in(value, most_digits=9) if isinstance(value, str) else None
+    if seconds is None:
         raise FeedSettingsError(where, f"{key} is a time such as 90s, 15m, 2h or 7d, not {quote(value)}")
-    return int(found[1]) * _UNITS[found[2]]
+    return float(seconds)
 
 
 _READERS: Final[dict[str, Callable[[str, str, object], Any]]] = (

@@ -27,6 +27,7 @@ from ...files.config import dumps
 from ...files.documents import STDIN
 from ...policy.policy import Policy
 from ...policy.presets import PRESETS, nomsa
+from ..durations import seconds_in
 from .calls import AsJson, Call, TenantOption, UrlOption, asking, changing, library, moment_of, shown_url, url_of
 from .editing import asserts, keys, lists
 from .fleet import putting, shelf_of, told_to_stop
@@ -42,7 +43,6 @@ _MOST_SHOWN = 50
 """Things of one commit or one import that are shown to people."""
 _COPIES_EVERY = 0.25
 """Seconds between two steps of `follow`."""
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 FileFormat = Annotated[
     Literal["toml", "json"] | None, typer.Option("--format", help="By default the suffix says it; - is toml.")
@@ -296,10 +296,10 @@ def grant(
 
 
 def _time_of(text: str) -> timedelta:
-    number, unit = text[:-1], text[-1:]
-    if not (number.isascii() and number.isdecimal() and len(number) < 7 and unit in _UNITS):
+    seconds = seconds_in(text, most_digits=6)
+    if seconds is None:
         fail(f"--for is a whole number and s, m, h or d, such as 2h, not {quote(text)}")
-    return timedelta(seconds=int(number) * _UNITS[unit])
+    return timedelta(seconds=seconds)
 
 
 @store.command("grants")

@@ -33,6 +33,7 @@ from ...cli.inputs import fail_of_file, load_list
 from ...cli.output import console, count, fail, finish, print_json, say
 from ...cli.reading import PLAIN
 from ...errors import CidrmatchError, quote
+from ..durations import seconds_in
 
 if TYPE_CHECKING:
     from .filters import UsageFilter
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["usage"]
 
 _ENVIRONMENT = "CIDRMATCH_USAGE"
-_UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _LOOK_EVERY = 0.25
 _PAGE = 500
 _By = Literal["key", "address", "reason", "hour", "method", "status", "path"]
@@ -170,9 +170,9 @@ def _filter_of(words: dict[str, Any]) -> UsageFilter:
 
 def moment_of(option: str, text: str) -> float:
     """Read a moment: ISO 8601 with a zone, or how long ago; in seconds since 1970."""
-    number, unit = text[:-1], text[-1:]
-    if unit in _UNITS and number.isascii() and number.isdecimal():
-        return time.time() - int(number) * _UNITS[unit]
+    ago = seconds_in(text)
+    if ago is not None:
+        return time.time() - ago
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
