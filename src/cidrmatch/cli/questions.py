@@ -14,7 +14,7 @@ decides, and `advice.explain` gives the words.
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Annotated, Final, NoReturn
@@ -212,7 +212,7 @@ def _answer_of_list(listed: Listed, as_json: bool) -> Answer:
         if as_json:
             entries = [None if number < 0 else allow[number] for number in numbers]
             facts = map(partial(_facts, listed), texts, addresses, entries)
-            return "".join(f"{json.dumps(each)}\n" for each in facts), len(texts) - denied
+            return _json_lines(facts), len(texts) - denied
         if out.color_system is not None:
             told = [_line_of(a, why(n, _family(a)), allowed=n >= 0) for a, n in asked]
             return lines_of(out, [("", *line) for line in told]), len(texts) - denied
@@ -225,6 +225,11 @@ def _answer_of_list(listed: Listed, as_json: bool) -> Answer:
         return "".join(lines), len(texts) - denied
 
     return answer
+
+
+def _json_lines(documents: Iterable[dict[str, object]]) -> str:
+    """Write a JSON document a line, as `print_json` writes one."""
+    return "".join(f"{json.dumps(document)}\n" for document in documents)
 
 
 def _family(address: str) -> str:
@@ -246,7 +251,7 @@ def _explain_many(explained: Callable[[str, str], _Explained], as_json: bool, te
     asked = [(text, format_address(text)) for text in texts]
     found = [explained(given, address) for given, address in asked]
     if as_json:
-        said = "".join(f"{json.dumps(each.facts)}\n" for each in found)
+        said = _json_lines(each.facts for each in found)
     else:
         out = console(sys.stdout)
         told = [line for each in found for line in each.lines]
@@ -352,7 +357,7 @@ def _answer_of_key(engine: Engine, key: str, as_json: bool) -> Answer:
         allowed = sum(decision.allowed for decision in decisions)
         if as_json:
             facts = map(_decision_facts, texts, decisions)
-            return "".join(f"{json.dumps(each)}\n" for each in facts), allowed
+            return _json_lines(facts), allowed
         return lines_of(out, [("", *_line_of_decision(each)) for each in decisions]), allowed
 
     return answer

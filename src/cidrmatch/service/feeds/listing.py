@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ...files.lists import ListFile
     from .settings import Feed
 
-__all__ = ["body_of", "entries_in", "list_in", "name_of_source"]
+__all__ = ["accepted_by", "body_of", "entries_in", "list_in", "name_of_source"]
 
 _SHOWN: Final = 5
 """How many bad entries a refusal shows."""
@@ -63,15 +63,21 @@ def list_in(content: bytes, feed: Feed) -> AllowList:
         raise FeedRefused("unreadable", f"this is no list: {error}") from error
     except (TypeError, AttributeError) as error:  # an option of another type than its name promises
         raise FeedError("options", f"the options do not fit: {error}") from error
-    entries = list(_entries_of(file))
-    if feed.policy is not None:
-        try:
-            entries = list(feed.policy.accept(entries))
-        except PolicyError as error:
-            raise FeedRefused(
-                "policy", f"the policy {feed.policy.name} refuses the list: {in_one_line(error)}"
-            ) from error
-    return AllowList(entries)
+    return AllowList(accepted_by(feed, list(_entries_of(file))))
+
+
+def accepted_by(feed: Feed, entries: Iterable[Entry]) -> Iterable[Entry]:
+    """Give the entries as the policy of a feed has them; without a policy as they are.
+
+    Raises:
+        FeedRefused: the policy refuses the list.
+    """
+    if feed.policy is None:
+        return entries
+    try:
+        return feed.policy.accept(entries)
+    except PolicyError as error:
+        raise FeedRefused("policy", f"the policy {feed.policy.name} refuses the list: {in_one_line(error)}") from error
 
 
 def _entries_of(file: ListFile) -> Iterator[Entry]:

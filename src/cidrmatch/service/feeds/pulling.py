@@ -28,14 +28,14 @@ from ..._core import AllowList
 from ..._keys import remove_drafts
 from ...advice.diff import diff
 from ...engine.file_lock import FileLock
-from ...errors import LockTimeout, PolicyError, quote
+from ...errors import LockTimeout, quote
 from .bounds import Size, check_alone, check_step, size_of
 from .delivering import deliver, items_of
-from .errors import FeedError, FeedRefused, FeedStateError, FeedUnreachable, in_one_line
+from .errors import FeedError, FeedRefused, FeedStateError, FeedUnreachable
 from .events import changed_event, condition_event, run_hook
 from .fetching import Fetched, Fetcher
 from .hosts import Resolver, hosts_in_force, list_of_hosts, resolve
-from .listing import body_of, list_in, name_of_source
+from .listing import accepted_by, body_of, list_in, name_of_source
 from .proofs import check_digest, check_signature, digest_in, minisign_key_of, sha256_of
 from .resolvers import dns_resolver
 from .state import Kept, Trouble, read_kept, write_kept
@@ -155,7 +155,7 @@ class Puller:
         """
         try:
             with FileLock(self._path, self._lock_seconds):
-                remove_drafts(os.path.realpath(self._path))
+                remove_drafts(self._path)
                 return self._pull(accept=accept)
         except LockTimeout as error:
             raise FeedStateError("locked", str(error)) from error
@@ -279,13 +279,8 @@ class Puller:
             raise FeedError("hosts", "the feed names no hosts")
         found = resolve(hosts, kept.hosts, self._resolver or dns_resolver(hosts.nameservers), now)
         allow = list_of_hosts(hosts_in_force(self.feed, found.answers, now))
-        if self.feed.policy is not None and len(allow):
-            try:
-                self.feed.policy.accept(allow)
-            except PolicyError as error:
-                raise FeedRefused(
-                    "policy", f"the policy {self.feed.policy.name} refuses the list: {in_one_line(error)}"
-                ) from error
+        if len(allow):
+            accepted_by(self.feed, allow)
         told = [*found.refused, *found.failed]
         kind = "refused" if found.refused else "failed"
         trouble = Trouble("names", "; ".join(told), now) if told else None
