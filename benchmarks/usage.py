@@ -1,10 +1,12 @@
 """What the usage log costs, and what it answers: `python -m benchmarks.usage [--records N] [PART...]`.
 
+    filters   the slowest page of filters by key and status, on `--records` records of ten days
+    export    CSV, JSON Lines and Parquet of a million records, or `--records`: rows a second, and the growth of memory
+    drop      a day of these records dropped, and as many deleted
     checks    checks a second of a thread that computes, with and without 10,000 notes a second, by turns
     writing   how many records a second are written beside such a thread, and without one
-    filters   the slowest first page of filters by key and status, on `--records` records of ten days
-    export    CSV, JSON Lines and Parquet of a million records, or `--records`: rows a second, and the growth of memory
-    drop      a day of a million records dropped, and the same records deleted
+
+The first three come first: records of the past get numbers of today behind those of today.
 
 The log is a file of SQLite in a temporary folder; `--url` names another database, which should be empty.
 """
@@ -20,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 from unittest import mock
@@ -194,15 +197,19 @@ def bench_export(log: UsageLog, rows: int) -> None:
     done: list[int] = []
     for form in forms:
         done.clear()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peaks = [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024] * 2
         began, size = time.perf_counter(), 0
         for chunk in log.export(format=form, progress=done.append):
             size += len(chunk)
+            if done and done[-1] < rows // 10:
+                peaks[1] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             if done and done[-1] >= rows:
                 break
         speed = done[-1] / (time.perf_counter() - began)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-        print(f"{form:8} {done[-1]:,} rows: {speed:,.0f} a second, {size / 1e6:,.0f} MB; memory grew by {grown:.0f} MB")
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        first, rest = (after - before for before, after in pairwise(peaks))
+        print(f"{form:8} {done[-1]:,} rows: {speed:,.0f} a second, {size / 1e6:,.0f} MB; memory grew by {first:.0f} MB")
+        print(f"         in the first tenth of the rows, and by {rest:.0f} MB in the others")
 
 
 def bench_drop(log: UsageLog) -> None:
@@ -225,7 +232,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=int, default=10_000_000)
     parser.add_argument("--url", help="an empty database; by default a file of SQLite")
-    parser.add_argument("parts", nargs="*", default=["checks", "writing", "filters", "export", "drop"])
+    parser.add_argument("parts", nargs="*", default=["filters", "export", "drop", "checks", "writing"])
     words = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="usage-") as folder:
         url = words.url or f"sqlite:///{Path(folder) / 'usage.db'}"

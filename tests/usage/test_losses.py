@@ -238,10 +238,11 @@ def test_a_note_that_the_database_refuses_is_lost_alone(
     found = peer_guard().check("key_1", "203.0.113.9")
     real = Writer._insert
 
-    def refuse(self: Writer, connection: Any, batch: Any, last: int) -> None:
-        real(self, connection, batch, last)
+    def refuse(self: Writer, connection: Any, batch: Any, last: int) -> int:
+        end = real(self, connection, batch, last)
         if any(b"/bad" in part.data for part in self._formatter.parts(connection, "sqlite", batch, last)):
             raise sqlite3.IntegrityError("refused")
+        return end
 
     monkeypatch.setattr(Writer, "_insert", refuse)
     with opened(log_url, tmp_path) as log:

@@ -30,11 +30,12 @@ from .notes import (
     entry_as_values,  # named lists are written as notes are
     parse_notes,  # and read
 )
-from .packing import (
+from .packed_notes import (
     SELECT_PACKED,  # a usage log writes rows by it
     PackedNotes,  # which are packed
-    Packer,  # when requests come
+    select_packed,  # a trigger reads them, too
 )
+from .packing import Packer  # when requests come
 from .reasons import (
     REASONS_BY_VERDICT,  # a column tells reasons by their numbers
     Reason,  # the two vocabularies of answers
@@ -102,6 +103,7 @@ __all__ = [
     "revision_of",
     "rule_of",
     "save_block",
+    "select_packed",
     "write_record",
     "write_rule",
 ]

@@ -8,7 +8,7 @@ The structs here name the fields that Cython code uses.  Only block_layout.h des
 
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from cidrmatch._core.address cimport Bits, Text, find_text
+from cidrmatch._core.address cimport Bits, Text, find_text, set_ipv4
 
 
 cdef extern from "_keys/c/reason.h" nogil:
@@ -117,6 +117,7 @@ cdef extern from "_keys/c/answer.h" nogil:
         Py_ssize_t text_size
 
     bint own_entries_cover(const Store *store, const Record *record, const Parts *parts, const Asked *asked)
+    int64_t longest_own_entry(const Record *record, const Parts *parts, const Asked *asked)
     bint is_plain(const Record *record)
     Verdict find_verdict(const Store *store, const Question *question, const Record **record, Parts *parts)
     void find_verdicts(const Store *store, const Question *questions, Py_ssize_t count, uint8_t *verdicts)
@@ -136,15 +137,39 @@ cdef extern from "_keys/c/verify.h" nogil:
     const char *find_fault(const Store *store, const StoreHeader *header)
 
 
-cdef inline bint record_covers(const Store *store, const Record *record, const Parts *parts,
-                               const Bits *address) noexcept nogil:
-    """Does one of the record's own entries cover an address that was parsed elsewhere?"""
+cdef inline Asked asked_of(const Bits *address) noexcept nogil:
+    """The question about an address that was parsed elsewhere."""
     cdef Asked asked
     asked.family = address.family
     asked.upper = address.upper
     asked.lower = address.lower
     asked.value = <uint32_t>(address.upper >> 32)
+    return asked
+
+
+cdef inline bint record_covers(const Store *store, const Record *record, const Parts *parts,
+                               const Bits *address) noexcept nogil:
+    """Does one of the record's own entries cover an address?"""
+    cdef Asked asked = asked_of(address)
     return own_entries_cover(store, record, parts, &asked)
+
+
+cdef inline int64_t longest_own(const Record *record, const Parts *parts, const Bits *address) noexcept nogil:
+    """The number of the record's own entry with the longest match; -1 if there is none, or the list is a long one."""
+    cdef Asked asked = asked_of(address)
+    return longest_own_entry(record, parts, &asked)
+
+
+cdef inline void read_own(const Record *record, const Parts *parts, int64_t at, Bits *bits) noexcept nogil:
+    """Read the entry of a number.  Needs: a number that `longest_own` gave."""
+    cdef int64_t at6 = at - record.count4
+    if at < record.count4:
+        set_ipv4(bits, parts.first4[at])
+        bits.length = parts.length4[at]
+    else:
+        bits.upper, bits.lower = parts.first6[at6], parts.first6[record.count6 + at6]
+        bits.family = 6
+        bits.length = parts.length6[at6]
 
 
 cdef inline bint find_name(object key, Question *question) noexcept:

@@ -1,10 +1,20 @@
 # cython: language_level=3
 """The declarations of `Decision`, for columns of requests; the essay is in check.pyx."""
 
+from libc.stdint cimport uint64_t
+
 from cidrmatch._core.address cimport Bits
 from cidrmatch._keys.block cimport LAST_ALLOWED, UNKNOWN_KEY, Verdict
 from cidrmatch._keys.rule cimport Client, Rule
 from cidrmatch._keys.view cimport View
+
+
+cdef struct Own:
+    # An entry of a record.
+    uint64_t store          # the serial number of the store
+    uint64_t number         # of the entry in the store, from 1 on
+    bint is_bare            # no entry of the record has a label
+    Bits bits
 
 
 cdef class Decision:
@@ -19,6 +29,7 @@ cdef class Decision:
     cdef Rule known_rule(self)
     cdef object given_text(self)
     cdef int find_client(self, Client *client) except -1
+    cdef bint is_of_record(self, Own *own) except -1
     cdef object deciding(self)
     cdef object winner_of(self, tuple level, const Bits *address, double now)
     cdef tuple deciding_level(self, Client *client)

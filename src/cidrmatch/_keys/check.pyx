@@ -29,14 +29,14 @@ from cpython.dict cimport PyDict_GetItemWithError
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.math cimport NAN
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from cidrmatch._core.address cimport OK, Bits, take_address, take_uncommon
 from cidrmatch._core.frozen cimport NOT_COMMON, ask_common
 from cidrmatch._core.prefix cimport Entry, Prefix, new_prefix
 from cidrmatch._keys.block cimport (
-    ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, MATCHED, NOT_LISTED, STALE_DATA, UNKNOWN_KEY, Parts, Record,
-    Verdict,
+    ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, MATCHED, NOT_LISTED, STALE_DATA, UNIT, UNKNOWN_KEY, Parts, Record, Verdict,
+    is_plain, longest_own, read_own,
 )
 from cidrmatch._keys.judge cimport (
     NO_OWN, find_inner, is_inner_denied, judge_level, judge_rule, judge_stored, passes_trial, weigh_level,
@@ -54,6 +54,7 @@ __all__ = ["Checker", "Decision", "carried_by", "client_of"]
 
 cdef enum:
     MOST_GIVEN = 80             # characters that a log shows of what a client sent
+    MOST_OWN = 1 << 16          # entries of a record that have numbers
 
 
 # -- The fast paths -----------------------------------------------------------
@@ -433,6 +434,36 @@ cdef class Decision:
         if not client.is_read:
             client.is_known = take_address(self.asked, &client.address, &position) == OK
         return 0
+
+    cdef bint is_of_record(self, Own *own) except -1:
+        """Was this judged by a plain record of the store alone?  Then no list was on trial.
+
+        `own` is the record's entry that decided; its number is 0 if there is none, or if only `deciding` can tell.
+        The record is found again: the check has just read it, but has no room to keep its place.
+        """
+        cdef View view = self.view
+        cdef const Record *record
+        cdef Client client
+        cdef Parts parts
+        cdef int64_t at
+        own.number = 0
+        if view.store is None or view.id_hash is not None or not view.is_enforced:
+            return False
+        if self.verdict != MATCHED and self.verdict != NOT_LISTED or not PyUnicode_CheckExact(self.key):
+            return False
+        if view.has_overlay and PyDict_GetItemWithError(view.overlay, self.key) is not NULL:
+            return False
+        if view.store.find(self.key, &record, &parts) != MATCHED or not is_plain(record):
+            return False
+        if self.verdict == MATCHED:
+            self.find_client(&client)
+            at = longest_own(record, &parts, &client.address)
+            if 0 <= at < MOST_OWN:
+                own.store = view.store.serial
+                own.number = <uint64_t>(<const uint8_t *>record - view.store.store.block) * MOST_OWN // UNIT + at
+                own.is_bare = record.notes_size == 0
+                read_own(record, &parts, at, &own.bits)
+        return True
 
     cdef object deciding(self):
         """The entry that decided, with the name of its list; or None."""

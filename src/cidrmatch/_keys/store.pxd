@@ -12,6 +12,7 @@ cdef class KeyStore:
     cdef uint8_t *own_block     # NULL: the block belongs to another object, which `view` holds
     cdef Py_buffer view
     cdef bint is_held
+    cdef uint64_t serial        # from 1 on; no other store of this process has it
     cdef readonly dict rules_made       # rules made of records, by key, so that each is made once; see view.pyx
 
     cdef int open_block(self, const uint8_t *block, uint64_t size) except -1

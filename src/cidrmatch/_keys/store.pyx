@@ -62,6 +62,7 @@ cdef enum:
     AHEAD = 16                  # how many objects ahead are prefetched
     PIECE = 16 << 20            # bytes that are summed at a time
 
+cdef uint64_t STORES = 0                # made so far
 cdef object BARE = object()             # makes a store without a block; the caller then sets the block
 
 
@@ -94,7 +95,10 @@ cdef class KeyStore:
     """
 
     def __cinit__(self, lists=(), /):
+        global STORES
         cdef BlockBuilder builder
+        STORES += 1
+        self.serial = STORES
         self.own_block = NULL
         self.rules_made = {}
         if lists is BARE:

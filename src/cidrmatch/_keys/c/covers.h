@@ -110,6 +110,32 @@ static inline int holds6(
     return from > 0 && !is_before(lasts[from - 1], lasts[(size_t)count + from - 1], upper, lower);
 }
 
+/* The number of the record's own entry with the longest match; those of IPv6 count on behind those of IPv4.
+ *
+ * Returns -1 if there is none, or if the list is a long one: its ranges do not tell of which entries they were made.
+ *
+ * Needs: a record and parts from `find_record` or `record_at`.
+ * Reads: the record's entries. */
+static inline int64_t longest_own_entry(const Record *record, const Parts *parts, const Asked *asked) {
+    int is4 = asked->family == 4, longest = -1;
+    uint32_t count = is4 ? record->count4 : record->count6;
+    const uint8_t *lengths = is4 ? parts->length4 : parts->length6;
+    const uint64_t *uppers = parts->first6, *lowers = parts->first6 + record->count6;
+    int64_t found = -1;
+    if (record->flags & (is4 ? IS_SORTED4 : IS_SORTED6)) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int covers = is4 ? portable_covers4(parts->first4 + i, lengths + i, 1, asked->value)
+                         : portable_covers6(uppers + i, lowers + i, lengths + i, 1, asked->upper, asked->lower);
+        if (covers && lengths[i] > longest) {
+            longest = lengths[i];
+            found = is4 ? i : (int64_t)record->count4 + i;
+        }
+    }
+    return found;
+}
+
 /* Does one of the record's own entries cover the address?
  *
  * Needs: a record and parts from `find_record` or `record_at`; `vectors` at most `vectors_here()`.

@@ -69,6 +69,11 @@ class Buffer:
         """How many notes wait."""
         return self._packer.waiting
 
+    @property
+    def has_enough(self) -> bool:
+        """Whether so many notes wait that they should be written at once."""
+        return self._packer.waiting >= self._packer.enough
+
     def append(self, *note: Any) -> bool:
         """Append a note, or lose it; return whether it was taken.
 
@@ -105,9 +110,9 @@ class Buffer:
             finally:
                 self._waiting -= 1
 
-    def take(self) -> PackedNotes | None:
-        """Take the oldest batch, or None."""
-        taken = self._packer.take()
+    def take(self, spent: PackedNotes | None = None) -> PackedNotes | None:
+        """Take the oldest batch, or None; the memory of a spent one is used again."""
+        taken = self._packer.take(spent)
         self._has_given_up = False
         if self._waiting:
             with self._room:

@@ -46,6 +46,8 @@ __all__ = ["Connection", "Database", "open_database"]
 _LOCK_SECONDS: Final = 30
 _FORK_SECONDS: Final = 5.0
 _CLOSE_SECONDS: Final = 2.0
+_CHECKPOINT_PAGES: Final = 4_000
+"""16 MB: an index by key dirties nearly a page a record, and most of these pages are dirtied again soon."""
 _FULL: Final = (sqlite3.SQLITE_FULL,)
 _GONE: Final = "the log has been dropped in part while it was read"
 _POSTGRESQL: Final = {
@@ -179,6 +181,16 @@ class SqliteDatabase:
                     connection.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """Give the writer's connection, for a statement that is a transaction of its own.
+
+        Raises:
+            UsageUnavailable: the file cannot be opened.
+        """
+        with self._told(), self._one_writer, self._in_use():
+            yield self._writers()
+
     def _connect(self) -> sqlite3.Connection:
         """Open the file; a new one is its owner's alone, because it tells who came from where."""
         if not os.path.lexists(self.path):
@@ -190,17 +202,22 @@ class SqliteDatabase:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("PRAGMA cache_size=-65536")
+        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         return connection
 
     def _writers(self) -> sqlite3.Connection:
         """Give the writer's connection; make it anew if the file was replaced."""
         if self._kept is not None and _identity(self.path) != self._opened:
-            self._kept.close()
-            self._kept = None
+            self._close_writers()
         if self._kept is None:
             self._kept = self._connect()
             self._opened = _identity(self.path)
         return self._kept
+
+    def _close_writers(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     @contextmanager
     def _in_use(self) -> Iterator[None]:
@@ -234,9 +251,8 @@ class SqliteDatabase:
             self._forks += 1
             self._turn.wait_for(lambda: self._open == 0, _FORK_SECONDS)
             self._is_clean = self._open == 0
-            if self._is_clean and self._kept is not None:
-                self._kept.close()
-                self._kept = None
+            if self._is_clean:
+                self._close_writers()
 
     def after_fork(self) -> None:
         """Let transactions begin again."""
@@ -255,9 +271,7 @@ class SqliteDatabase:
             return
         try:
             with self._in_use():
-                if self._kept is not None:
-                    self._kept.close()
-                    self._kept = None
+                self._close_writers()
         finally:
             self._one_writer.release()
 

@@ -1,14 +1,14 @@
 """A batch of packed notes as rows of the log, and the words that it names by number.
 
     batch kind 0     (GET, 403, False, ip_not_listed ...)          usage_words: id 4
-    batch entry 0    Entry 203.0.113.0/24 "office", no list        id 9
+    batch place 0    203.0.113.0/24, "office", no list              id 9
     batch data 0     version 17                                    id 2
 
     kind 4     ["GET", 403, false, "ip_not_listed", null, "bitbybit", null, null, ""]     table usage_words
     entry 9    ["203.0.113.0/24", "office", null]
     data 2     [17, "5/17"]
 
-A batch has each of these words once, so little of this is done for each record; the rows are made by packing.pyx.
+A batch has each of these words once, so little of this is done for each record; the rows are made by packed_notes.pyx.
 A cache maps words to their ids; it is forgotten when a transaction fails, because its new ids failed with it.
 
 A client can make up methods and paths.  A log knows the methods of HTTP, and others up to `_MOST_METHODS`; each further
@@ -28,6 +28,7 @@ from ..._keys import Packer
 from .record import STEPS_ONLY
 
 if TYPE_CHECKING:
+    from ..._core import Prefix
     from ..._keys import PackedNotes
     from .databases import Connection
     from .masks import Mask
@@ -128,7 +129,17 @@ class Formatter:
         self._learn_revision()
         kinds = [self._kinds.get(words) or self._kind(connection, words) for words in batch.kinds]
         data = [self._data.get(version) or self._version(connection, version) for version in batch.versions]
-        places = [self._places.get(place) or self._place(connection, *place) for place in batch.places]
+        places = [self._places.get(place) or self._place(connection, place) for place in batch.places]
+        return [Part(*part) for part in batch.parts(last, kinds, places, data, as_copy=kind == "postgresql")]
+
+    def known_parts(self, kind: str, batch: PackedNotes, last: int) -> list[Part] | None:
+        """Make the rows of a batch, as `parts`, if all of its words have ids; else None."""
+        self._learn_revision()
+        kinds = [self._kinds.get(words, 0) for words in batch.kinds]
+        data = [self._data.get(version, 0) for version in batch.versions]
+        places = [self._places.get(place, 0) for place in batch.places]
+        if not (all(kinds) and all(data) and all(places)):
+            return None
         return [Part(*part) for part in batch.parts(last, kinds, places, data, as_copy=kind == "postgresql")]
 
     # -- Words ----------------------------------------------------------------
@@ -163,20 +174,19 @@ class Formatter:
         self._methods.add(name)
         return name
 
-    def _place(self, connection: Connection, entry: Any, list_name: str | None) -> int:
-        number = self._places.get((entry, list_name))
-        if number is None:
-            shown = str(entry.prefix) if self._may_show(entry.prefix) else None
-            number = self._intern(connection, "entry", (shown, _short(entry.label), _short(list_name)))
-            _remember(self._places, (entry, list_name), number)
+    def _place(self, connection: Connection, place: tuple[Prefix, str | None, str | None]) -> int:
+        prefix, label, list_name = place
+        shown = str(prefix) if self._may_show(prefix) else None
+        number = self._intern(connection, "entry", (shown, _short(label), _short(list_name)))
+        _remember(self._places, place, number)
         return number
 
-    def _may_show(self, prefix: Any) -> bool:
+    def _may_show(self, prefix: Prefix) -> bool:
         """A prefix that is narrower than the mask would tell the address."""
         if self._mask is None:
             return True
         bits = self._mask.address_prefix4 if prefix.family == 4 else self._mask.address_prefix6
-        return bits is None or bool(prefix.length <= bits)
+        return bits is None or prefix.length <= bits
 
     def _version(self, connection: Connection, version: int) -> int:
         number = self._data.get(version)

@@ -13,10 +13,11 @@ or "disk".  The first batch after that has a record of the loss.
 A batch that a working database refuses three times is halved until one note is left; it is lost under the cause
 "refused".
 
-The interpreter lock is held some 0.2 milliseconds a batch: the driver gives it up while the database works, and one
-statement writes all rows of a day.
+With SQLite, one statement writes a batch whose words are all known (at_once.py): each statement costs a busy thread
+more than its own work, because it gives up the interpreter lock and gets it back.  So do batches of a few notes; they
+wait for others, 0.1 seconds at most.
 
-Cost: 4 microseconds of a core a record, nearly all without the interpreter lock.
+Cost: 6 to 12 microseconds of a core a record, nearly all without the interpreter lock.
 Threads: one, a daemon; it is started by the first note after the start, and after a fork.
 """
 
@@ -28,10 +29,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from ..._keys import PackedNotes
+from .at_once import AtOnce
 from .buffer import Loss
+from .databases import SqliteDatabase
 from .errors import UsageUnavailable
 from .record import LOST
 from .schema import DAY_MICROS, lock_last, make_day, table_of, upgrade
@@ -41,7 +44,7 @@ from .uses import write_uses
 if TYPE_CHECKING:
     from .attempts import Watch
     from .buffer import Buffer
-    from .databases import Connection, PostgresDatabase, SqliteDatabase
+    from .databases import Connection, PostgresDatabase
     from .formatting import Formatter
 
 __all__ = ["Writer"]
@@ -78,17 +81,23 @@ class Writer:
         self._formatter = formatter
         self._watch = watch
         self._stem = stem
+        self._at_once = AtOnce(database) if isinstance(database, SqliteDatabase) else None
         self._upkeep = upkeep
         self.session = Session(stem)
         self._progress = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="cidrmatch-usage", daemon=True)
         self._stopping: str | None = None
         self._batches: deque[PackedNotes] = deque()
+        self._spent: PackedNotes | None = None
         self._settled = 0
         self._days: set[int] = set()
         self._is_isolating = False
         self._unused: int | None = None
         """The number from which on last uses are not written; None if all are."""
+        self._last: int | None = None
+        """The last number of the log after the last success; None if that is not known."""
+        self._is_alone = True
+        """Whether one statement may write a batch; not until the next last uses after such a try has failed."""
         self._is_ready = False
         self._next_uses = self._next_upkeep = 0.0
         self.written = 0
@@ -169,6 +178,7 @@ class Writer:
         if error is not None:
             self._formatter.forget()
             self._days.clear()
+            self._last = None
             self._is_ready = False  # another database may come back
         said = None if error is None else str(error)
         if said is not None and self.trouble is None:
@@ -179,7 +189,7 @@ class Writer:
         self._buffer.cause = "full" if error is None else "disk" if error.is_full else "database"
 
     def _work(self) -> bool:
-        """Do what there is to do; return whether more waits."""
+        """Do what there is to do; return whether more should be done at once."""
         if not self._is_ready:
             self._prepare()
         now = time.monotonic()
@@ -192,12 +202,13 @@ class Writer:
         with_uses = now >= self._next_uses and self._unused is not None
         if self._batches or with_uses:
             self._write(with_uses=with_uses)
-        return bool(self._batches) or self._buffer.waiting > 0
+        return bool(self._batches) or self._buffer.has_enough
 
     def _take(self) -> None:
         """Take the next batch, with what was lost meanwhile; without new losses, a retry is the same batch."""
         self._is_isolating = False
-        batch, losses = self._buffer.take(), self._buffer.take_losses()
+        batch, losses = self._buffer.take(self._spent), self._buffer.take_losses()
+        self._spent = None
         if batch is not None:
             self._batches.append(batch)
         if losses:
@@ -212,21 +223,46 @@ class Writer:
     def _write(self, *, with_uses: bool) -> None:
         """Write one batch in one transaction, and settle it."""
         batch = self._batches[0] if self._batches else PackedNotes()
-        with self._database.writing() as connection:
-            last = lock_last(connection, self._database.kind)
-            if self._is_settled_already(connection):
-                return
-            self._insert(connection, batch, last)
-            self._settle(connection, batch.settled)
+        if with_uses or not self._write_at_once(batch):
+            self._last = None
+            with self._database.writing() as connection:
+                last = lock_last(connection, self._database.kind)
+                if self._is_settled_already(connection):
+                    return
+                end = self._insert(connection, batch, last)
+                self._settle(connection, batch.settled)
+                if with_uses:
+                    write_uses(connection, last + 1 if self._unused is None else self._unused)
+            self._is_alone |= with_uses
+            self._last = end
             if with_uses:
-                write_uses(connection, last + 1 if self._unused is None else self._unused)
-        if with_uses:
-            self._unused = None
-            self._next_uses = time.monotonic() + _USES_EVERY
-        elif self._unused is None:
-            self._unused = last + 1
+                self._unused = None
+                self._next_uses = time.monotonic() + _USES_EVERY
+            elif self._unused is None:
+                self._unused = last + 1
         self._give(batch)
         self._done(batch.settled)
+
+    def _write_at_once(self, batch: PackedNotes) -> bool:
+        """Write a batch in one statement, if nothing about it is new, and no other process writes; else do nothing."""
+        if self._at_once is None or self._last is None or not self._is_alone or self._is_isolating:
+            return False
+        parts = self._formatter.known_parts(self._database.kind, batch, self._last)
+        if parts is None or len(parts) != 1 or not self._days.issuperset(_days_of(parts[0].day, parts[0].last)):
+            return False
+        words = {
+            "before": self._last,
+            "session": self.session.id,
+            "was": self._settled,
+            "settled": self._settled + batch.settled,
+            "seen": int(time.time() * 1e6),
+        }
+        self._is_alone = self._at_once.write(parts[0], words)
+        if self._is_alone:
+            if self._unused is None:
+                self._unused = self._last + 1
+            self._last = parts[0].last
+        return self._is_alone
 
     def _give(self, batch: PackedNotes) -> None:
         """Give the denials of a batch to the watch."""
@@ -236,12 +272,14 @@ class Writer:
     def _done(self, settled: int) -> None:
         """Note that the first batch is written."""
         if self._batches:
-            self.written += self._batches.popleft().requests
+            self._spent = self._batches.popleft()
+            self.written += self._spent.requests
         with self._progress:
             self._settled += settled
             self._progress.notify_all()
 
-    def _insert(self, connection: Connection, batch: PackedNotes, last: int) -> None:
+    def _insert(self, connection: Connection, batch: PackedNotes, last: int) -> int:
+        """Insert the rows of a batch; return the last number."""
         for part in self._formatter.parts(connection, self._database.kind, batch, last):
             self._make_days(connection, part.day, part.last)
             connection.append_packed(table_of(part.day), part.data, part.rows)
@@ -252,10 +290,11 @@ class Writer:
             )
             last = part.last
         connection.run("UPDATE usage_state SET last = ? WHERE id = 1", (last,))
+        return last
 
-    def _make_days(self, connection: Connection, day: int, number: Any) -> None:
+    def _make_days(self, connection: Connection, day: int, number: int) -> None:
         """Make the table of a day, and that of the next day in time."""
-        for each in {day, (number + _AHEAD_MICROS) // DAY_MICROS} - self._days:
+        for each in _days_of(day, number) - self._days:
             make_day(connection, self._database.kind, each)
             self._days.add(each)
 
@@ -310,6 +349,11 @@ class Writer:
             self._batches.extendleft(reversed(batch.halves()))
         else:
             self._buffer.lose("refused", batch.settled, *batch.moments)
+
+
+def _days_of(day: int, number: int) -> set[int]:
+    """Give the days whose tables must be there when the last row of a batch has this number."""
+    return {day, (number + _AHEAD_MICROS) // DAY_MICROS}
 
 
 def _told(losses: list[Loss]) -> PackedNotes:
