@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from pyspark.errors import PythonException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession, functions
 from pyspark.sql.pandas.functions import arrow_udf
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
@@ -82,6 +82,28 @@ def test_decisions_are_those_of_single_checks(entries: bool, requests: DataFrame
     engine = Engine.open(path, clock=clock)
     found = answers(requests, decide("key", "ip", str(path), entries=entries, at=NOW))
     assert found == {row: engine_row(engine, *row, entries=entries) for row in asked_rows()}
+
+
+@pytest.mark.long
+def test_ten_million_rows(spark: SparkSession, tmp_path: Path) -> None:
+    """The same rows again and again: each round says what single calls say."""
+    path = saved(tmp_path / "keys.snap")
+    engine = Engine.open(path, clock=clock)
+    columns = {"listed": look_up("ip", OFFICE), "decided": decide("key", "ip", str(path), at=NOW)}
+    frame = spark.createDataFrame(asked_rows(), TEXTS)
+    types = frame.select(*(column.alias(name) for name, column in columns.items())).schema
+    expected = spark.createDataFrame(
+        [(*row, list_row(OFFICE, row[1]), engine_row(engine, *row)) for row in asked_rows()],
+        StructType([*TEXTS.fields, *(StructField(f"{each.name}_once", each.dataType) for each in types.fields)]),
+    )
+    rounds = 10_000_000 // len(ASKED) + 1
+    rows = expected.crossJoin(spark.range(rounds, numPartitions=4)).select(
+        "*", *(columns[name].alias(name) for name in columns)
+    )
+    is_same = functions.lit(True)
+    for name in columns:
+        is_same &= rows[name].eqNullSafe(rows[f"{name}_once"])
+    assert [tuple(row) for row in rows.groupBy(is_same).count().collect()] == [(True, rounds * len(ASKED))]
 
 
 def test_packed_addresses(spark: SparkSession) -> None:
