@@ -165,6 +165,18 @@ def test_a_number_of_another_store_names_nothing_of_this_one(tmp_path: Path) -> 
             assert all(is_as_said(packer, guard, "own", address) for address in ASKED), what
 
 
+def test_stores_that_share_a_slot_name_their_own_entries(tmp_path: Path) -> None:
+    """There are four slots for the numbers of an entry, and nine stores."""
+    guards = []
+    for number in range(9):
+        engine = Engine()
+        engine.put_key("own", [{"prefix": "10.0.0.0/16", "label": f"label {number}"}])
+        guards.append(peer_guard(stored(engine, tmp_path / f"{number}.snap")))
+    packer = packer_for(10, None)
+    for _ in range(2):
+        assert all(is_as_said(packer, guard, "own", "10.0.0.1") for guard in guards)
+
+
 def test_hashed_ids_name_their_entries(tmp_path: Path) -> None:
     engine = Engine(id_secret=b"nobody guesses it")
     engine.put_key("own", [{"prefix": "10.0.0.0/16", "label": "sixteen"}])

@@ -148,8 +148,9 @@ cdef struct Slot:
 
 
 cdef inline size_t slot_of(uint64_t store, uint64_t number) noexcept nogil:
+    """The slot of a number, which a few stores that are asked at once do not fight for."""
     cdef uint64_t scatter = 0x9e37_79b9_7f4a_7c15ULL
-    return <size_t>((number ^ store << 40) * scatter >> (64 - SLOT_BITS))
+    return <size_t>((number * scatter >> (64 - SLOT_BITS)) ^ store & 3)
 
 
 @cython.final
