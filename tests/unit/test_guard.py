@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -46,6 +48,24 @@ class Raises:
 
 
 # The guard
+
+
+def test_a_child_that_is_forked_while_another_thread_counts_checks_on() -> None:
+    guard = build_guard()
+    guard.check("key_1", HOME)
+    guard._lock.acquire()  # as another thread would have it, which the child has not
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)  # ends the child if it waits for the lock
+        status = 1
+        try:
+            is_allowed = guard.check("key_1", HOME).allowed
+            status = 0 if is_allowed and guard.counts() == {"matched": 2} else 2
+        finally:
+            os._exit(status)
+    guard._lock.release()
+    assert os.waitpid(child, 0)[1] == 0
+    assert guard.counts() == {"matched": 1}
 
 
 def test_B28_decision_says_who_was_judged_and_how_it_was_found() -> None:

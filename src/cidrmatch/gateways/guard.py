@@ -25,6 +25,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NoReturn
 
 from ..client import ClientAddress
+from ..engine.forking import remember
 from ..errors import brief, quote
 from ..policy.checks import check_switches
 from ..policy.responses import json_response
@@ -166,6 +167,11 @@ class Guard:
         self._on_decision = on_decision
         self._show_address = show_address
         self._counts: dict[str, int] = {}
+        self._lock = threading.Lock()
+        remember(self)
+
+    def begin_anew(self) -> None:
+        """Make the lock again in a forked child: another thread of the parent may have had it."""
         self._lock = threading.Lock()
 
     def check(self, key: str | None, peer: str | None, headers: Headers = ()) -> GuardDecision:
