@@ -40,7 +40,19 @@ ROOMS = {
         "column",
         "probe",
     ],
-    "_keys": ["store_builder", "store", "rule", "view", "judge", "check", "column", "packed_notes", "packing", "capi", "probe"],
+    "_keys": [
+        "store_builder",
+        "store",
+        "rule",
+        "view",
+        "judge",
+        "check",
+        "column",
+        "packed_notes",
+        "packing",
+        "capi",
+        "probe",
+    ],
     "client": ["common"],
 }
 WANTED = os.environ.get("CIDRMATCH_ROOMS", "").split() or [room for rooms in ROOMS.values() for room in rooms]

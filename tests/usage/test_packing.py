@@ -147,7 +147,7 @@ def check(packer: Packer, mask: Mask | None, notes: list[Any], last: int) -> Non
     batch = packer.take()
     assert batch is not None
     wanted = [twin.row(note) for note in notes]
-    ids = [list(range(1, 1 + len(numbers))) for numbers in (batch.kinds, batch.places, batch.versions)]
+    ids = [list(range(1, 1 + len(numbers))) for numbers in (batch.kinds, batch.entries, batch.versions)]
     for as_copy in (False, True):
         parts = [Part(*part) for part in batch.parts(last, *ids, as_copy=as_copy)]
         rows = [rows_of_copy(part.data) if as_copy else rows_in_sqlite(part) for part in parts]
@@ -270,7 +270,7 @@ def test_a_decision_that_was_pickled_is_packed_as_the_one_that_was_made() -> Non
         packer.put(NOW, each, "GET", "/", 200, None, None, None, None)
         batch = packer.take()
         assert batch is not None
-        rows.append((batch.kinds, batch.versions, batch.places))
+        rows.append((batch.kinds, batch.versions, batch.entries))
     assert rows[0] == rows[1]
     assert rows[0][2] == [(Prefix("2001:db8::/48"), "partner", "partners")]
 

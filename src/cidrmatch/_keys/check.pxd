@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The declarations of `Decision`, for columns of requests; the essay is in check.pyx."""
+"""The declarations of `Decision`, for columns of requests and for a log; the essay is in check.pyx."""
 
 from libc.stdint cimport uint64_t
 
@@ -12,8 +12,8 @@ from cidrmatch._keys.view cimport View
 cdef struct Own:
     # An entry of a record.
     uint64_t store          # the serial number of the store
-    uint64_t number         # of the entry in the store, from 1 on
-    bint is_bare            # no entry of the record has a label
+    uint64_t number         # of the entry in the store; 0: it has none
+    bint is_bare            # the record has no notes, so no labels
     Bits bits
 
 

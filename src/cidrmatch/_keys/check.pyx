@@ -33,7 +33,7 @@ from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from cidrmatch._core.address cimport OK, Bits, take_address, take_uncommon
 from cidrmatch._core.frozen cimport NOT_COMMON, ask_common
-from cidrmatch._core.prefix cimport Entry, Prefix, new_prefix
+from cidrmatch._core.prefix cimport Entry, Prefix, has_host_bits, new_prefix
 from cidrmatch._keys.block cimport (
     ASK_OBJECTS, DAMAGED, DENIED_BY_ENTRY, MATCHED, NOT_LISTED, STALE_DATA, UNIT, UNKNOWN_KEY, Parts, Record, Verdict,
     is_plain, longest_own, read_own,
@@ -54,7 +54,7 @@ __all__ = ["Checker", "Decision", "carried_by", "client_of"]
 
 cdef enum:
     MOST_GIVEN = 80             # characters that a log shows of what a client sent
-    MOST_OWN = 1 << 16          # entries of a record that have numbers
+    MOST_OWN = 1 << 16          # entries of a record that have numbers; a builder makes long lists of fewer
 
 
 # -- The fast paths -----------------------------------------------------------
@@ -439,7 +439,7 @@ cdef class Decision:
         """Was this judged by a plain record of the store alone?  Then no list was on trial.
 
         `own` is the record's entry that decided; its number is 0 if there is none, or if only `deciding` can tell.
-        The record is found again: the check has just read it, but has no room to keep its place.
+        The record is found again: the check has just read it, but a decision has no room for where it lies.
         """
         cdef View view = self.view
         cdef const Record *record
@@ -447,7 +447,7 @@ cdef class Decision:
         cdef Parts parts
         cdef int64_t at
         own.number = 0
-        if view.store is None or view.id_hash is not None or not view.is_enforced:
+        if view.store is None or view.id_hash is not None:
             return False
         if self.verdict != MATCHED and self.verdict != NOT_LISTED or not PyUnicode_CheckExact(self.key):
             return False
@@ -461,8 +461,8 @@ cdef class Decision:
             if 0 <= at < MOST_OWN:
                 own.store = view.store.serial
                 own.number = <uint64_t>(<const uint8_t *>record - view.store.store.block) * MOST_OWN // UNIT + at
-                own.is_bare = record.notes_size == 0
                 read_own(record, &parts, at, &own.bits)
+                own.is_bare = record.notes_size == 0 and not has_host_bits(&own.bits)
         return True
 
     cdef object deciding(self):

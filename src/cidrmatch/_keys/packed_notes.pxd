@@ -20,7 +20,7 @@ cdef struct Noted:
     int64_t took            # microseconds; -1: nobody told
     int64_t lost            # how many notes are lost; 0 for a request
     uint32_t kind           # number in the batch
-    uint32_t place          # 1 more than the number in the batch; 0: none
+    uint32_t entry          # 1 more than the number in the batch; 0: none
     uint32_t data           # as well
     uint32_t start          # of its texts in the batch
     int32_t[5] sizes        # of them, in bytes; -1: none
@@ -35,8 +35,8 @@ cdef class PackedNotes:
     cdef readonly int64_t settled
     cdef Py_ssize_t long_ones
     cdef dict kind_numbers      # by their words
-    cdef dict place_numbers     # by the address of the tuple, which `places` keeps alive
-    cdef readonly list places
+    cdef dict entry_numbers     # by the address of the tuple, which `entries` keeps alive
+    cdef readonly list entries
     cdef dict version_numbers
     cdef readonly list denials
 
@@ -52,10 +52,10 @@ cdef class PackedNotes:
 
 cdef class Ids:
     cdef int64_t *kinds
-    cdef int64_t *places
+    cdef int64_t *entries
     cdef int64_t *data
 
-    cdef int take(self, list kinds, list places, list data) except -1
+    cdef int take(self, list kinds, list entries, list data) except -1
 
 
 cdef int64_t micros_of(object seconds) except? -1

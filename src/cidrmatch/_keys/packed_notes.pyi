@@ -17,7 +17,7 @@ class PackedNotes:
         moments: those of the first and the last one, in seconds since 1970.
         kinds: the words of each kind: method, status, allowed, reason, problem, policy, step, and what a trial said.
         requests: how many of the notes are requests; the others tell of losses.
-        places: (prefix, label, name of its list) of each entry that decided; the last two may be None.
+        entries: the words of each entry that decided: prefix, label, name of its list; the last two may be None.
         versions: the versions of the engine's data.
         denials: the moment, the address and the reason of each denial.
     """
@@ -32,7 +32,7 @@ class PackedNotes:
     @property
     def kinds(self) -> list[tuple[Any, ...]]: ...
     @property
-    def places(self) -> list[tuple[Prefix, str | None, str | None]]: ...
+    def entries(self) -> list[tuple[Prefix, str | None, str | None]]: ...
     @property
     def versions(self) -> list[int]: ...
     @property
@@ -50,13 +50,13 @@ class PackedNotes:
     def halves(self) -> tuple[PackedNotes, PackedNotes]:
         """Give two batches with the first and the second half of the notes, without denials."""
     def parts(
-        self, last: int, kinds: list[int], places: list[int], data: list[int], /, *, as_copy: bool
+        self, last: int, kinds: list[int], entries: list[int], data: list[int], /, *, as_copy: bool
     ) -> list[tuple[int, int, int, int, bytes]]:
         """Make the rows of all notes, in pieces, one for each day.
 
         Args:
             last: the greatest number of the log.
-            kinds, places, data: for each number of this batch, the id in the database.
+            kinds, entries, data: for each number of this batch, the id in the database.
             as_copy: for COPY of PostgreSQL; else for `SELECT_PACKED` of SQLite.
         Returns:
             (day, rows, number of the last row, greatest lag, bytes) for each day.  A number is the moment in
@@ -68,5 +68,5 @@ def select_packed(data: str, numbers: str, /) -> str:
 
     Args:
         data: the expression of the bytes.
-        numbers: a table whose column `n` has the number of each row, from 0 on.
+        numbers: what stands behind FROM; its column `n` has the number of each row, from 0 on.
     """

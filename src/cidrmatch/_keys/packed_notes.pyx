@@ -1,11 +1,11 @@
 # cython: language_level=3, nonecheck=True
 """A batch of packed notes, and its rows for a database: bytes in place of objects.
 
-    Noted     [ micros | took | lost | kind | place | data | start | sizes of 5 texts ]     64 bytes a request
+    Noted     [ micros | took | lost | kind | entry | data | start | sizes of 5 texts ]     64 bytes a request
     texts     key_live_1 cb007109 /v1/orders 10.0.0.7 NUL 203.0.113.9 7f...                 one behind the other
 
 What many requests share is a number in the batch: the kind, all words that are neither a client's text nor an entry's;
-the place, an entry's prefix and label with its list's name; and the version of the data.
+the entry, an entry's prefix and label with its list's name; and the version of the data.
 
 `parts` numbers the rows, parts them by day, and writes one piece of bytes for each day:
 
@@ -59,14 +59,14 @@ cdef class PackedNotes:
         moments: those of the first and the last one, in seconds since 1970.
         kinds: the words of each kind: method, status, allowed, reason, problem, policy, step, and what a trial said.
         requests: how many of the notes are requests; the others tell of losses.
-        places: (prefix, label, name of its list) of each entry that decided; the last two may be None.
+        entries: the words of each entry that decided: prefix, label, name of its list; the last two may be None.
         versions: the versions of the engine's data.
         denials: the moment, the address and the reason of each denial.
     """
 
     def __cinit__(self):
-        self.kind_numbers, self.place_numbers, self.version_numbers = {}, {}, {}
-        self.places, self.denials = [], []
+        self.kind_numbers, self.entry_numbers, self.version_numbers = {}, {}, {}
+        self.entries, self.denials = [], []
 
     def __dealloc__(self):
         free(self.notes)
@@ -143,7 +143,7 @@ cdef class PackedNotes:
         note.micros = <int64_t>(last * 1e6)
         note.took = micros_of(seconds)
         note.lost = lost
-        note.place = note.data = 0
+        note.entry = note.data = 0
         note.kind = number_of(self.kind_numbers, words)
         self.append(&note, texts)
         self.settled += lost
@@ -169,17 +169,17 @@ cdef class PackedNotes:
             part.settled += note.lost if note.lost > 0 else 1
             part.requests += note.lost == 0
         part.kind_numbers, part.version_numbers = self.kind_numbers, self.version_numbers
-        part.place_numbers, part.places = self.place_numbers, self.places
+        part.entry_numbers, part.entries = self.entry_numbers, self.entries
         return part
 
     # -- Rows -----------------------------------------------------------------
 
-    def parts(self, int64_t last, list kinds not None, list places not None, list data not None, /, *, bint as_copy):
+    def parts(self, int64_t last, list kinds not None, list entries not None, list data not None, /, *, bint as_copy):
         """Make the rows of all notes, in pieces, one for each day.
 
         Args:
             last: the greatest number of the log.
-            kinds, places, data: for each number of this batch, the id in the database.
+            kinds, entries, data: for each number of this batch, the id in the database.
             as_copy: for COPY of PostgreSQL; else for `SELECT_PACKED` of SQLite.
         Returns:
             (day, rows, number of the last row, greatest lag, bytes) for each day.  A number is the moment in
@@ -189,8 +189,8 @@ cdef class PackedNotes:
         cdef Py_ssize_t first = 0, end
         cdef int64_t number, lag, day
         cdef list made = []
-        ids.take(kinds, places, data)
-        if (len(kinds) < len(self.kind_numbers) or len(places) < len(self.place_numbers)
+        ids.take(kinds, entries, data)
+        if (len(kinds) < len(self.kind_numbers) or len(entries) < len(self.entry_numbers)
                 or len(data) < len(self.version_numbers)):
             raise ValueError("a number of this batch has no id")
         while first < self.count:
@@ -225,7 +225,7 @@ cdef class PackedNotes:
                 out = put_digits(out, LONG_DIGITS, note.took + 1)
                 out = put_digits(out, LONG_DIGITS, note.lost)
                 out = put_digits(out, DIGITS, ids.kinds[note.kind])
-                out = put_digits(out, DIGITS, ids.places[note.place])
+                out = put_digits(out, DIGITS, ids.entries[note.entry])
                 out = put_digits(out, DIGITS, ids.data[note.data])
                 at = size + note.start - texts_start + 1        # `substr` counts from 1
                 for text in range(TEXTS):
@@ -243,7 +243,7 @@ cdef class PackedNotes:
         cdef uint8_t *out
         for i in range(first, end):
             note = &self.notes[i]
-            size += COPY_ROW + 4 * ((note.place > 0) + (note.data > 0)) + 8 * ((note.took >= 0) + (note.lost > 0))
+            size += COPY_ROW + 4 * ((note.entry > 0) + (note.data > 0)) + 8 * ((note.took >= 0) + (note.lost > 0))
             size += self.end_of(i) - note.start
         made = PyBytes_FromStringAndSize(NULL, size)
         out = <uint8_t *>PyBytes_AS_STRING(made)
@@ -268,7 +268,7 @@ cdef class PackedNotes:
         out = put_text(out, &text, note.sizes[ADDRESS])
         out = put_text(out, &text, note.sizes[PATH])
         out = put_text(out, &text, note.sizes[TRAIL])
-        out = put_number(out, 4, ids.places[note.place], note.place > 0)
+        out = put_number(out, 4, ids.entries[note.entry], note.entry > 0)
         out = put_number(out, 4, ids.data[note.data], note.data > 0)
         out = put_text(out, &text, note.sizes[REQUEST_ID])
         out = put_number(out, 8, note.took, note.took >= 0)
@@ -281,16 +281,16 @@ cdef class PackedNotes:
 
 @cython.final
 cdef class Ids:
-    """The ids that a database gave to the numbers of a batch; those of places and data begin with 0, for none."""
+    """The ids that a database gave to the numbers of a batch; those of entries and data begin with 0, for none."""
 
     def __dealloc__(self):
         free(self.kinds)
-        free(self.places)
+        free(self.entries)
         free(self.data)
 
-    cdef int take(self, list kinds, list places, list data) except -1:
+    cdef int take(self, list kinds, list entries, list data) except -1:
         self.kinds = numbers_of(kinds)
-        self.places = numbers_of([0, *places])
+        self.entries = numbers_of([0, *entries])
         self.data = numbers_of([0, *data])
         return 0
 
@@ -368,7 +368,7 @@ def select_packed(str data not None, str numbers not None, /):
 
     Args:
         data: the expression of the bytes.
-        numbers: a table whose column `n` has the number of each row, from 0 on.
+        numbers: what stands behind FROM; its column `n` has the number of each row, from 0 on.
     """
     at = 0
 
@@ -378,12 +378,12 @@ def select_packed(str data not None, str numbers not None, /):
         return f"CAST(substr({data}, i + {at - digits}, {digits}) AS INTEGER)"
 
     position, lag, took, lost = [number(LONG_DIGITS) for _ in range(4)]
-    kind, place, version = [number(DIGITS) for _ in range(3)]
+    kind, entry, version = [number(DIGITS) for _ in range(3)]
     key, address, path, trail, request_id = [
         f"substr({data}, {number(DIGITS)}, nullif({number(SIZE_DIGITS)}, 0) - 1)" for _ in range(TEXTS)
     ]
     return (
-        f"SELECT {position}, {lag}, {key}, {kind}, {address}, {path}, {trail}, nullif({place}, 0),"
+        f"SELECT {position}, {lag}, {key}, {kind}, {address}, {path}, {trail}, nullif({entry}, 0),"
         f" nullif({version}, 0), {request_id}, nullif({took}, 0) - 1, nullif({lost}, 0)"
         f" FROM (SELECT 1 + {ROW} * n AS i FROM {numbers})"
     )

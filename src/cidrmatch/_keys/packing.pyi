@@ -17,7 +17,7 @@ class Packer:
 
     Attributes:
         waiting: how many notes wait.
-        enough: how many should not wait longer; the writer looks now and then anyway.
+        enough: so many should be written at once; fewer wait for others, until the writer looks.
         most_long: the most long notes that may.
     """
     @property

@@ -1,4 +1,4 @@
-/* Do the entries of one record cover an address?
+/* Do the entries of one record cover an address, and which of them covers it best?
  *
  *     a short list    [ first first ... ] [ length length ... ]    every entry is compared, several in a vector
  *     a long list     [ first first ... ] [ last last ... ]        merged to sorted ranges, and searched by halving
@@ -7,6 +7,7 @@
  * vector registers; all of them give the same answer for the same bytes.
  *
  * Cost: a few instructions for eight or sixteen entries of a short list; in a long list, the logarithm of its size.
+ * Which entry it is, is asked by a log and not by a check; it costs a step an entry and has no twins.
  */
 #ifndef CIDRMATCH_COVERS_H
 #define CIDRMATCH_COVERS_H

@@ -2,6 +2,7 @@
 
     reading     SQLite: BEGIN            PostgreSQL: REPEATABLE READ, READ ONLY     one moment, and no writer waits
     writing     SQLite: BEGIN IMMEDIATE  PostgreSQL: the row of usage_state locked  one writer at a time
+    alone       SQLite: none             --                                         a statement is one by itself
 
 Statements are written with `?`, and have no other question mark and no percent sign.
 
@@ -183,7 +184,7 @@ class SqliteDatabase:
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
-        """Give the writer's connection, for a statement that is a transaction of its own.
+        """Give the writer's connection without a transaction: each statement is one of its own.
 
         Raises:
             UsageUnavailable: the file cannot be opened.

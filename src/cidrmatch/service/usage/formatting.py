@@ -1,7 +1,7 @@
 """A batch of packed notes as rows of the log, and the words that it names by number.
 
     batch kind 0     (GET, 403, False, ip_not_listed ...)          usage_words: id 4
-    batch place 0    203.0.113.0/24, "office", no list              id 9
+    batch entry 0    203.0.113.0/24, "office", no list              id 9
     batch data 0     version 17                                    id 2
 
     kind 4     ["GET", 403, false, "ip_not_listed", null, "bitbybit", null, null, ""]     table usage_words
@@ -114,7 +114,7 @@ class Formatter:
     def forget(self) -> None:
         """Forget the ids of words: a transaction failed, and its words may not be there."""
         self._kinds: dict[object, int] = {}
-        self._places: dict[object, int] = {}
+        self._entries: dict[object, int] = {}
         self._data: dict[object, int] = {}
         self._methods: set[str] | None = None
 
@@ -129,18 +129,18 @@ class Formatter:
         self._learn_revision()
         kinds = [self._kinds.get(words) or self._kind(connection, words) for words in batch.kinds]
         data = [self._data.get(version) or self._version(connection, version) for version in batch.versions]
-        places = [self._places.get(place) or self._place(connection, place) for place in batch.places]
-        return [Part(*part) for part in batch.parts(last, kinds, places, data, as_copy=kind == "postgresql")]
+        entries = [self._entries.get(entry) or self._entry(connection, entry) for entry in batch.entries]
+        return [Part(*part) for part in batch.parts(last, kinds, entries, data, as_copy=kind == "postgresql")]
 
-    def known_parts(self, kind: str, batch: PackedNotes, last: int) -> list[Part] | None:
-        """Make the rows of a batch, as `parts`, if all of its words have ids; else None."""
+    def known_parts(self, batch: PackedNotes, last: int) -> list[Part] | None:
+        """Make the rows of a batch for SQLite, as `parts`, if all of its words have ids; else None."""
         self._learn_revision()
         kinds = [self._kinds.get(words, 0) for words in batch.kinds]
         data = [self._data.get(version, 0) for version in batch.versions]
-        places = [self._places.get(place, 0) for place in batch.places]
-        if not (all(kinds) and all(data) and all(places)):
+        entries = [self._entries.get(entry, 0) for entry in batch.entries]
+        if not (all(kinds) and all(data) and all(entries)):
             return None
-        return [Part(*part) for part in batch.parts(last, kinds, places, data, as_copy=kind == "postgresql")]
+        return [Part(*part) for part in batch.parts(last, kinds, entries, data, as_copy=False)]
 
     # -- Words ----------------------------------------------------------------
 
@@ -174,11 +174,11 @@ class Formatter:
         self._methods.add(name)
         return name
 
-    def _place(self, connection: Connection, place: tuple[Prefix, str | None, str | None]) -> int:
-        prefix, label, list_name = place
+    def _entry(self, connection: Connection, entry: tuple[Prefix, str | None, str | None]) -> int:
+        prefix, label, list_name = entry
         shown = str(prefix) if self._may_show(prefix) else None
         number = self._intern(connection, "entry", (shown, _short(label), _short(list_name)))
-        _remember(self._places, place, number)
+        _remember(self._entries, entry, number)
         return number
 
     def _may_show(self, prefix: Prefix) -> bool:
@@ -189,10 +189,8 @@ class Formatter:
         return bits is None or prefix.length <= bits
 
     def _version(self, connection: Connection, version: int) -> int:
-        number = self._data.get(version)
-        if number is None:
-            number = self._intern(connection, "data", (version, self._revisions.get(version)))
-            _remember(self._data, version, number)
+        number = self._intern(connection, "data", (version, self._revisions.get(version)))
+        _remember(self._data, version, number)
         return number
 
     def _learn_revision(self) -> None:

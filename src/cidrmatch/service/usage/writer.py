@@ -14,8 +14,8 @@ A batch that a working database refuses three times is halved until one note is 
 "refused".
 
 With SQLite, one statement writes a batch whose words are all known (at_once.py): each statement costs a busy thread
-more than its own work, because it gives up the interpreter lock and gets it back.  So do batches of a few notes; they
-wait for others, 0.1 seconds at most.
+more than its own work, because it gives up the interpreter lock and gets it back.  For the same reason a few notes wait
+for others, 0.1 seconds at most.
 
 Cost: 6 to 12 microseconds of a core a record, nearly all without the interpreter lock.
 Threads: one, a daemon; it is started by the first note after the start, and after a fork.
@@ -32,7 +32,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from ..._keys import PackedNotes
-from .at_once import AtOnce
+from .at_once import MOST_ROWS, AtOnce
 from .buffer import Loss
 from .databases import SqliteDatabase
 from .errors import UsageUnavailable
@@ -178,7 +178,6 @@ class Writer:
         if error is not None:
             self._formatter.forget()
             self._days.clear()
-            self._last = None
             self._is_ready = False  # another database may come back
         said = None if error is None else str(error)
         if said is not None and self.trouble is None:
@@ -227,29 +226,34 @@ class Writer:
             self._last = None
             with self._database.writing() as connection:
                 last = lock_last(connection, self._database.kind)
+                if self._unused is None:
+                    self._unused = last + 1
                 if self._is_settled_already(connection):
+                    self._give(batch)
                     return
                 end = self._insert(connection, batch, last)
                 self._settle(connection, batch.settled)
                 if with_uses:
-                    write_uses(connection, last + 1 if self._unused is None else self._unused)
-            self._is_alone |= with_uses
+                    write_uses(connection, self._unused)
             self._last = end
-            if with_uses:
-                self._unused = None
-                self._next_uses = time.monotonic() + _USES_EVERY
-            elif self._unused is None:
-                self._unused = last + 1
+            self._is_alone |= with_uses
+        if with_uses:
+            self._unused = None
+            self._next_uses = time.monotonic() + _USES_EVERY
         self._give(batch)
         self._done(batch.settled)
 
     def _write_at_once(self, batch: PackedNotes) -> bool:
         """Write a batch in one statement, if nothing about it is new, and no other process writes; else do nothing."""
-        if self._at_once is None or self._last is None or not self._is_alone or self._is_isolating:
+        if self._at_once is None or self._last is None or not self._is_alone or not self._days:
             return False
-        parts = self._formatter.known_parts(self._database.kind, batch, self._last)
-        if parts is None or len(parts) != 1 or not self._days.issuperset(_days_of(parts[0].day, parts[0].last)):
+        parts = self._formatter.known_parts(batch, self._last)
+        if parts is None or len(parts) != 1 or parts[0].rows > MOST_ROWS:
             return False
+        if not self._days.issuperset(_days_of(parts[0].day, parts[0].last)):
+            return False
+        if self._unused is None:
+            self._unused = self._last + 1
         words = {
             "before": self._last,
             "session": self.session.id,
@@ -259,8 +263,6 @@ class Writer:
         }
         self._is_alone = self._at_once.write(parts[0], words)
         if self._is_alone:
-            if self._unused is None:
-                self._unused = self._last + 1
             self._last = parts[0].last
         return self._is_alone
 

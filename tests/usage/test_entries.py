@@ -1,7 +1,7 @@
 """A note names the entry that decided, with its label and list, whichever way it was found.
 
     decision --entry, label, list_name--> what it says itself
-             --Packer--> the place of the note           = the same, also when it is found by its number
+             --Packer--> the words of the note           = the same, also when it is found by its number
 
 Keys that lie in a store have numbers for their entries; the words of an entry are looked up once.
 
@@ -44,13 +44,13 @@ def stored(engine: Engine, path: Path) -> Engine:
     return Engine.open(path)
 
 
-def place_of(packer: Packer, found: Any) -> tuple[Any, ...] | None:
-    """Pack one decision, and give its place."""
+def words_of(packer: Packer, found: Any) -> tuple[Any, ...] | None:
+    """Pack one decision, and give the words of its entry."""
     assert packer.put(NOW, found, "GET", "/", 200, None, None, None, None) == 0
     batch = packer.take()
     assert batch is not None
     assert batch.count == 1
-    return batch.places[0] if batch.places else None
+    return batch.entries[0] if batch.entries else None
 
 
 def said_by(found: Any) -> tuple[Any, ...] | None:
@@ -62,7 +62,7 @@ def said_by(found: Any) -> tuple[Any, ...] | None:
 def is_as_said(packer: Packer, guard: Guard, key: str, address: str) -> bool:
     """Pack before anybody asks the decision, because asking makes a rule of a record."""
     found = guard.check(key, address)
-    return place_of(packer, found) == said_by(found)
+    return words_of(packer, found) == said_by(found)
 
 
 def entries(prefixes: list[str]) -> st.SearchStrategy[list[Any]]:
@@ -76,14 +76,14 @@ def entries(prefixes: list[str]) -> st.SearchStrategy[list[Any]]:
 
 
 @given(st.lists(st.tuples(entries(NESTED4), entries(NESTED6), st.booleans()), min_size=1, max_size=4))
-def test_B25_the_place_is_the_most_specific_entry_with_its_label(
+def test_B25_a_note_has_the_most_specific_entry_with_its_label(
     tmp_path_factory: pytest.TempPathFactory, lists: list[tuple[list[Any], list[Any], bool]]
 ) -> None:
     engine = Engine()
     for number, (four, six, is_reversed) in enumerate(lists):
         both = [*four, *six]
         engine.put_key(f"key_{number}", both[::-1] if is_reversed else both)
-    guard = peer_guard(stored(engine, tmp_path_factory.mktemp("places") / "keys.snap"))
+    guard = peer_guard(stored(engine, tmp_path_factory.mktemp("entries") / "keys.snap"))
     packer = packer_for(10, None)
     for _ in range(2):
         for number in range(len(lists)):
@@ -186,7 +186,19 @@ def test_hashed_ids_name_their_entries(tmp_path: Path) -> None:
     assert all(is_as_said(packer, guard, "own", address) for address in ASKED * 2)
 
 
-def test_more_places_than_are_kept_are_all_named(tmp_path: Path) -> None:
+def test_a_plain_id_that_is_the_hash_of_another_names_its_own_entries(tmp_path: Path) -> None:
+    secret = b"nobody guesses it"
+    engine = Engine(id_secret=secret)
+    engine.put_key("own", [{"prefix": "10.0.0.0/16", "label": "sixteen"}])
+    held = engine.view.held_id("own")
+    engine.put_key(held, [{"prefix": "10.0.0.0/8", "label": "eight"}])
+    engine.save(tmp_path / "keys.snap")
+    guard = peer_guard(Engine.open(tmp_path / "keys.snap", id_secret=secret))
+    packer = packer_for(10, None)
+    assert all(is_as_said(packer, guard, key, "10.0.0.1") for key in (held, "own") * 2)
+
+
+def test_more_entries_than_are_kept_are_all_named(tmp_path: Path) -> None:
     """50,000 are kept; then the packer begins anew."""
     engine = Engine()
     engine.put_keys({f"key_{n}": [{"prefix": "10.0.0.0/16", "label": f"office {n}"}] for n in range(60_000)})
@@ -198,18 +210,20 @@ def test_more_places_than_are_kept_are_all_named(tmp_path: Path) -> None:
 
     def read(batch: PackedNotes | None) -> None:
         assert batch is not None
-        ids = list(range(1, len(batch.places) + 1))
+        ids = list(range(1, len(batch.entries) + 1))
         ((_, rows, _, _, data),) = batch.parts(0, [0] * len(batch.kinds), ids, [0] * len(batch.versions), as_copy=False)
-        named.extend(batch.places[number - 1][1] for number in numbers_of(data, rows))
+        named.extend(batch.entries[number - 1][1] for number in numbers_of(data, rows))
 
-    for number in asked:
+    for number in asked:  # a batch that is read keeps no words alive
         assert packer.put(NOW, guard.check(f"key_{number}", "10.0.0.1"), "GET", "/", 200, None, None, None, None) < 2
+        if packer.waiting == 2_000:
+            read(packer.take())
     while packer.waiting:
         read(packer.take())
     assert named == [f"office {number}" for number in asked]
 
 
 def numbers_of(data: bytes, rows: int) -> list[int]:
-    """Read the numbers of the places out of packed rows."""
+    """Read the numbers of the entries out of packed rows."""
     with closing(sqlite3.connect(":memory:")) as connection:
         return [row[7] for row in connection.execute(SELECT_PACKED, (data, rows))]
