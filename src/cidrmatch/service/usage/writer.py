@@ -228,8 +228,7 @@ class Writer:
                 last = lock_last(connection, self._database.kind)
                 if self._unused is None:
                     self._unused = last + 1
-                if self._is_settled_already(connection):
-                    self._give(batch)
+                if self._is_settled_already(connection, batch):
                     return
                 end = self._insert(connection, batch, last)
                 self._settle(connection, batch.settled)
@@ -302,7 +301,7 @@ class Writer:
 
     # -- Sessions -------------------------------------------------------------
 
-    def _is_settled_already(self, connection: Connection) -> bool:
+    def _is_settled_already(self, connection: Connection, batch: PackedNotes) -> bool:
         """The answer to a commit may be lost; then the session says that the batch is written."""
         found = connection.rows("SELECT settled FROM usage_sessions WHERE id = ?", (self.session.id,))
         settled = (found[0][0] if found else 0) - self._settled
@@ -312,6 +311,7 @@ class Writer:
             self._unused = None
         if settled <= 0:
             return False
+        self._give(batch)
         self._done(settled)
         return True
 
