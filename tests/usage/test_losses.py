@@ -276,6 +276,30 @@ def test_a_file_that_is_replaced_is_written_anew(tmp_path: Path) -> None:
         assert log.count() == 1
 
 
+def test_a_backup_in_the_place_of_a_file_gets_the_last_uses(tmp_path: Path) -> None:
+    """What the process has settled is more than the backup knows of."""
+    file, backup = tmp_path / "usage.db", tmp_path / "backup.db"
+    found = peer_guard().check("key_1", "203.0.113.9")
+    with opened(f"sqlite:///{file}") as log:
+        log.note(found)
+        assert log.flush()
+        with closing(sqlite3.connect(file)) as there, closing(sqlite3.connect(backup)) as kept:
+            there.backup(kept)
+        log.note(found)
+        assert log.flush()
+        assert log._writer is not None
+        log._writer._next_uses = float("inf")  # the last uses are written at the end
+        for name in ("usage.db-wal", "usage.db-shm"):
+            (tmp_path / name).rename(tmp_path / f"old-{name}")
+        backup.replace(file)
+        log.note(found)
+        assert log.flush()
+        last = log.find(limit=1)[0].time
+    log = UsageLog(f"sqlite:///{file}")
+    assert log.last_use("key_1").allowed == last
+    log.close()
+
+
 def test_a_backup_in_the_place_of_a_file_gives_no_record_the_words_of_another(tmp_path: Path) -> None:
     """The backup has fewer words.  Another process gives their ids to other words, and the first one goes on."""
     file, backup = tmp_path / "usage.db", tmp_path / "backup.db"

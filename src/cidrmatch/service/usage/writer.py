@@ -226,10 +226,10 @@ class Writer:
             self._last = None
             with self._database.writing() as connection:
                 last = lock_last(connection, self._database.kind)
-                if self._unused is None:
-                    self._unused = last + 1
                 if self._is_settled_already(connection, batch):
                     return
+                if self._unused is None:  # it may be another database now
+                    self._unused = last + 1
                 end = self._insert(connection, batch, last)
                 self._settle(connection, batch.settled)
                 if with_uses:
