@@ -161,7 +161,7 @@ cdef inline int64_t longest_own(const Record *record, const Parts *parts, const 
 
 
 cdef inline void read_own(const Record *record, const Parts *parts, int64_t at, Bits *bits) noexcept nogil:
-    """Read the entry of a number.  Needs: a number that `longest_own` gave."""
+    """Read an entry by its number, as `longest_own` counts.  Needs: the record has it, and its lists are short ones."""
     cdef int64_t at6 = at - record.count4
     if at < record.count4:
         set_ipv4(bits, parts.first4[at])

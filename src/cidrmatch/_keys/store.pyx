@@ -23,18 +23,18 @@ from cpython.bytearray cimport PyByteArray_AS_STRING
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_RawFree
 from cpython.ref cimport Py_INCREF, PyObject
-from libc.stdint cimport uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, qsort
 from libc.string cimport memcpy, memset
 
-from cidrmatch._core.address cimport OK, Bits, Text, find_text, overlap, set_ipv4, take_uncommon, vectors_here, width
+from cidrmatch._core.address cimport OK, Bits, Text, find_text, overlap, take_uncommon, vectors_here, width
 from cidrmatch._core.batch cimport Answers, refuse_overlap
 from cidrmatch._core.prefix cimport check_is_list, has_host_bits, new_prefix
 from cidrmatch._keys.block cimport (
     ASK_OBJECTS, ASK_PARSER, CLIENT_IP_UNKNOWN, DAMAGED, HAS_ENTRIES, IS_ENABLED, IS_SORTED4, IS_SORTED6, LAST_ALLOWED,
     MATCHED, NEEDS_LIST, NEEDS_OBJECTS, NOT_LISTED, STORE_PAD, UNIT, UNKNOWN_KEY, Parts, Question, Record,
     StoreHeader, Verdict, compare_records, find_fault, find_name, find_record, find_verdict, find_verdicts, is_plain,
-    point_into, prefetch, record_at, record_covers, refuse_header, siphash,
+    point_into, prefetch, read_own, record_at, record_covers, refuse_header, siphash,
 )
 from cidrmatch._keys.store_builder cimport BlockBuilder, allocated, encoded_key, name_of
 
@@ -665,17 +665,10 @@ cdef object key_text(const Record *record, const Parts *parts):
 cdef list read_entries(const Record *record, const Parts *parts):
     """The entries in the record itself, not those in its notes."""
     cdef list entries = []
-    cdef uint32_t i
+    cdef int64_t at
     cdef Bits bits
-    for i in range(record.count4):
-        set_ipv4(&bits, parts.first4[i])
-        bits.length = parts.length4[i]
-        entries.append(entry_of(&bits))
-    for i in range(record.count6):
-        bits.upper = parts.first6[i]
-        bits.lower = parts.first6[record.count6 + i]
-        bits.family = 6
-        bits.length = parts.length6[i]
+    for at in range(<int64_t>record.count4 + record.count6):
+        read_own(record, parts, at, &bits)
         entries.append(entry_of(&bits))
     return entries
 
